@@ -1,0 +1,1 @@
+"""The command line: one module per command; reads arguments, calls one function, renders."""

@@ -1,0 +1,1 @@
+"""Observe the host, the engine and the image; each fact says where it came from."""

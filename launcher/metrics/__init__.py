@@ -1,0 +1,1 @@
+"""Versioned metric definitions, intervals and how they are computed from samples."""

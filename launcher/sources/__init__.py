@@ -1,0 +1,1 @@
+"""Fetch one input by its digest: images, code, data."""

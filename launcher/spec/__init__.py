@@ -1,0 +1,1 @@
+"""Frozen values for each noun: blueprint, lock, sample, result, bundle, statement."""

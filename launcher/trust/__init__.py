@@ -1,0 +1,1 @@
+"""Keys, DSSE envelopes, Sigstore bundles and the policy of who may sign what."""
