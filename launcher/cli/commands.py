@@ -1,0 +1,103 @@
+"""The table of commands: the help page and the lazy loader read it, so that help imports no command."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: the words a person types, the module and function behind them, and its summary."""
+
+    words: tuple[str, ...]
+    module: str
+    function: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A heading of the help page and its commands."""
+
+    title: str
+    commands: tuple[Command, ...]
+
+
+GROUPS = (
+    Group(
+        "Everyday",
+        (
+            Command(("validate",), "validate", "validate", "Check a blueprint; show every problem at once."),
+            Command(("launch",), "launch", "launch", "Run a blueprint or lock; write a signed bundle."),
+            Command(("verify",), "verify", "verify", "Check a bundle offline: bytes, signatures, metrics."),
+            Command(("reproduce",), "reproduce", "reproduce", "Launch a bundle's lock again and compare."),
+            Command(("show",), "show", "show", "Show a bundle's result in the terminal."),
+        ),
+    ),
+    Group(
+        "Locks and bundles",
+        (
+            Command(("resolve",), "resolve", "resolve", "Pin everything a blueprint names; write its lock."),
+            Command(("list",), "list", "list_bundles", "List the attempts and bundles of this home."),
+        ),
+    ),
+    Group(
+        "Images",
+        (
+            Command(("image", "build"), "image", "build", "Build an image layout from a recipe folder."),
+            Command(("image", "load"), "image", "load", "Put a layout into the engine; prove its digest."),
+            Command(("image", "inspect"), "image", "inspect", "Print the digests of an image layout."),
+        ),
+    ),
+    Group(
+        "Keys and trust",
+        (
+            Command(("key", "new"), "key", "new", "Make a key pair for signing."),
+            Command(("key", "show"), "key", "show", "Print a key's fingerprint and public line."),
+            Command(("trust", "add"), "trust", "add", "Trust a public key on this machine."),
+            Command(("trust", "show"), "trust", "show", "Show who is trusted, for what, until when."),
+        ),
+    ),
+    Group(
+        "Reference",
+        (
+            Command(("schema",), "schema", "schema", "Print a JSON Schema: blueprint."),
+            Command(("metrics",), "metrics", "metrics", "List the metric definitions."),
+        ),
+    ),
+)
+
+
+def all_commands() -> tuple[Command, ...]:
+    """Return every command in the order of the help page."""
+    return tuple(command for group in GROUPS for command in group.commands)
+
+
+def find_command(arguments: list[str]) -> tuple[Command, list[str]] | None:
+    """Return the command that `arguments` begin with and the arguments left, or None."""
+    for command in all_commands():
+        count = len(command.words)
+        if tuple(arguments[:count]) == command.words:
+            return command, arguments[count:]
+    return None
+
+
+def help_text() -> str:
+    """Return the page that `evalctl --help` prints."""
+    lines = [
+        "Usage: evalctl COMMAND [ARGUMENTS]",
+        "",
+        "Launch machine-learning evaluations that strangers can check and get again.",
+    ]
+    for group in GROUPS:
+        lines += ["", f"{group.title}:"]
+        lines += [f"  {' '.join(command.words):<14} {command.summary}" for command in group.commands]
+    lines += [
+        "",
+        "Options:",
+        "  --help         Show this page; `evalctl COMMAND --help` shows a command's own.",
+        "  --version      Print the version.",
+        "",
+        "Exit codes: 0 ok, 1 checked and failed, 2 usage or malformed input, 3 trust policy",
+        "unmet, 4 infrastructure failed (no score), 5 inconclusive, 6 a requirement is unmet.",
+        "",
+    ]
+    return "\n".join(lines)

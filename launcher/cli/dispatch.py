@@ -1,0 +1,68 @@
+"""Run one command through typer, importing nothing of the others."""
+
+import importlib
+import os
+import sys
+
+from launcher.cli.commands import Command
+from launcher.cli.output import fail
+from launcher.errors import EvalctlError, InfrastructureError, MalformedError
+
+
+def dispatch(command: Command, arguments: list[str]) -> int:
+    """Parse `arguments`, call the command's function and return the exit code it returns."""
+    as_json = "--json" in arguments
+    try:
+        return _call(command, arguments)
+    except EvalctlError as error:
+        return fail(error, as_json=as_json)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader is gone; stay quiet at exit
+        return 0
+    except OSError as error:
+        wrapped = InfrastructureError(
+            f"the machine refused: {error.strerror or error}",
+            code="operating-system",
+            context=str(error.filename) if error.filename else None,
+        )
+        return fail(wrapped, as_json=as_json)
+    except KeyboardInterrupt:
+        return fail(InfrastructureError("interrupted", code="interrupted"), as_json=as_json)
+    except Exception as error:  # noqa: BLE001 - whatever is not ours is a bug, and is said to be one
+        return _bug(error, as_json=as_json)
+
+
+def _call(command: Command, arguments: list[str]) -> int:
+    import typer
+
+    module = importlib.import_module(f"launcher.cli.{command.module}")
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(context_settings={"help_option_names": ["--help", "-h"]})(getattr(module, command.function))
+    program = " ".join(("evalctl", *command.words))
+    try:
+        result = typer.main.get_command(app).main(arguments, prog_name=program, standalone_mode=False)
+    except typer.Abort as error:
+        raise InfrastructureError("interrupted", code="interrupted") from error
+    except typer.Exit as leave:
+        return int(leave.exit_code)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        raise MalformedError(error.format_message(), code="usage", hint=f"see `{program} --help`") from error
+    return result if isinstance(result, int) else 0
+
+
+def _bug(error: Exception, *, as_json: bool) -> int:
+    """Say that this is evalctl's fault; the traceback goes to a file, not over the screen."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="evalctl-bug-", suffix=".txt", delete=False) as stream:
+        traceback.print_exception(error, file=stream)
+    wrapped = InfrastructureError(
+        "this is a bug in evalctl",
+        code="bug",
+        context=f"{type(error).__name__}: {error}",
+        hint=f"report it with the details in `{stream.name}`",
+    )
+    return fail(wrapped, as_json=as_json)

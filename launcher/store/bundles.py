@@ -1,0 +1,95 @@
+"""Finished bundles: they appear in the store whole, under their digest, and are never written again."""
+
+import os
+import shutil
+from pathlib import Path
+
+from launcher.digest import hash_file, is_sha256_hex
+from launcher.errors import InfrastructureError, MalformedError
+from launcher.store.files import sync_folder
+from launcher.store.home import Home, make_private
+
+_SHORTEST_PREFIX = 8
+
+
+def bundle_digest(folder: Path) -> str:
+    """Return the bundle's digest: the SHA-256 of its `SHA256SUMS`."""
+    return "sha256:" + hash_file(folder / "SHA256SUMS")[0]
+
+
+def publish(home: Home, staging: Path) -> Path:
+    """Move a complete bundle from `staging` to its place in the store and return that place."""
+    destination = make_private(home.bundles) / bundle_digest(staging).removeprefix("sha256:")
+    if destination.exists():
+        return destination
+    try:
+        sync_folder(staging)
+        staging.rename(destination)
+        sync_folder(home.bundles)
+    except OSError as error:
+        raise InfrastructureError(
+            f"cannot put the bundle into `{home.bundles}`",
+            code="store-not-writable",
+            context=error.strerror,
+            hint="free some disk space, or set EVALCTL_HOME to a folder that you may write",
+        ) from error
+    return destination
+
+
+def require_empty(out: Path) -> None:
+    """Raise `MalformedError` unless `out` is absent or an empty directory."""
+    if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
+        raise MalformedError(
+            f"`--out {out}` already holds something",
+            code="out-not-empty",
+            hint="name a folder that does not exist yet",
+        )
+
+
+def copy_out(bundle: Path, out: Path) -> Path:
+    """Copy a finished bundle to `out` (absent or empty), whole or not at all, and return `out`."""
+    require_empty(out)
+    temporary = out.absolute().with_name(f".{out.name}.{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(bundle, temporary, symlinks=True)
+        if out.exists():
+            out.rmdir()
+        temporary.rename(out)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise InfrastructureError(
+            f"cannot copy the bundle to `{out}`",
+            code="not-writable",
+            context=f"{error.strerror}; the bundle is safe at `{bundle}`",
+            hint="name a folder on a disk with room that you may write",
+        ) from error
+    return out
+
+
+def find_bundle(home: Home, name: str) -> Path:
+    """Return the bundle that `name` says: a path, or a digest (or its start) in the store.
+
+    Raises `MalformedError` (`no-such-bundle`) when there is none, or several begin with that digest.
+    """
+    path = Path(name)
+    if path.exists():
+        return path
+    start = name.removeprefix("sha256:")
+    if is_sha256_hex(start) and (home.bundles / start).is_dir():
+        return home.bundles / start
+    found = sorted(home.bundles.glob(f"{start}*")) if _is_prefix(start) else []
+    if len(found) == 1:
+        return found[0]
+    raise MalformedError(
+        f"there is no bundle `{name}`",
+        code="no-such-bundle",
+        context=f"{len(found)} bundles begin so"
+        if found
+        else "it is neither a path nor a digest in the store",
+        hint=f"look into `{home.bundles}`",
+    )
+
+
+def _is_prefix(text: str) -> bool:
+    return len(text) >= _SHORTEST_PREFIX and all(letter in "0123456789abcdef" for letter in text)

@@ -1,0 +1,83 @@
+"""The content-addressed cache: bytes under the digest they were proven to have."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher.digest import hash_file
+from launcher.errors import InfrastructureError
+from launcher.store.home import make_private
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Blobs under `sha256/`, unpacked trees under `trees/`; entries appear whole or not at all."""
+
+    root: Path
+
+    def place(self, sha256: str) -> Path:
+        """Return where the blob with this hex digest is, or would be."""
+        return self.root / "sha256" / sha256[:2] / sha256
+
+    def find(self, sha256: str) -> Path | None:
+        """Return the blob's path after hashing it again, or None; a damaged entry is thrown away."""
+        path = self.place(sha256)
+        try:
+            actual, _ = hash_file(path)
+        except OSError:
+            return None
+        if actual == sha256:
+            return path
+        path.unlink(missing_ok=True)
+        return None
+
+    def put(self, chunks: Iterable[bytes], sha256: str, *, what: str, limit: int | None = None) -> Path:
+        """Store `chunks` under `sha256`; bytes with another digest, or beyond `limit`, are refused.
+
+        Raises `InfrastructureError` (`input-digest-mismatch`, `input-too-large`, `cache-not-writable`).
+        """
+        path = self.place(sha256)
+        make_private(path.parent)
+        temporary = path.with_name(f".{sha256}.{os.getpid()}.{os.urandom(4).hex()}")
+        try:
+            actual = _write(temporary, chunks, limit, what)
+            if actual != sha256:
+                raise InfrastructureError(
+                    f"`{what}` has other bytes than its checksum says",
+                    code="input-digest-mismatch",
+                    context=f"expected sha256 {sha256}, got {actual}",
+                    hint="correct `sha256` in the blueprint, or get the file that it names",
+                )
+            temporary.chmod(0o444)
+            temporary.rename(path)
+        except OSError as error:
+            raise InfrastructureError(
+                f"cannot store `{what}` in the cache",
+                code="cache-not-writable",
+                context=error.strerror,
+                hint="free some disk space, or set EVALCTL_HOME to a larger disk",
+            ) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return path
+
+
+def _write(path: Path, chunks: Iterable[bytes], limit: int | None, what: str) -> str:
+    state, size = hashlib.sha256(), 0
+    with path.open("xb") as stream:
+        for chunk in chunks:
+            size += len(chunk)
+            if limit is not None and size > limit:
+                raise InfrastructureError(
+                    f"`{what}` is larger than it should be",
+                    code="input-too-large",
+                    context=f"expected {limit} bytes, got more",
+                    hint="correct `size` in the blueprint, or get the file that it names",
+                )
+            state.update(chunk)
+            stream.write(chunk)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return state.hexdigest()

@@ -1,0 +1,48 @@
+"""Write files so that a crash leaves the old bytes or the new ones, never half of either."""
+
+import os
+from pathlib import Path
+
+from launcher.errors import InfrastructureError
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Put `data` at `path` through a synced temporary file in the same folder and a rename.
+
+    Raises `InfrastructureError` when the disk is full or may not be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        write_new(temporary, data, mode=mode)
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_new(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Create `path` with `data`, synced to disk; it must not exist."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags, mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise InfrastructureError(
+            f"cannot write `{path}`",
+            code="not-writable",
+            context=error.strerror,
+            hint="free some disk space, or make the folder writable",
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

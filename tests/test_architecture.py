@@ -1,0 +1,118 @@
+"""The folder listing is the architecture: a module imports only rows below its own."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent / "launcher"
+
+# Highest first. Modules of one row may import within their own package, never another member of the row.
+ROWS = (
+    ("cli",),
+    ("reproduce",),
+    ("launch", "verify"),
+    ("resolve",),
+    ("runs",),
+    ("report",),
+    ("image",),
+    ("engines",),
+    ("sources",),
+    ("environment",),
+    ("store",),
+    ("metrics",),
+    ("trust",),
+    ("spec",),
+    ("canonical",),
+    ("digest",),
+    ("errors",),
+    ("__init__",),
+)
+RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    first = path.relative_to(ROOT).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and name of every import in the module, lazy ones included."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}:{node.lineno} is a relative import"
+            for alias in node.names:
+                yield node.lineno, f"{node.module}.{alias.name}"
+
+
+def launcher_rooms(path: Path) -> Iterator[tuple[int, str]]:
+    for line, name in imported(path):
+        parts = name.split(".")
+        if parts[0] == "launcher":
+            yield line, parts[1] if parts[1] in RANK else "__init__"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_rows_below_its_own(path: Path) -> None:
+    own = room(path)
+    assert own in RANK, f"`{own}` has no row in the architecture"
+    for line, other in launcher_rooms(path):
+        allowed = other == own or RANK[other] > RANK[own]
+        assert allowed, f"{path.relative_to(ROOT)}:{line}: `{own}` may not import `{other}`"
+
+
+def test_there_are_no_import_cycles_between_modules() -> None:
+    graph = {module_name(path): set(module_imports(path)) for path in MODULES}
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join((*trail, module))
+        if module not in done:
+            for other in graph.get(module, ()):
+                visit(other, (*trail, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def module_name(path: Path) -> str:
+    return ".".join(("launcher", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def module_imports(path: Path) -> Iterator[str]:
+    """Yield launcher modules imported when this one is loaded (not the lazy ones)."""
+    known = {module_name(other) for other in MODULES}
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("launcher"):
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                target = full if full in known else node.module
+                if target != "launcher":
+                    yield target
+
+
+def test_only_the_entry_point_exits() -> None:
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in ("exit", "_exit"):
+                assert path.relative_to(ROOT).as_posix() == "cli/app.py", f"{path}:{node.lineno}"
+
+
+def test_the_core_has_no_clock_randomness_network_or_environment() -> None:
+    forbidden = {"time", "random", "secrets", "socket", "urllib", "http", "requests", "docker", "subprocess"}
+    for path in MODULES:
+        if room(path) in ("metrics", "spec"):
+            names = {name.split(".")[0] for _, name in imported(path)}
+            assert not names & forbidden, f"{path}: {names & forbidden}"
+            assert "os.environ" not in path.read_text(), path
+
+
+def test_images_share_no_python_with_the_launcher() -> None:
+    for path in ROOT.parent.joinpath("images").rglob("*.py"):
+        assert not any(name.split(".")[0] == "launcher" for _, name in imported(path)), path
