@@ -1,0 +1,1 @@
+"""Classify hand-written digits with a pinned support-vector machine."""
