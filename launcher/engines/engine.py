@@ -1,0 +1,178 @@
+"""The port to container engines: what one is asked to run, what it answers, and the Protocol between."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from launcher.spec.image import ImagePins
+from launcher.spec.sandbox import SandboxProfile
+
+ATTEMPT_LABEL = "evalctl.attempt"
+HOME_LABEL = "evalctl.home"
+REPLICATE_LABEL = "evalctl.replicate"
+
+RefusalReason = Literal[
+    "name", "depth", "link", "hard-link", "special", "setuid", "size", "count", "unreadable", "case"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A file or folder of this host that the container sees read-only at `target`."""
+
+    source: Path
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerTask:
+    """One container to run once: `image` is the engine's own image id, never a tag; `timeout` is in seconds.
+
+    `outputs` and `logs` are empty folders of the caller; the logs become `stdout` and `stderr` there, of which
+    `log_limit` bytes each are kept.
+    """
+
+    name: str
+    image: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    working_directory: str
+    mounts: tuple[Mount, ...]
+    profile: SandboxProfile
+    labels: Mapping[str, str]
+    timeout: float
+    outputs: Path
+    logs: Path
+    log_limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """One file of `/eval/out` that was copied; `path` is relative, with `/` between its parts."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One thing in `/eval/out` that was not copied; odd bytes of `path` stand as `%XX`."""
+
+    path: str
+    reason: RefusalReason
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedOutputs:
+    """What came out, sorted by path; `complete` is False where the hand-over broke off."""
+
+    files: tuple[OutputFile, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    bytes: int = 0
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedLog:
+    """One captured stream: `captured` bytes are in the file, `total` were written."""
+
+    captured: int = 0
+    total: int = 0
+
+    @property
+    def truncated(self) -> bool:
+        """Say whether bytes were left out."""
+        return self.captured < self.total
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerOutcome:
+    """What became of a container, from facts alone.
+
+    `exit_code`, `signal` and `exec_error` are the command's own end as its parent saw it; all None means that the
+    container ended without that report. `timed_out` and `cancelled` mean that the launcher stopped a command that
+    was still running. `oom_killed` is the engine's word. `seconds` is the command's wall time; `started` and
+    `finished` are monotonic seconds around the container. `engine_exit_code` is that of the first process.
+    """
+
+    exit_code: int | None
+    signal: int | None
+    exec_error: str | None
+    timed_out: bool
+    cancelled: bool
+    oom_killed: bool
+    seconds: float
+    cpu_user_seconds: float
+    cpu_system_seconds: float
+    max_rss_bytes: int
+    outputs: CollectedOutputs
+    engine_exit_code: int | None
+    started: float
+    finished: float
+    stdout: CapturedLog = CapturedLog()
+    stderr: CapturedLog = CapturedLog()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What an engine says of itself and its host; `limits` are the bounds it can enforce."""
+
+    name: str
+    version: str
+    api_version: str
+    runtimes: tuple[str, ...]
+    default_runtime: str
+    cgroup_version: str
+    cgroup_driver: str
+    storage_driver: str
+    security_options: tuple[str, ...]
+    limits: tuple[str, ...]
+    cpus: int
+    memory: int
+    kernel: str
+    operating_system: str
+    architecture: str
+    components: Mapping[str, str] = field(default_factory=dict)
+
+
+class Observer(Protocol):
+    """Somebody who watches a run."""
+
+    def samples_so_far(self, count: int) -> None:
+        """Take note that `/eval/out/samples.jsonl` has `count` lines; the evaluation's claim, for display only."""
+
+
+class Engine(Protocol):
+    """A container engine; safe to use from several threads."""
+
+    def describe(self) -> EngineFacts:
+        """Return what the engine says of itself.
+
+        Raises `InfrastructureError` (`engine-unreachable`) when it does not answer.
+        """
+
+    def require(self, profile: SandboxProfile) -> None:
+        """Raise `RequirementError` unless this engine and host can apply `profile` whole."""
+
+    def find_image(self, pins: ImagePins) -> str | None:
+        """Return the engine's id of an image proven to be `pins`, or None."""
+
+    def load_image(self, layout: Path, pins: ImagePins) -> str:
+        """Load an OCI image layout, prove it is `pins`, and return the engine's id of it."""
+
+    def run(self, task: ContainerTask, observer: Observer, cancel: threading.Event) -> ContainerOutcome:
+        """Run one container to its end, or to its timeout or `cancel`, and remove it.
+
+        Raises `InfrastructureError` for the engine's own failures, `RequirementError` for what it cannot apply.
+        """
+
+    def find(self, labels: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
+        """Return the containers that carry all of `labels`, running or not: id to its labels."""
+
+    def remove(self, containers: Iterable[str]) -> None:
+        """Kill and remove containers; one that is gone already is no fault."""
+
+    def close(self) -> None:
+        """Finish what is under way in the background and drop all connections."""

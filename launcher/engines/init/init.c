@@ -1,0 +1,506 @@
+/*
+ * Start one command as pid 1 of a sandbox, outlive it, and hand over what it left.
+ *
+ * The launcher speaks first, on standard input: a 64-byte header (struct orders below), then nothing, then
+ * perhaps one byte that means "stop now". The end of standard input means that the launcher is gone.
+ * Standard output carries, in this order:
+ *
+ *   1. the command's own output, mixed with progress frames (progress token, u64 count of sample lines);
+ *   2. the final token, only once every other process of this pid namespace has been killed and reaped;
+ *   3. records, integers little-endian:
+ *        S  u8 stopped, u32 wait status, u32 errno of a failed exec, u64 nanoseconds,
+ *           u64 user and u64 system microseconds, u64 largest resident set in KiB
+ *        F  u16 length of path, u64 size, path, bytes        one regular file of /eval/out
+ *        R  u8 reason, u16 length of path, path              one thing of /eval/out that was refused
+ *        E  u32 files, u32 refusals, u64 bytes               the end; nothing follows
+ *
+ * The command runs under the same user id as this process and shares its standard output, so it can read
+ * that pipe, write to it, change its flags and send any signal. Hence: this process is not dumpable (its memory,
+ * its descriptors and so the final token are out of reach), installs no signal handler (what pid 1 does not
+ * handle, its own namespace cannot deliver), and utters the final token to an audience of none.
+ *
+ * No libc: the image may have none, and a few kilobytes of system calls can be read in one sitting.
+ */
+#include <asm/poll.h>
+#include <asm/signal.h>
+#include <asm/stat.h>
+#include <asm/unistd.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/fs.h>
+#include <linux/prctl.h>
+#include <linux/resource.h>
+#include <linux/stat.h>
+#include <linux/time.h>
+#include <linux/wait.h>
+
+#ifndef __x86_64__
+#error "this init speaks x86-64 system calls only"
+#endif
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long u64;
+
+enum { MAGIC = 0x31545645 /* "EVT1" */, TOKEN = 32, PROGRESS_TOKEN = 16, MAX_DEPTH = 6, MAX_NAME = 255 };
+enum { EXIT_HANDED_OVER = 0, EXIT_MISUSED = 64, EXIT_NO_ORDERS = 65, EXIT_ABANDONED = 66, EXIT_BROKEN = 70 };
+enum { EXEC_NOT_EXECUTABLE = 126, EXEC_NOT_FOUND = 127 };
+enum reason {
+    REFUSED_NAME = 1,
+    REFUSED_DEPTH = 2,
+    REFUSED_LINK = 3,
+    REFUSED_HARD_LINK = 4,
+    REFUSED_SPECIAL = 5,
+    REFUSED_SETUID = 6,
+    REFUSED_SIZE = 7,
+    REFUSED_COUNT = 8,
+    REFUSED_UNREADABLE = 9,
+};
+
+static const u64 SECOND = 1000000000;
+static const u64 SCAN_PER_TICK = 16u << 20;
+static const char OUTPUTS[] = "/eval/out";
+static const char SAMPLES[] = "samples.jsonl";
+
+struct orders {
+    u32 magic;
+    u32 entries; /* most directory entries of /eval/out to look at */
+    u64 bytes;   /* most bytes of /eval/out to hand over */
+    u8 final_token[TOKEN];
+    u8 progress_token[PROGRESS_TOKEN];
+} __attribute__((packed));
+
+struct entry { /* struct linux_dirent64 */
+    u64 inode;
+    u64 offset;
+    u16 length;
+    u8 type;
+    char name[];
+};
+
+/* ---- system calls ---- */
+
+static long system_call(long number, long a, long b, long c, long d, long e) {
+    long result;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+#define call0(n) system_call(n, 0, 0, 0, 0, 0)
+#define call1(n, a) system_call(n, (long)(a), 0, 0, 0, 0)
+#define call2(n, a, b) system_call(n, (long)(a), (long)(b), 0, 0, 0)
+#define call3(n, a, b, c) system_call(n, (long)(a), (long)(b), (long)(c), 0, 0)
+#define call4(n, a, b, c, d) system_call(n, (long)(a), (long)(b), (long)(c), (long)(d), 0)
+#define call5(n, a, b, c, d, e) system_call(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e))
+
+static void leave(int status) __attribute__((noreturn));
+static void leave(int status) {
+    for (;;) call1(__NR_exit_group, status);
+}
+
+/* The compiler may ask for these two whatever it is told. */
+void *memcpy(void *to, const void *from, u64 size) {
+    for (u64 at = 0; at < size; at++) ((u8 *)to)[at] = ((const u8 *)from)[at];
+    return to;
+}
+
+void *memset(void *to, int value, u64 size) {
+    for (u64 at = 0; at < size; at++) ((u8 *)to)[at] = (u8)value;
+    return to;
+}
+
+static u64 length_of(const char *text) {
+    u64 length = 0;
+    while (text[length]) length++;
+    return length;
+}
+
+static u64 now(void) {
+    struct timespec time = {0, 0};
+    call2(__NR_clock_gettime, CLOCK_MONOTONIC, &time);
+    return (u64)time.tv_sec * SECOND + (u64)time.tv_nsec;
+}
+
+static long open_under(int directory, const char *name, int flags) {
+    return call4(__NR_openat, directory, name, flags | O_CLOEXEC, 0);
+}
+
+static int read_exactly(int descriptor, void *to, u64 size) {
+    for (u64 done = 0; done < size;) {
+        long got = call3(__NR_read, descriptor, (u8 *)to + done, size - done);
+        if (got == -EINTR) continue;
+        if (got <= 0) return 0;
+        done += (u64)got;
+    }
+    return 1;
+}
+
+/* Short writes and a non-blocking pipe are both possible; a vanished reader ends the program. */
+static void write_all(const void *from, u64 size) {
+    for (u64 done = 0; done < size;) {
+        long put = call3(__NR_write, 1, (const u8 *)from + done, size - done);
+        if (put > 0) {
+            done += (u64)put;
+        } else if (put == -EAGAIN) {
+            struct pollfd room = {1, POLLOUT, 0};
+            call5(__NR_ppoll, &room, 1, 0, 0, 0);
+        } else if (put != -EINTR) {
+            leave(EXIT_ABANDONED);
+        }
+    }
+}
+
+/* ---- the records ---- */
+
+static u8 record[64];
+static u64 record_length;
+
+static void put(u64 value, u64 bytes) {
+    for (u64 at = 0; at < bytes; at++) record[record_length++] = (u8)(value >> (8 * at));
+}
+
+static void flush_record(void) {
+    write_all(record, record_length);
+    record_length = 0;
+}
+
+/* ---- handing over /eval/out; nobody else is alive, so nothing changes under our feet ---- */
+
+static char path[4096];
+static u8 block[65536];
+static u64 bytes_left, bytes_given;
+static u32 entries_left, files_given, refusals_given;
+
+static void refuse(enum reason reason, u64 length) {
+    put('R', 1);
+    put(reason, 1);
+    put(length, 2);
+    flush_record();
+    write_all(path, length);
+    refusals_given++;
+}
+
+static int is_plain(char byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '_';
+}
+
+static int is_name(const char *name) {
+    if (!is_plain(name[0])) return 0;
+    for (u64 at = 1; name[at]; at++)
+        if (!is_plain(name[at]) && name[at] != '.' && name[at] != '-') return 0;
+    return 1;
+}
+
+/* Append `name` to the path of its directory, odd bytes as %XX; return the new length. */
+static u64 append(u64 length, const char *name) {
+    static const char digits[] = "0123456789ABCDEF";
+    if (length) path[length++] = '/';
+    for (u64 at = 0; name[at] && at < MAX_NAME; at++) {
+        if (is_plain(name[at]) || name[at] == '.' || name[at] == '-') {
+            path[length++] = name[at];
+        } else {
+            path[length++] = '%';
+            path[length++] = digits[(u8)name[at] >> 4];
+            path[length++] = digits[(u8)name[at] & 15];
+        }
+    }
+    return length;
+}
+
+static void give_file(int descriptor, u64 size, u64 length) {
+    put('F', 1);
+    put(length, 2);
+    put(size, 8);
+    flush_record();
+    write_all(path, length);
+    for (u64 left = size; left;) {
+        u64 part = left < sizeof block ? left : sizeof block;
+        if (!read_exactly(descriptor, block, part)) leave(EXIT_BROKEN);
+        write_all(block, part);
+        left -= part;
+    }
+    files_given++;
+    bytes_given += size;
+    bytes_left -= size;
+}
+
+static void walk(int directory, u64 length, u32 depth);
+
+static void give_regular(int directory, const char *name, const struct stat *facts, u64 length) {
+    if (facts->st_nlink != 1) return refuse(REFUSED_HARD_LINK, length);
+    if (facts->st_mode & (S_ISUID | S_ISGID)) return refuse(REFUSED_SETUID, length);
+    if (facts->st_size < 0 || (u64)facts->st_size > bytes_left) return refuse(REFUSED_SIZE, length);
+    long descriptor = open_under(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (descriptor < 0) return refuse(REFUSED_UNREADABLE, length);
+    give_file((int)descriptor, (u64)facts->st_size, length);
+    call1(__NR_close, descriptor);
+}
+
+static void give_directory(int directory, const char *name, u64 length, u32 depth) {
+    if (depth >= MAX_DEPTH) return refuse(REFUSED_DEPTH, length);
+    long descriptor = open_under(directory, name, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
+    if (descriptor < 0) return refuse(REFUSED_UNREADABLE, length);
+    walk((int)descriptor, length, depth);
+    call1(__NR_close, descriptor);
+}
+
+static void give(int directory, const char *name, u64 parent, u32 depth) {
+    struct stat facts;
+    u64 length = append(parent, name);
+    if (!is_name(name)) return refuse(REFUSED_NAME, length);
+    if (call4(__NR_newfstatat, directory, name, &facts, AT_SYMLINK_NOFOLLOW) < 0)
+        return refuse(REFUSED_UNREADABLE, length);
+    if (S_ISREG(facts.st_mode)) return give_regular(directory, name, &facts, length);
+    if (S_ISDIR(facts.st_mode)) return give_directory(directory, name, length, depth + 1);
+    refuse(S_ISLNK(facts.st_mode) ? REFUSED_LINK : REFUSED_SPECIAL, length);
+}
+
+static void walk(int directory, u64 length, u32 depth) {
+    u64 entries[1024];
+    for (;;) {
+        long got = call3(__NR_getdents64, directory, entries, sizeof entries);
+        if (got < 0) return refuse(REFUSED_UNREADABLE, length);
+        if (got == 0) return;
+        for (long at = 0; at < got;) {
+            struct entry *entry = (struct entry *)((u8 *)entries + at);
+            const char *name = entry->name;
+            at += entry->length;
+            if (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]))) continue;
+            if (entries_left == 0) return;
+            if (--entries_left == 0) return refuse(REFUSED_COUNT, length);
+            give(directory, name, length, depth);
+        }
+    }
+}
+
+/* ---- counting sample lines while the command runs; a courtesy, so every failure is silence ---- */
+
+static u64 lines_seen, lines_told, scanned;
+
+static void scan(int descriptor) {
+    struct stat facts;
+    if (call2(__NR_fstat, descriptor, &facts) < 0 || !S_ISREG(facts.st_mode)) return;
+    if ((u64)facts.st_size < scanned) scanned = lines_seen = 0;
+    for (u64 left = SCAN_PER_TICK; left;) {
+        long got = call4(__NR_pread64, descriptor, block, sizeof block, scanned);
+        if (got <= 0) return;
+        for (long at = 0; at < got; at++) lines_seen += block[at] == '\n';
+        scanned += (u64)got;
+        left -= (u64)got < left ? (u64)got : left;
+    }
+}
+
+static void tell_progress(int outputs, const u8 *token) {
+    long descriptor = open_under(outputs, SAMPLES, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (descriptor < 0) return;
+    scan((int)descriptor);
+    call1(__NR_close, descriptor);
+    struct pollfd room = {1, POLLOUT, 0};
+    struct timespec at_once = {0, 0};
+    if (lines_seen == lines_told || call5(__NR_ppoll, &room, 1, &at_once, 0, 0) != 1) return;
+    u8 frame[PROGRESS_TOKEN + 8];
+    memcpy(frame, token, PROGRESS_TOKEN);
+    memcpy(frame + PROGRESS_TOKEN, &lines_seen, 8);
+    /* One write below PIPE_BUF: all or nothing, never torn by the command's own output. */
+    if (call3(__NR_write, 1, frame, sizeof frame) == sizeof frame) lines_told = lines_seen;
+}
+
+/* ---- the command ---- */
+
+static const char *search_path(char **environment) {
+    for (; *environment; environment++) {
+        const char *entry = *environment;
+        if (entry[0] == 'P' && entry[1] == 'A' && entry[2] == 'T' && entry[3] == 'H' && entry[4] == '=')
+            return entry + 5;
+    }
+    return "/usr/local/bin:/usr/bin:/bin";
+}
+
+static int has_slash(const char *name) {
+    for (; *name; name++)
+        if (*name == '/') return 1;
+    return 0;
+}
+
+/* As execvp does, without its fall-back to a shell; return the errno that says most. */
+static int execute(char **arguments, char **environment) {
+    if (has_slash(arguments[0])) return (int)-call3(__NR_execve, arguments[0], arguments, environment);
+    int worst = ENOENT;
+    u64 size = length_of(arguments[0]);
+    for (const char *from = search_path(environment);; from++) {
+        u64 length = 0;
+        while (from[length] && from[length] != ':') length++;
+        if (length + size + 2 <= sizeof path) {
+            memcpy(path, from, length);
+            path[length] = '/';
+            memcpy(path + length + (length > 0), arguments[0], size + 1);
+            int error = (int)-call3(__NR_execve, path, arguments, environment);
+            if (error != ENOENT && error != ENOTDIR) {
+                if (error != EACCES) return error;
+                worst = EACCES;
+            }
+        }
+        from += length;
+        if (!*from) return worst;
+    }
+}
+
+/* Let the kernel, short of memory, kill the evaluation before it kills this process. */
+static void offer_to_the_memory_killer(void) {
+    call2(__NR_prctl, PR_SET_DUMPABLE, 1); /* else /proc/self belongs to root; this process is about to exec */
+    long descriptor = open_under(AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY);
+    if (descriptor < 0) return;
+    call3(__NR_write, descriptor, "1000", 4);
+    call1(__NR_close, descriptor);
+}
+
+static void become(char **arguments, char **environment, int failure) __attribute__((noreturn));
+static void become(char **arguments, char **environment, int failure) {
+    struct {
+        void *handler;
+        u64 flags, restorer, mask;
+    } by_default = {0, 0, 0, 0};
+    u64 no_signals = 0;
+    for (int signal = 1; signal <= 64; signal++)
+        call4(__NR_rt_sigaction, signal, &by_default, 0, sizeof no_signals);
+    call4(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, 0, sizeof no_signals);
+    offer_to_the_memory_killer();
+    call0(__NR_setsid);
+    int error = 0;
+    long empty = open_under(AT_FDCWD, "/dev/null", O_RDONLY);
+    if (empty < 0 || call2(__NR_dup2, empty, 0) < 0) error = empty < 0 ? (int)-empty : EBADF;
+    if (!error) error = execute(arguments, environment);
+    call3(__NR_write, failure, &error, sizeof error);
+    leave(error == ENOENT ? EXEC_NOT_FOUND : EXEC_NOT_EXECUTABLE);
+}
+
+static struct {
+    long pid;
+    u32 status, exec_error;
+    u64 started, ended;
+    int ended_at_all;
+} command;
+
+static void start_command(char **arguments, char **environment) {
+    int ends[2];
+    if (call2(__NR_pipe2, ends, O_CLOEXEC) < 0) leave(EXIT_BROKEN);
+    command.started = now();
+    command.pid = call0(__NR_fork);
+    if (command.pid == 0) become(arguments, environment, ends[1]);
+    if (command.pid < 0) leave(EXIT_BROKEN);
+    call1(__NR_close, ends[1]);
+    if (!read_exactly(ends[0], &command.exec_error, sizeof command.exec_error)) command.exec_error = 0;
+    call1(__NR_close, ends[0]);
+}
+
+/* Reap one process; return wait4's answer. A traced process may report a mere stop: that is not an end. */
+static long reap(int options) {
+    int status = 0;
+    long pid = call4(__NR_wait4, -1, &status, options | __WALL, 0);
+    int stopped = (status & 0xff) == 0x7f || status == 0xffff;
+    if (pid == command.pid && !stopped && !command.ended_at_all) {
+        command.status = (u32)status;
+        command.ended = now();
+        command.ended_at_all = 1;
+    }
+    return pid;
+}
+
+enum ending { ENDED_ITSELF, STOPPED_BY_LAUNCHER, LAUNCHER_GONE };
+
+static enum ending watch(int signals, int outputs, const u8 *token) {
+    u64 tick = command.started + SECOND;
+    for (;;) {
+        u64 time = now(), pause = time < tick ? tick - time : 0;
+        struct pollfd watched[2] = {{0, POLLIN, 0}, {signals, POLLIN, 0}};
+        struct timespec patience = {(long)(pause / SECOND), (long)(pause % SECOND)};
+        call5(__NR_ppoll, watched, 2, &patience, 0, 0);
+        if (watched[1].revents) call3(__NR_read, signals, block, sizeof block);
+        /* A bounded batch: a command that breeds zombies must not keep us from hearing the launcher. */
+        for (int count = 0; count < 256 && reap(WNOHANG) > 0; count++) continue;
+        if (command.ended_at_all) return ENDED_ITSELF;
+        if (watched[0].revents) {
+            u8 byte;
+            long got = call3(__NR_read, 0, &byte, 1);
+            if (got == 1) return STOPPED_BY_LAUNCHER;
+            if (got != -EINTR && got != -EAGAIN) return LAUNCHER_GONE;
+        }
+        if (now() >= tick) {
+            tell_progress(outputs, token);
+            tick = now() + SECOND;
+        }
+    }
+}
+
+/* Return only when this process is alone. The kernel signals all at once: no fork slips through. */
+static void kill_everybody(void) {
+    do call2(__NR_kill, -1, SIGKILL);
+    while (reap(0) != -ECHILD);
+}
+
+static void put_status(enum ending ending) {
+    struct rusage usage;
+    memset(&usage, 0, sizeof usage);
+    call2(__NR_getrusage, RUSAGE_CHILDREN, &usage);
+    put('S', 1);
+    put(ending == STOPPED_BY_LAUNCHER, 1);
+    put(command.status, 4);
+    put(command.exec_error, 4);
+    put(command.ended - command.started, 8);
+    put((u64)usage.ru_utime.tv_sec * 1000000 + (u64)usage.ru_utime.tv_usec, 8);
+    put((u64)usage.ru_stime.tv_sec * 1000000 + (u64)usage.ru_stime.tv_usec, 8);
+    put((u64)usage.ru_maxrss, 8);
+    flush_record();
+}
+
+static void hand_over(const struct orders *orders, enum ending ending, int outputs) {
+    call3(__NR_fcntl, 1, F_SETFL, 0); /* undo whatever the command did to the shared flags */
+    write_all(orders->final_token, TOKEN);
+    put_status(ending);
+    bytes_left = orders->bytes;
+    entries_left = orders->entries + 1;
+    call2(__NR_fchmod, outputs, 0700);
+    walk(outputs, 0, 0);
+    put('E', 1);
+    put(files_given, 4);
+    put(refusals_given, 4);
+    put(bytes_given, 8);
+    flush_record();
+}
+
+static int watch_children(void) {
+    u64 child_died = 1ul << (SIGCHLD - 1);
+    call4(__NR_rt_sigprocmask, SIG_SETMASK, &child_died, 0, sizeof child_died);
+    return (int)call4(__NR_signalfd4, -1, &child_died, sizeof child_died, O_CLOEXEC | O_NONBLOCK);
+}
+
+__attribute__((used, noreturn)) static void begin(long *stack) {
+    char **arguments = (char **)(stack + 1);
+    char **environment = arguments + stack[0] + 1;
+    if (stack[0] < 2 || call0(__NR_getpid) != 1) leave(EXIT_MISUSED);
+    call2(__NR_prctl, PR_SET_DUMPABLE, 0);
+    static struct orders orders;
+    if (!read_exactly(0, &orders, sizeof orders) || orders.magic != MAGIC) leave(EXIT_NO_ORDERS);
+    int outputs = (int)open_under(AT_FDCWD, OUTPUTS, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
+    int signals = watch_children();
+    if (outputs < 0 || signals < 0) leave(EXIT_BROKEN);
+    start_command(arguments + 1, environment);
+    enum ending ending = watch(signals, outputs, orders.progress_token);
+    kill_everybody();
+    if (ending == LAUNCHER_GONE) leave(EXIT_ABANDONED);
+    hand_over(&orders, ending, outputs);
+    leave(EXIT_HANDED_OVER);
+}
+
+__asm__(".globl _start\n"
+        "_start:\n"
+        "    xor %ebp, %ebp\n"
+        "    mov %rsp, %rdi\n"
+        "    and $-16, %rsp\n"
+        "    call begin\n");
