@@ -1,0 +1,91 @@
+"""Write an OCI image layout (https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md).
+
+Layers are uncompressed: their digest is their diff_id, and no compressor's version is in any byte.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from launcher.canonical import canonical_bytes
+from launcher.digest import digest_of
+from launcher.image.recipe import Recipe
+
+INPUTS_ANNOTATION = "org.w3id.evalctl-launcher.inputs"
+_TYPE = "application/vnd.oci.image"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that was written: its digest (also its diff_id), its size, and what made it."""
+
+    digest: str
+    size: int
+    created_by: str
+
+
+def write_layer(folder: Path, chunks: Iterable[bytes], created_by: str) -> Layer:
+    """Write one layer's tar below the layout `folder`."""
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True, exist_ok=True)
+    state, size, path = hashlib.sha256(), 0, blobs / "writing"
+    with path.open("wb", buffering=1 << 20) as stream:
+        for chunk in chunks:
+            stream.write(chunk)
+            state.update(chunk)
+            size += len(chunk)
+    path.replace(blobs / state.hexdigest())
+    return Layer("sha256:" + state.hexdigest(), size, created_by)
+
+
+def write_layout(folder: Path, recipe: Recipe, layers: list[Layer], inputs: str) -> None:
+    """Write configuration, manifest and index around `layers`; the index keeps `inputs` as an annotation."""
+    operating_system, architecture = recipe.platform.split("/")[:2]
+    config = _write_json(folder, "config.v1", _config(recipe, layers))
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{_TYPE}.manifest.v1+json",
+        "config": config,
+        "layers": [
+            {"mediaType": f"{_TYPE}.layer.v1.tar", "digest": layer.digest, "size": layer.size}
+            for layer in layers
+        ],
+    }
+    entry = {
+        **_write_json(folder, "manifest.v1", manifest),
+        "platform": {"architecture": architecture, "os": operating_system},
+        "annotations": {INPUTS_ANNOTATION: inputs},
+    }
+    index = {"schemaVersion": 2, "mediaType": f"{_TYPE}.index.v1+json", "manifests": [entry]}
+    (folder / "oci-layout").write_bytes(canonical_bytes({"imageLayoutVersion": "1.0.0"}))
+    (folder / "index.json").write_bytes(canonical_bytes(index))
+
+
+def _config(recipe: Recipe, layers: list[Layer]) -> dict[str, Any]:
+    operating_system, architecture = recipe.platform.split("/")[:2]
+    created = datetime.fromtimestamp(recipe.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "created": created,
+        "os": operating_system,
+        "architecture": architecture,
+        "config": {
+            "User": recipe.config.user,
+            "WorkingDir": recipe.config.working_directory,
+            "Env": list(recipe.config.environment),
+            "Cmd": [recipe.python.interpreter],
+            "Labels": dict(recipe.config.labels),
+        },
+        "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
+        "history": [{"created": created, "created_by": layer.created_by} for layer in layers],
+    }
+
+
+def _write_json(folder: Path, kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    """Write `value` as a blob; return its descriptor."""
+    data = canonical_bytes(value)
+    digest = digest_of(data)
+    (folder / "blobs" / "sha256" / digest[7:]).write_bytes(data)
+    return {"mediaType": f"{_TYPE}.{kind}+json", "digest": digest, "size": len(data)}
