@@ -1,0 +1,151 @@
+"""The bundle's shape: which files there are, which names may stand in it, and how much of it is looked at."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from launcher.digest import is_sha256_hex, sums_text
+from launcher.errors import CheckFailedError
+
+BLUEPRINT: Final = "blueprint.toml"
+LOCK: Final = "lock.json"
+RESULT: Final = "result.json"
+ENVIRONMENT: Final = "environment.json"
+SBOM: Final = "sbom.cdx.json"
+SAMPLES: Final = "samples.jsonl"
+EVENTS: Final = "events.jsonl"
+RESOURCES: Final = "resources.jsonl"
+COMMITMENTS: Final = "commitments.jsonl"
+SUMS: Final = "SHA256SUMS"
+
+PREDICTIONS: Final = "predictions"
+LOGS: Final = "logs"
+ARTIFACTS: Final = "artifacts"
+ATTESTATIONS: Final = "attestations"
+
+PROVENANCE_ATTESTATION: Final = f"{ATTESTATIONS}/provenance.sigstore.json"
+RESULT_ATTESTATION: Final = f"{ATTESTATIONS}/result.sigstore.json"
+LOCK_ATTESTATION: Final = f"{ATTESTATIONS}/lock.sigstore.json"
+LEDGER_PROOF: Final = f"{ATTESTATIONS}/ledger.tlog-proof"
+
+REQUIRED: Final = (BLUEPRINT, LOCK, RESULT, ENVIRONMENT, SBOM, SAMPLES, EVENTS, RESOURCES, SUMS)
+REQUIRED_ATTESTATIONS: Final = (PROVENANCE_ATTESTATION, RESULT_ATTESTATION, LOCK_ATTESTATION)
+OPTIONAL: Final = (COMMITMENTS,)
+OPTIONAL_FOLDERS: Final = (PREDICTIONS, LOGS, ARTIFACTS)
+
+MAX_FILES: Final = 100_000
+MAX_DEPTH: Final = 16
+MAX_NAME_BYTES: Final = 512
+MAX_SEGMENT_BYTES: Final = 200
+MAX_ATTESTATION_BYTES: Final = 8 << 20
+MAX_ATTESTATIONS: Final = 64
+MAX_LISTED_SUBJECTS: Final = 1000
+
+# ASCII only, so that no two file systems see two names where another sees one; no leading dot or dash, no
+# trailing dot or space, nothing that a shell, a terminal or Windows would read as more than a name.
+_SEGMENT = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.+=@,() -]*[A-Za-z0-9_+=@)-])?", re.ASCII)
+_DOS_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.ASCII | re.IGNORECASE)
+_ADDED_ATTESTATION = re.compile(
+    rf"{ATTESTATIONS}/(?P<stem>provenance|result|lock|reproduction-[A-Za-z0-9][A-Za-z0-9_-]{{0,127}})"
+    r"(?:\.(?P<key>[0-9a-f]{64}))?\.sigstore\.json",
+    re.ASCII,
+)
+
+
+def is_portable_name(path: str) -> bool:
+    """Say whether `path` (`/` between segments) names the same file on every platform, inside its root."""
+    segments = path.split("/")
+    return (
+        len(path) <= MAX_NAME_BYTES
+        and len(segments) <= MAX_DEPTH
+        and all(len(segment) <= MAX_SEGMENT_BYTES for segment in segments)
+        and all(_SEGMENT.fullmatch(segment) for segment in segments)
+        and not any(_DOS_DEVICE.fullmatch(segment) for segment in segments)
+    )
+
+
+def is_bundle_file(path: str) -> bool:
+    """Say whether a bundle may hold a file at `path`."""
+    if path in REQUIRED or path in OPTIONAL:
+        return True
+    folder, slash, _ = path.partition("/")
+    if not slash:
+        return False
+    if folder == ATTESTATIONS:
+        return is_attestation(path)
+    return folder in OPTIONAL_FOLDERS and is_portable_name(path)
+
+
+def is_bundle_folder(path: str) -> bool:
+    """Say whether a bundle may hold a folder at `path`."""
+    top, _, _ = path.partition("/")
+    return path == ATTESTATIONS or (top in OPTIONAL_FOLDERS and is_portable_name(path))
+
+
+def is_attestation(path: str) -> bool:
+    """Say whether `path` is the name of an attestation: one of the three, or one that was added later."""
+    return path == LEDGER_PROOF or _ADDED_ATTESTATION.fullmatch(path) is not None
+
+
+def reproduction_attestation(digest: str) -> str:
+    """Return the path of the statement that the bundle with this digest reproduced the one it is in."""
+    return f"{ATTESTATIONS}/reproduction-{digest.removeprefix('sha256:')}.sigstore.json"
+
+
+def co_signature(path: str, key_hex: str) -> str:
+    """Return the path of another key's signature over the payload of the attestation at `path`."""
+    return f"{path.removesuffix('.sigstore.json')}.{key_hex}.sigstore.json"
+
+
+def split_co_signature(path: str) -> tuple[str, str] | None:
+    """Return the attestation's path and the key in hex if `path` names a co-signature."""
+    match = _ADDED_ATTESTATION.fullmatch(path)
+    if match is None or match["key"] is None:
+        return None
+    return f"{ATTESTATIONS}/{match['stem']}.sigstore.json", match["key"]
+
+
+def refuse_missing(paths: Iterable[str]) -> None:
+    """Raise `CheckFailedError` unless every file that always exists is among `paths`."""
+    present = frozenset(paths)
+    for path in (*REQUIRED, *REQUIRED_ATTESTATIONS):
+        if path not in present:
+            raise CheckFailedError(f"the bundle has no `{path}`", code="missing-file")
+
+
+def check_sums(data: bytes, digests: Mapping[str, str]) -> None:
+    """Raise `CheckFailedError`, naming a file, unless `data` is the SHA256SUMS of `digests`.
+
+    `digests` maps the path of every file outside `attestations/` (SHA256SUMS may be among them) to the hex
+    SHA-256 of the bytes it has. `data` is compared, not parsed, so it can hold nothing else.
+    """
+    found = {path: sha256 for path, sha256 in digests.items() if path != SUMS}
+    if sums_text(found.items()) == data:
+        return
+    listed = _read_sums(data)
+    for path in sorted(listed.keys() | found.keys()):
+        if path not in found:
+            raise _failed(f"`{path}` is listed in {SUMS} but not in the bundle", "missing-file")
+        if path not in listed:
+            raise _failed(f"`{path}` is in the bundle but not listed in {SUMS}", "extra-file")
+        if listed[path] != found[path]:
+            raise _failed(f"`{path}` is not what {SUMS} says", "changed-file", listed[path], found[path])
+    raise _failed(f"{SUMS} lists its files twice or out of order", "bad-sums")
+
+
+def _read_sums(data: bytes) -> dict[str, str]:
+    """Read the listing well enough to say what differs; it is known not to be as it should."""
+    listed = {}
+    for number, line in enumerate(data.splitlines(keepends=True), 1):
+        sha256, path = line[:64].decode("ascii", "replace"), line[66:-1].decode("ascii", "replace")
+        if line[64:66] != b"  " or line[-1:] != b"\n" or not is_sha256_hex(sha256):
+            raise _failed(f"line {number} of {SUMS} is not `SHA-256  path`", "bad-sums")
+        if not is_bundle_file(path):
+            raise _failed(f"line {number} of {SUMS} names no file that a bundle may hold", "bad-sums")
+        listed[path] = sha256
+    return listed
+
+
+def _failed(message: str, code: str, expected: str | None = None, got: str | None = None) -> CheckFailedError:
+    context = f"expected sha256 {expected}, got {got}" if expected else None
+    return CheckFailedError(message, code=code, context=context)

@@ -1,0 +1,376 @@
+"""Check a bundle's attestations against its files and a trust policy: the core of `verify`, without a disk.
+
+Order matters: structure, then signatures by keys the policy knows, and only then is a payload parsed. What the
+policy does not know is never parsed and never counted. Tampering (`failed`) outranks a missing trust
+(`untrusted`), so that a changed byte is never mistaken for a stranger.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from launcher.digest import sha256_hex
+from launcher.errors import CheckFailedError, EvalctlError
+from launcher.spec.bundle import (
+    ATTESTATIONS,
+    LEDGER_PROOF,
+    LOCK,
+    LOCK_ATTESTATION,
+    MAX_ATTESTATION_BYTES,
+    MAX_ATTESTATIONS,
+    PROVENANCE_ATTESTATION,
+    REQUIRED_ATTESTATIONS,
+    RESULT_ATTESTATION,
+    SUMS,
+    check_sums,
+    is_attestation,
+    is_bundle_file,
+    refuse_missing,
+    split_co_signature,
+)
+from launcher.spec.predicates import (
+    LOCK_TYPE,
+    PROVENANCE_TYPE,
+    REPRODUCTION_TYPE,
+    RESULT_TYPE,
+    EvaluationResult,
+    LockStatement,
+    Provenance,
+    Reproduction,
+)
+from launcher.spec.statement import Statement, bundle_subjects
+from launcher.trust.dsse import Envelope, verify_envelope
+from launcher.trust.keys import fingerprint_hex
+from launcher.trust.policy import Claim, Decision, Policy, Role
+from launcher.trust.sigstore import open_envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at, in the words of `verify --json`."""
+
+    name: str
+    status: Literal["ok", "failed", "skipped"]
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedReproduction:
+    """A reproduction that a key trusted for it signed; `independent` means: by another key than the result."""
+
+    signer: str
+    independent: bool
+    statement: Reproduction
+
+
+@dataclass(frozen=True, slots=True)
+class AttestationReport:
+    """What the attestations are worth; signers are fingerprints whose signatures hold.
+
+    The statements are None where the policy does not know who signed them; `unknown` are the fingerprints
+    it would have to know. Nothing but the checks is filled in once a bundle is malformed.
+    """
+
+    verdict: Literal["verified", "failed", "untrusted"]
+    checks: tuple[Check, ...]
+    signers: tuple[str, ...] = ()
+    lock_signers: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    provenance: Provenance | None = None
+    result: EvaluationResult | None = None
+    lock: LockStatement | None = None
+    reproductions: tuple[CountedReproduction, ...] = ()
+
+    @property
+    def invocation_id(self) -> str | None:
+        """Return the attempt that made the bundle, once it is known who says so."""
+        return self.provenance.invocation_id if self.provenance else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Attestation:
+    """One file: its structure, and its statement if a known key's signature over it holds."""
+
+    path: str
+    envelope: Envelope
+    statement: Statement | None
+
+    @property
+    def signer(self) -> str:
+        return self.envelope.keyid
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    digests: Mapping[str, str]
+    attestations: Mapping[str, _Attestation]
+    policy: Policy
+    now: datetime
+
+    def signers(self, path: str) -> frozenset[str]:
+        """Return the known keys that signed the very payload at `path`, there or in a co-signature."""
+        payload = self.attestations[path].envelope.payload
+        return frozenset(
+            item.signer
+            for item in self.attestations.values()
+            if item.statement and _base(item.path) == path and item.envelope.payload == payload
+        )
+
+    def decide(self, role: Role, path: str, predicate: str, builder: str | None) -> Decision:
+        """Ask the policy about the attestation at `path`."""
+        return self.policy.decide(Claim(role, self.signers(path), predicate, builder), self.now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    provenance: Provenance | None
+    result: EvaluationResult | None
+    lock: LockStatement | None
+
+
+def check_attestations(
+    digests: Mapping[str, str], files: Mapping[str, bytes], policy: Policy, now: datetime
+) -> AttestationReport:
+    """Check everything about a bundle that needs neither the meaning of its files nor a disk.
+
+    `digests` maps the path of every file outside `attestations/`, SHA256SUMS included, to the hex SHA-256 of
+    its bytes; `files` holds the bytes of SHA256SUMS and of every file inside `attestations/`, by path. Raises
+    nothing for bad content: that is a report with the verdict `failed`.
+    """
+    names = _check("attestation-names", lambda: _refuse_names(digests, files))
+    if names.status == "failed":
+        return AttestationReport("failed", (names,))
+    examined = [
+        _examine(path, files[path], policy) for path in sorted(files) if path not in (SUMS, LEDGER_PROOF)
+    ]
+    attestations = {item.path: item for _, item in examined if item is not None}
+    checks = [
+        names,
+        _check("checksums", lambda: _refuse_sums(digests, files)),
+        *(check for check, _ in examined),
+    ]
+    if LEDGER_PROOF in files:
+        checks.append(Check("ledger-proof", "skipped", "this version does not check ledger proofs"))
+    if len(attestations) < len(examined):
+        return AttestationReport("failed", tuple(checks))
+    return _check_contents(_Evidence(digests, attestations, policy, now), checks)
+
+
+def _check_contents(evidence: _Evidence, checks: list[Check]) -> AttestationReport:
+    try:
+        contents = _read_contents(evidence)
+        _refuse_disagreement(evidence, contents)
+    except EvalctlError as error:
+        return AttestationReport("failed", (*checks, _failed("agreement", error)))
+    if None in (contents.provenance, contents.result, contents.lock):
+        checks.append(Check("agreement", "skipped", "a statement by an unknown key is not read"))
+    else:
+        checks.append(Check("agreement", "ok", "the statements are about these files and about one attempt"))
+    reproductions = [_check_reproduction(path, evidence, contents) for path in _reproductions(evidence)]
+    checks.extend(check for check, _ in reproductions)
+    trust = _check_trust(evidence, contents)
+    tampered = any(check.status == "failed" for check in checks)
+    trusted = all(check.status == "ok" for check in trust)
+    return AttestationReport(
+        verdict="failed" if tampered else "verified" if trusted else "untrusted",
+        checks=(*checks, *trust),
+        signers=tuple(
+            sorted(evidence.signers(PROVENANCE_ATTESTATION) & evidence.signers(RESULT_ATTESTATION))
+        ),
+        lock_signers=tuple(sorted(evidence.signers(LOCK_ATTESTATION))),
+        unknown=_unknown(evidence),
+        provenance=contents.provenance,
+        result=contents.result,
+        lock=contents.lock,
+        reproductions=tuple(counted for _, counted in reproductions if counted is not None),
+    )
+
+
+def _refuse_names(digests: Mapping[str, str], files: Mapping[str, bytes]) -> None:
+    for path in digests:
+        if not is_bundle_file(path) or is_attestation(path):
+            raise CheckFailedError(f"{path!a} is no file that a bundle may hold", code="extra-file")
+    for path in files:
+        if path != SUMS and not is_attestation(path):
+            raise CheckFailedError(f"{path!a} is no attestation", code="extra-file")
+    if len(files) > MAX_ATTESTATIONS:
+        raise CheckFailedError(f"there are more than {MAX_ATTESTATIONS} attestations", code="too-many")
+    refuse_missing([*(path for path in digests if path in files or path != SUMS), *files])
+    for path in files:
+        signed = split_co_signature(path)
+        if signed and signed[0] not in files:
+            raise CheckFailedError(f"`{path}` co-signs what is not there", code="missing-file")
+
+
+def _refuse_sums(digests: Mapping[str, str], files: Mapping[str, bytes]) -> None:
+    if sha256_hex(files[SUMS]) != digests[SUMS]:
+        raise CheckFailedError(f"`{SUMS}` changed while it was read", code="changed-file")
+    check_sums(files[SUMS], digests)
+
+
+def _examine(path: str, data: bytes, policy: Policy) -> tuple[Check, _Attestation | None]:
+    """Open one attestation and check its signature; it is None where that fails."""
+    name = f"signature:{path.removeprefix(ATTESTATIONS + '/').removesuffix('.sigstore.json')}"
+    try:
+        envelope = _open(path, data)
+        key = policy.key_for(envelope.keyid)
+        if key is None:
+            detail = f"made by {envelope.keyid}, which the trust policy does not know"
+            return Check(name, "skipped", detail), _Attestation(path, envelope, None)
+        statement = Statement.from_json(verify_envelope(envelope, key.public))
+    except EvalctlError as error:
+        return _failed(name, error), None
+    return Check(name, "ok", f"{envelope.keyid} ({key.name})"), _Attestation(path, envelope, statement)
+
+
+def _open(path: str, data: bytes) -> Envelope:
+    if len(data) > MAX_ATTESTATION_BYTES:
+        raise CheckFailedError(f"it has more than {MAX_ATTESTATION_BYTES} bytes", code="bad-attestation")
+    envelope = open_envelope(data)
+    signed = split_co_signature(path)
+    if signed and fingerprint_hex(envelope.keyid) != signed[1]:
+        raise CheckFailedError("its name and its keyid name different keys", code="wrong-key")
+    return envelope
+
+
+def _read_contents(evidence: _Evidence) -> _Contents:
+    """Read the three statements that always exist, each only under the type its file name promises."""
+    provenance = _predicate(evidence, PROVENANCE_ATTESTATION, PROVENANCE_TYPE)
+    result = _predicate(evidence, RESULT_ATTESTATION, RESULT_TYPE)
+    lock = _predicate(evidence, LOCK_ATTESTATION, LOCK_TYPE)
+    return _Contents(
+        None if provenance is None else Provenance.from_json(provenance),
+        None if result is None else EvaluationResult.from_json(result),
+        None if lock is None else LockStatement.from_json(lock),
+    )
+
+
+def _predicate(evidence: _Evidence, path: str, predicate_type: str) -> Mapping[str, Any] | None:
+    statement = evidence.attestations[path].statement
+    if statement is None:
+        return None
+    if statement.predicate_type != predicate_type:
+        raise _disagreement(f"`{path}` holds `{statement.predicate_type}`, not `{predicate_type}`")
+    if path == LOCK_ATTESTATION:
+        expected: tuple[tuple[str, str], ...] = ((LOCK, evidence.digests[LOCK]),)
+    elif path in REQUIRED_ATTESTATIONS:
+        expected = bundle_subjects(evidence.digests)
+    else:
+        expected = ((SUMS, evidence.digests[SUMS]),)
+    if statement.subjects != expected:
+        raise _disagreement(f"`{path}` is about other files: {_difference(statement.subjects, expected)}")
+    return statement.predicate
+
+
+def _difference(signed: tuple[tuple[str, str], ...], found: tuple[tuple[str, str], ...]) -> str:
+    name, _ = min(set(signed) ^ set(found))
+    if name not in dict(signed):
+        return f"`{name}` is not signed"
+    if name not in dict(found):
+        return f"{name!a} is signed but not there"
+    return f"`{name}` was changed"
+
+
+def _refuse_disagreement(evidence: _Evidence, contents: _Contents) -> None:
+    """Raise unless the statements that could be read are by one signer about one attempt of one lock."""
+    first, second = (evidence.attestations[path] for path in (PROVENANCE_ATTESTATION, RESULT_ATTESTATION))
+    if first.signer != second.signer:
+        raise _disagreement("provenance and result are signed by different keys")
+    for item in evidence.attestations.values():
+        base = evidence.attestations[_base(item.path)]
+        if item.envelope.payload != base.envelope.payload:
+            raise _disagreement(f"`{item.path}` signs another payload than `{base.path}`")
+    provenance, result, lock = contents.provenance, contents.result, contents.lock
+    if provenance and result:
+        _same("invocation", provenance.invocation_id, result.invocation_id)
+        _same("builder", provenance.builder, result.verifier)
+        _same("lock", provenance.lock, result.lock)
+        _same("blueprint", provenance.suite, result.suite)
+    if provenance and lock:
+        _same("lock", provenance.lock, lock.lock)
+        _same("blueprint", provenance.suite, lock.suite)
+
+
+def _same(what: str, left: object, right: object) -> None:
+    if left != right:
+        raise _disagreement(f"the signed statements name different values for the {what}")
+
+
+def _check_trust(evidence: _Evidence, contents: _Contents) -> list[Check]:
+    builder = contents.provenance.builder.id if contents.provenance else None
+    decisions = {
+        "trust:provenance": evidence.decide("result", PROVENANCE_ATTESTATION, PROVENANCE_TYPE, builder),
+        "trust:result": evidence.decide("result", RESULT_ATTESTATION, RESULT_TYPE, builder),
+        "trust:lock": evidence.decide("lock", LOCK_ATTESTATION, LOCK_TYPE, None),
+    }
+    unknown = _unknown(evidence)
+    stranger = f"; signed by {', '.join(unknown)}" if unknown else ""
+    return [
+        Check(name, "ok", decision.reason)
+        if decision.allowed
+        else Check(name, "failed", decision.reason + stranger)
+        for name, decision in decisions.items()
+    ]
+
+
+def _unknown(evidence: _Evidence) -> tuple[str, ...]:
+    """Return the signers of the three statements that the policy does not know."""
+    signed = (evidence.attestations[path] for path in REQUIRED_ATTESTATIONS)
+    return tuple(sorted({item.signer for item in signed if item.statement is None}))
+
+
+def _reproductions(evidence: _Evidence) -> list[str]:
+    bases = {_base(path) for path in evidence.attestations}
+    return sorted(bases.difference(REQUIRED_ATTESTATIONS))
+
+
+def _check_reproduction(
+    path: str, evidence: _Evidence, contents: _Contents
+) -> tuple[Check, CountedReproduction | None]:
+    name = path.removeprefix(ATTESTATIONS + "/").removesuffix(".sigstore.json")
+    signer = evidence.attestations[path].signer
+    try:
+        predicate = _predicate(evidence, path, REPRODUCTION_TYPE)
+        if predicate is None:
+            return Check(name, "skipped", f"signed by the unknown key {signer}: not counted"), None
+        reproduction = Reproduction.from_json(predicate)
+        _refuse_other_original(reproduction, evidence, contents)
+    except EvalctlError as error:
+        return _failed(name, error), None
+    decision = evidence.decide("reproduction", path, REPRODUCTION_TYPE, reproduction.verifier.id)
+    if not decision.allowed:
+        return Check(name, "skipped", f"not counted: {decision.reason}"), None
+    independent = signer not in evidence.signers(RESULT_ATTESTATION)
+    return Check(name, "ok", decision.reason), CountedReproduction(signer, independent, reproduction)
+
+
+def _refuse_other_original(reproduction: Reproduction, evidence: _Evidence, contents: _Contents) -> None:
+    digest = "sha256:" + evidence.digests[SUMS]
+    if reproduction.original != digest:
+        raise _disagreement("the reproduction is of another bundle")
+    if reproduction.reproduced == digest:
+        raise _disagreement("the reproduction names the original as its own outcome")
+    if contents.provenance and reproduction.lock != contents.provenance.lock:
+        raise _disagreement("the reproduction launched another lock")
+
+
+def _base(path: str) -> str:
+    signed = split_co_signature(path)
+    return signed[0] if signed else path
+
+
+def _check(name: str, refuse: Callable[[], None]) -> Check:
+    try:
+        refuse()
+    except EvalctlError as error:
+        return _failed(name, error)
+    return Check(name, "ok")
+
+
+def _failed(name: str, error: EvalctlError) -> Check:
+    return Check(name, "failed", f"{error.message} ({error.context})" if error.context else error.message)
+
+
+def _disagreement(message: str) -> CheckFailedError:
+    return CheckFailedError(message, code="disagreement")

@@ -1,0 +1,150 @@
+"""The trust policy as values: which keys there are, and whose word counts for what, until when.
+
+Everything here is a decision over values; the reader of `trust.toml` is `launcher.trust.policy_file`. What no
+rule allows is denied, and a policy past its `expires` denies everything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal, get_args
+
+from launcher.errors import TrustError
+from launcher.trust.keys import PublicKey
+
+Role = Literal["lock", "result", "reproduction"]
+Revocation = Literal["key-compromise", "superseded"]
+
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+REVOCATIONS: Final[tuple[Revocation, ...]] = get_args(Revocation)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """`[keys.NAME]`: one principal. No `builders` means: whatever it launched on.
+
+    `revoked_from` voids every signature from then on. A signature carries no time of its own that anybody
+    else vouches for, so each one counts as made now: both reasons void what was signed before as well.
+    """
+
+    name: str
+    public: PublicKey
+    roles: frozenset[Role]
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    revoked_from: datetime | None = None
+    reason: Revocation | None = None
+    builders: frozenset[str] = frozenset()
+
+    def refusal(self, claim: "Claim", now: datetime) -> str | None:
+        """Say why this key's signature does not count for `claim` at `now`, or return None."""
+        if claim.role not in self.roles:
+            return f"`{self.name}` does not have the role `{claim.role}`"
+        if self.reason == "key-compromise":
+            return f"`{self.name}` is revoked: key-compromise"
+        if self.revoked_from is not None and now >= self.revoked_from:
+            return f"`{self.name}` is revoked since {self.revoked_from.isoformat()}: {self.reason}"
+        if self.valid_from is not None and now < self.valid_from:
+            return f"`{self.name}` is not valid before {self.valid_from.isoformat()}"
+        if self.valid_until is not None and now >= self.valid_until:
+            return f"`{self.name}` was valid until {self.valid_until.isoformat()}"
+        if self.builders and claim.builder is not None and claim.builder not in self.builders:
+            return f"`{self.name}` may not sign for the builder `{claim.builder}`"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`[rules.ROLE]`: how many distinct principals of `members` must sign; empty `predicates`: any type."""
+
+    threshold: int
+    members: frozenset[str]
+    predicates: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is to be decided: these keys signed the same payload of this type.
+
+    `signers` are fingerprints whose signatures hold; `builder` is None where no builder takes part (a lock).
+    """
+
+    role: Role
+    signers: frozenset[str]
+    predicate: str
+    builder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether the policy accepts a claim, and why (not)."""
+
+    allowed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A whole policy; `version` only ever grows, and after `expires` nothing is trusted."""
+
+    version: int
+    expires: datetime
+    keys: Mapping[str, TrustedKey]
+    rules: Mapping[Role, Rule]
+
+    def key_for(self, fingerprint: str) -> TrustedKey | None:
+        """Return the key with this fingerprint, valid or not."""
+        for key in self.keys.values():
+            if key.public.fingerprint == fingerprint:
+                return key
+        return None
+
+    def decide(self, claim: Claim, now: datetime) -> Decision:
+        """Decide whether `claim` is trusted at `now` (aware of its zone)."""
+        if now >= self.expires:
+            return Decision(False, f"the trust policy expired on {self.expires.isoformat()}")
+        rule = self.rules.get(claim.role)
+        if rule is None:
+            return Decision(False, f"the trust policy has no rule for `{claim.role}`")
+        if rule.predicates and claim.predicate not in rule.predicates:
+            return Decision(False, f"the rule for `{claim.role}` does not allow `{claim.predicate}`")
+        counted, refusals = self._count(claim, rule, now)
+        if len(counted) >= rule.threshold:
+            return Decision(True, f"signed by {', '.join(counted)}")
+        missing = f"the rule for `{claim.role}` asks for {rule.threshold}, {len(counted)} counted"
+        return Decision(False, "; ".join([missing, *refusals]))
+
+    def _count(self, claim: Claim, rule: Rule, now: datetime) -> tuple[list[str], list[str]]:
+        counted, refusals = [], []
+        for fingerprint in sorted(claim.signers):
+            key = self.key_for(fingerprint)
+            if key is None:
+                refusals.append(f"{fingerprint} is not in the trust policy")
+            elif key.name not in rule.members:
+                refusals.append(f"`{key.name}` is not named in the rule for `{claim.role}`")
+            elif refusal := key.refusal(claim, now):
+                refusals.append(refusal)
+            else:
+                counted.append(key.name)
+        return counted, refusals
+
+
+def single_key_policy(public: PublicKey, name: str = "key") -> Policy:
+    """Return the policy of `--key PUB`: this key alone, for every role, for ever."""
+    rule = Rule(threshold=1, members=frozenset([name]))
+    return Policy(
+        version=1,
+        expires=datetime.max.replace(tzinfo=UTC),
+        keys={name: TrustedKey(name, public, frozenset(ROLES))},
+        rules=dict.fromkeys(ROLES, rule),
+    )
+
+
+def refuse_rollback(policy: Policy, highest_seen: int) -> None:
+    """Raise `TrustError` if a newer version of this policy was seen here before."""
+    if policy.version < highest_seen:
+        raise TrustError(
+            f"the trust policy is version {policy.version}, but version {highest_seen} was seen here before",
+            code="policy-rollback",
+            hint="ask whoever keeps the policy for the current one",
+        )
