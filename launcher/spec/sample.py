@@ -1,0 +1,399 @@
+"""The sample: one item of an evaluation, as the container leaves it and as the bundle keeps it.
+
+A container leaves one JSON object a line. The bundle holds the same objects with `replicate` and `seed`
+added and `seconds` moved to the events, as RFC 8785 lines ordered by replicate, task, id and epoch.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from math import isfinite
+from typing import Any, BinaryIO, Final
+
+from launcher.canonical import MAX_DEPTH, MAX_INTEGER, canonical_bytes, parse_json
+from launcher.digest import is_sha256_hex
+from launcher.errors import MalformedError
+
+MAX_SEED: Final = 2**32 - 1
+_MAX_TEXT: Final = 1024
+_MAX_ERROR: Final = 1 << 16
+_MAX_NAMES: Final = 1024
+_MAX_SHOWN: Final = 3
+_LONG_INTEGER: Final = re.compile(rb"[0-9]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class SampleLimits:
+    """How much a container may leave: bytes in one line, and lines."""
+
+    line: int = 1 << 20
+    samples: int = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Which file is read, and the code of its faults."""
+
+    name: str
+    code: str
+
+    def fault(self, number: int, message: str) -> MalformedError:
+        return MalformedError(
+            f"line {number} of {self.name}: {message}",
+            code=self.code,
+            hint='each line is one object such as {"id": "1", "prediction": "a"}',
+        )
+
+
+_SAMPLES: Final = _Source("`samples.jsonl`", "bad-samples")
+_LABELS: Final = _Source("the labels", "bad-labels")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One item of one replicate; None means that the field is absent, which JSON null never does.
+
+    A sample with `error`, or without `prediction`, is a failed item. Samples with the same `task` and `id`
+    in other epochs or replicates are the same item measured again.
+    """
+
+    id: str
+    prediction: Any = None
+    target: Any = None
+    scores: Mapping[str, float] | None = None
+    groups: Mapping[str, Any] | None = None
+    weight: float | None = None
+    input_sha256: str | None = None
+    seconds: float | None = None
+    error: str | None = None
+    epoch: int | None = None
+    task: str | None = None
+    replicate: int | None = None
+    seed: int | None = None
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Return what is unique within a replicate, and its order: task, id, epoch (absent comes first)."""
+        return (self.task or "", self.id, -1 if self.epoch is None else self.epoch)
+
+    @property
+    def place(self) -> tuple[int, str, str, int]:
+        """Return what is unique within a bundle, and its order: replicate, then `key`."""
+        return (-1 if self.replicate is None else self.replicate, *self.key)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields that are present."""
+        return {name: value for name in _CHECKS if (value := getattr(self, name)) is not None}
+
+    def line(self) -> bytes:
+        """Return the sample's RFC 8785 bytes and a line feed."""
+        return canonical_bytes(self.as_json()) + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long one sample took, for the events: samples themselves hold no clock."""
+
+    replicate: int
+    task: str | None
+    id: str
+    epoch: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BundledSamples:
+    """What goes into the bundle: the bytes of samples.jsonl, its samples in order, the times taken out."""
+
+    data: bytes
+    samples: tuple[Sample, ...]
+    timings: tuple[Timing, ...]
+
+
+def read_container_samples(source: bytes | BinaryIO, limits: SampleLimits = SampleLimits()) -> list[Sample]:
+    """Read the samples.jsonl a container left, in the order of its lines.
+
+    Raises `MalformedError` with the code `bad-samples` and the number of the line: the candidate's fault.
+    """
+    stream = BytesIO(source) if isinstance(source, bytes) else source
+    samples: list[Sample] = []
+    seen: set[tuple[str, str, int]] = set()
+    for number, line in enumerate(_lines(stream, limits, _SAMPLES), start=1):
+        try:
+            sample = _sample(parse_json(line), _CONTAINER_FIELDS)
+        except MalformedError as error:
+            raise _SAMPLES.fault(number, error.message) from error
+        if sample.key in seen:
+            raise _SAMPLES.fault(number, f"the sample `{_shown(sample.id)}` stands twice")
+        seen.add(sample.key)
+        samples.append(sample)
+    return samples
+
+
+def read_bundle_samples(data: bytes) -> list[Sample]:
+    """Read a bundle's samples.jsonl, which has exactly one form.
+
+    Raises `MalformedError` with the code `bad-samples` for bytes that `bundle_samples` would not write.
+    """
+    samples: list[Sample] = []
+    last = (-1, "", "", -1)
+    for number, line in enumerate(_whole_lines(data), start=1):
+        try:
+            table = _canonical_table(line)
+            sample = _sample(table, _BUNDLE_FIELDS)
+            _require(table, "replicate", "seed")
+        except MalformedError as error:
+            raise _SAMPLES.fault(number, error.message) from error
+        if sample.place <= last:
+            raise _SAMPLES.fault(number, f"the sample `{_shown(sample.id)}` is out of order or stands twice")
+        last = sample.place
+        samples.append(sample)
+    return samples
+
+
+def bundle_samples(replicates: Sequence[Sequence[Sample]], seeds: Sequence[int]) -> BundledSamples:
+    """Make the bundle's samples of what each replicate left, `seeds[i]` being the seed of `replicates[i]`.
+
+    Raises `MalformedError` where replicates did not answer the same items: a mean over them would be over
+    different questions.
+    """
+    _refuse_uneven(replicates)
+    ordered = [
+        (sample, replace(sample, replicate=index, seed=seed, seconds=None))
+        for index, (samples, seed) in enumerate(zip(replicates, seeds, strict=True))
+        for sample in sorted(samples, key=lambda sample: sample.key)
+    ]
+    timings = tuple(
+        Timing(bundled.replicate or 0, left.task, left.id, left.epoch, left.seconds)
+        for left, bundled in ordered
+        if left.seconds is not None
+    )
+    samples = tuple(bundled for _, bundled in ordered)
+    return BundledSamples(b"".join(sample.line() for sample in samples), samples, timings)
+
+
+def read_labels(data: bytes, limits: SampleLimits = SampleLimits()) -> dict[str, Any]:
+    """Read held-out labels, `{"id", "target"}` a line, as a table from id to target.
+
+    Raises `MalformedError` with the code `bad-labels` and the number of the line: the blueprint's fault.
+    """
+    labels: dict[str, Any] = {}
+    for number, line in enumerate(_lines(BytesIO(data), limits, _LABELS), start=1):
+        try:
+            label = _sample(parse_json(line), _LABEL_FIELDS)
+        except MalformedError as error:
+            raise _LABELS.fault(number, error.message) from error
+        if label.target is None:
+            raise _LABELS.fault(number, "`target` is missing")
+        if label.id in labels:
+            raise _LABELS.fault(number, f"the label of `{_shown(label.id)}` stands twice")
+        labels[label.id] = label.target
+    return labels
+
+
+def join_labels(samples: Iterable[Sample], labels: bytes) -> list[Sample]:
+    """Give each sample of one replicate the target that `labels` holds for its id.
+
+    Raises `MalformedError`: `bad-labels` where the labels are not well-formed, `bad-samples` where samples
+    and labels do not cover the same ids or a sample brings a target of its own.
+    """
+    table = read_labels(labels)
+    joined, without_label = [], []
+    for sample in samples:
+        if sample.target is not None:
+            raise _bad_samples(
+                f"the sample `{_shown(sample.id)}` brings its own `target`", "the targets are held out"
+            )
+        if sample.id in table:
+            joined.append(replace(sample, target=table[sample.id]))
+        else:
+            without_label.append(sample.id)
+    unanswered = table.keys() - {sample.id for sample in joined}
+    if without_label:
+        raise _bad_samples(f"{_listed(without_label)} without a label", "every sample's id has a label")
+    if unanswered:
+        raise _bad_samples(f"{_listed(unanswered)} not answered", f"all {len(table)} labelled ids, once each")
+    return joined
+
+
+def _refuse_uneven(replicates: Sequence[Sequence[Sample]]) -> None:
+    answered = [{sample.key for sample in samples} for samples in replicates]
+    for index, keys in enumerate(answered):
+        if odd := keys ^ answered[0]:
+            raise _bad_samples(
+                f"replicate {index} differs from replicate 0 in {_listed(key[1] for key in odd)}",
+                "every replicate answers the same items",
+            )
+
+
+def _lines(stream: BinaryIO, limits: SampleLimits, source: _Source) -> Iterator[bytes]:
+    """Yield each line without its line feed; the last may lack one."""
+    number = 0
+    while line := stream.readline(limits.line + 1):
+        number += 1
+        if len(line) > limits.line:
+            raise source.fault(number, f"it is longer than {limits.line} bytes")
+        if number > limits.samples:
+            raise source.fault(number, f"there are more than {limits.samples} lines")
+        yield line.removesuffix(b"\n")
+
+
+def _whole_lines(data: bytes) -> list[bytes]:
+    if data and not data.endswith(b"\n"):
+        raise _bad_samples("the last line of `samples.jsonl` has no line feed", "canonical lines")
+    return data.split(b"\n")[:-1]
+
+
+def _canonical_table(line: bytes) -> Any:
+    """Read one line that must be RFC 8785 already.
+
+    Writing it again and comparing refuses duplicate keys, NaN and every other spelling at once, so the
+    standard library's faster reader is enough; depth is bounded first, because that reader recurses.
+    """
+    if line.count(b"[") + line.count(b"{") > MAX_DEPTH:
+        table = parse_json(line)
+    else:
+        try:
+            table = json.loads(line.decode(), parse_int=_double if _LONG_INTEGER.search(line) else None)
+        except (ValueError, OverflowError) as error:
+            raise _complaint(f"it is not JSON: {error}") from error
+    if canonical_bytes(table) != line:
+        raise _complaint("it is not canonical (RFC 8785)")
+    return table
+
+
+def _double(digits: str) -> float:
+    """Read what RFC 8785 writes for a double from 2^53 up to 10^21: digits without an exponent."""
+    value = int(digits)
+    return value if abs(value) <= MAX_INTEGER else float(value)
+
+
+def _sample(table: Any, fields: frozenset[str]) -> Sample:
+    if not isinstance(table, dict):
+        raise _complaint("it is not an object")
+    _require(table, "id")
+    for name, value in table.items():
+        if name not in fields:
+            raise _complaint(f"unknown field `{_shown(name)}`")
+        if value is None:
+            raise _complaint(f"`{name}` is null; leave the field out")
+        if not _CHECKS[name](value):
+            raise _complaint(f"`{name}` is not {_EXPECTED[name]}")
+    return Sample(**table)
+
+
+def _require(table: Mapping[str, Any], *names: str) -> None:
+    for name in names:
+        if name not in table:
+            raise _complaint(f"`{name}` is missing")
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and len(value.encode()) <= _MAX_TEXT
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _is_weight(value: Any) -> bool:
+    return _is_number(value) and value > 0
+
+
+def _is_duration(value: Any) -> bool:
+    return _is_number(value) and value >= 0
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_seed(value: Any) -> bool:
+    return _is_count(value) and value <= MAX_SEED
+
+
+def _is_scores(value: Any) -> bool:
+    return _is_small_table(value) and all(map(_is_number, value.values()))
+
+
+def _is_groups(value: Any) -> bool:
+    return _is_small_table(value) and all(
+        isinstance(item, str) or _is_scalar(item) for item in value.values()
+    )
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, bool) or _is_number(value)
+
+
+def _is_small_table(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) <= _MAX_NAMES and all(map(_is_name, value))
+
+
+def _is_sha256(value: Any) -> bool:
+    return isinstance(value, str) and is_sha256_hex(value)
+
+
+def _is_error(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and len(value.encode()) <= _MAX_ERROR
+
+
+def _is_json(value: Any) -> bool:
+    del value
+    return True
+
+
+_CHECKS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "id": _is_name,
+    "prediction": _is_json,
+    "target": _is_json,
+    "scores": _is_scores,
+    "groups": _is_groups,
+    "weight": _is_weight,
+    "input_sha256": _is_sha256,
+    "seconds": _is_duration,
+    "error": _is_error,
+    "epoch": _is_count,
+    "task": _is_name,
+    "replicate": _is_count,
+    "seed": _is_seed,
+}
+_EXPECTED: Final[Mapping[str, str]] = {
+    "id": f"a non-empty string of at most {_MAX_TEXT} bytes",
+    "scores": "a table of names and finite numbers",
+    "groups": "a table of names and strings, numbers or booleans",
+    "weight": "a number above 0",
+    "input_sha256": "64 lowercase hexadecimal digits",
+    "seconds": "a number of at least 0",
+    "error": f"a non-empty string of at most {_MAX_ERROR} bytes",
+    "epoch": "a whole number of at least 0",
+    "task": f"a non-empty string of at most {_MAX_TEXT} bytes",
+    "replicate": "a whole number of at least 0",
+    "seed": f"a whole number from 0 to {MAX_SEED}",
+}
+_CONTAINER_FIELDS: Final = frozenset(_CHECKS) - {"replicate", "seed"}
+_BUNDLE_FIELDS: Final = frozenset(_CHECKS) - {"seconds"}
+_LABEL_FIELDS: Final = frozenset({"id", "target"})
+
+
+def _listed(ids: Iterable[str]) -> str:
+    names = sorted(set(ids))
+    shown = ", ".join(f"`{_shown(name)}`" for name in names[:_MAX_SHOWN])
+    more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
+    return f"{len(names)} {'id' if len(names) == 1 else 'ids'} ({shown}{more})"
+
+
+def _shown(text: str) -> str:
+    """Return `text` fit for one line of an error, whatever a container put in it."""
+    plain = text if text.isprintable() else ascii(text)[1:-1]
+    return plain if len(plain) <= 80 else plain[:79] + "…"
+
+
+def _complaint(message: str) -> MalformedError:
+    return MalformedError(message, code="bad-samples")
+
+
+def _bad_samples(message: str, expected: str) -> MalformedError:
+    return MalformedError(message, code="bad-samples", context=f"expected: {expected}")
