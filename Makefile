@@ -1,0 +1,54 @@
+# `make` lists the targets. A new user needs two of them: `make demo` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+unexport PYTHONHOME PYTHONPATH
+
+bin := .venv/bin
+set_up = python=$$(PYTHON="$(PYTHON)" scripts/find-python.sh) && "$$python" -m scripts.setup
+
+.PHONY: help setup environment demo test check bench lint format types image lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+setup: ## make .venv, see that a container engine answers, build the images that blueprints pin
+	@$(set_up)
+
+environment:
+	@$(set_up) environment
+
+demo: setup ## launch blueprints/digits-svm, show, verify and reproduce its result
+	@scripts/demo.sh
+
+test: setup lint types ## lint, types and every test; what CI runs
+	$(bin)/python -m pytest
+
+check: environment lint types ## format, lint, types and the fast tests; needs no engine
+	$(bin)/python -m pytest -m "not engine and not image and not slow"
+
+bench: setup ## measure launch, start-up and verify against their yardsticks
+	$(bin)/python -m scripts.bench
+
+lint: environment ## see that ruff has nothing to say
+	$(bin)/ruff format --quiet --check .
+	$(bin)/ruff check --quiet .
+
+format: environment ## let ruff rewrite the sources
+	$(bin)/ruff format .
+	$(bin)/ruff check --fix .
+
+types: environment ## see that mypy has nothing to say
+	$(bin)/mypy --no-error-summary
+
+image: environment ## build every recipe under images/ anew
+	for recipe in images/*/recipe.toml; do $(bin)/evalctl image build "$$(dirname "$$recipe")"; done
+
+lock: ## relock requirements/; `make lock ARGUMENTS=--upgrade` moves every pin
+	@python=$$(PYTHON="$(PYTHON)" scripts/find-python.sh) && "$$python" -m scripts.lock $(ARGUMENTS)
+
+clean: ## remove what the targets made, except .venv and the log of a running engine
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache dist images/*/layout
+	if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name engine -exec rm -rf {} +; fi
+	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,49 @@
+"""Bring a checkout to where evalctl runs: virtual environment, container engine, image layouts.
+
+Usage: python -m scripts.setup [environment] [engine] [layouts]
+
+Without arguments all three, in this order. Each step does nothing where its work is done already.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from scripts.console import Console, SetupError
+from scripts.engine import ensure_engine
+from scripts.layouts import ensure_layouts
+from scripts.virtual_environment import ensure_environment
+
+ROOT = Path(__file__).resolve().parent.parent
+STEPS: Mapping[str, Callable[[Path, Console], None]] = {
+    "environment": ensure_environment,
+    "engine": ensure_engine,
+    "layouts": ensure_layouts,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Take the steps named, or all; return the exit status."""
+    unknown = set(arguments) - set(STEPS)
+    if unknown:
+        print(
+            f"error: no such step: {', '.join(sorted(unknown))}; there are {', '.join(STEPS)}",
+            file=sys.stderr,
+        )
+        return 2
+    console = Console()
+    try:
+        for name, step in STEPS.items():
+            if not arguments or name in arguments:
+                step(ROOT, console)
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the next `make setup` goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
