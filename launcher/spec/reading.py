@@ -1,0 +1,122 @@
+"""Read a blueprint: every problem at once, each with its place and a way to mend it."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from launcher.errors import MalformedError, Problem
+from launcher.spec.advice import advice
+from launcher.spec.blueprint import Blueprint
+from launcher.spec.document import Document, read_document, refusal
+from launcher.spec.kinds import Fault, shown
+from launcher.spec.language import BLUEPRINT
+from launcher.spec.matrix import matrix_faults
+from launcher.spec.unsupported import unsupported
+
+MAX_PROBLEMS = 200
+
+
+class Definition(Protocol):
+    """What the reader asks of a metric's definition."""
+
+    @property
+    def intervals(self) -> Collection[str]:
+        """The methods that `ci.method` may name."""
+
+    @property
+    def measures(self) -> Collection[str]:
+        """What `of` may be: `prediction`, `scores` (any `scores.NAME`), or both."""
+
+    def parameter_faults(self, parameters: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        """Yield a parameter's name and what is wrong with it; the empty name means the whole table."""
+
+
+Definitions = Mapping[str, Definition]
+
+
+def read_blueprint(
+    data: bytes, *, file: str, definitions: Definitions | None = None, supported_only: bool = True
+) -> Blueprint:
+    """Return the blueprint in the TOML bytes `data`; `file` names it in problems.
+
+    With `definitions` (by `NAME@VERSION`), metrics are checked against them. What this version cannot do yet
+    is refused unless `supported_only` is false. Raises `MalformedError` (code `invalid-blueprint`) with every
+    problem in the order of their places, and nothing else whatever bytes it is given.
+    """
+    document = read_document(data, file=file)
+    faults: list[Fault] = []
+    values = BLUEPRINT.read(document.values, (), faults)
+    faults.extend(matrix_faults(values, BLUEPRINT))
+    if definitions is not None:
+        faults.extend(_metric_faults(values, definitions))
+    if supported_only:
+        faults.extend(unsupported(document.values))
+    if faults:
+        raise _refused(document, faults)
+    return _blueprint(document.text, BLUEPRINT.build(values))
+
+
+def _refused(document: Document, faults: list[Fault]) -> MalformedError:
+    positions = document.positions
+    places = {
+        id(fault): (positions.key if fault.at == "key" else positions.value)(fault.path) for fault in faults
+    }
+    faults.sort(key=lambda fault: (places[id(fault)], fault.message))
+    problems = [
+        Problem(document.file, *positions.place(places[id(fault)]), fault.message + advice(fault, BLUEPRINT))
+        for fault in faults[:MAX_PROBLEMS]
+    ]
+    return refusal(document.file, problems, len(faults) - len(problems))
+
+
+def _metric_faults(values: Mapping[str, Any], definitions: Definitions) -> Iterator[Fault]:
+    for index, metric in enumerate(values.get("metric", ())):
+        name = metric.get("definition", "code:")
+        if name.startswith("code:"):
+            continue
+        if name not in definitions:
+            known = tuple(sorted(definitions))
+            message = f"there is no metric definition {shown(name)}"
+            yield Fault(("metric", index, "definition"), message, unknown=name, known=known)
+            continue
+        for fault in _use_faults(name, definitions[name], metric):
+            yield replace(fault, path=("metric", index, *fault.path))
+
+
+def _use_faults(name: str, definition: Definition, metric: Mapping[str, Any]) -> Iterator[Fault]:
+    measured = metric.get("of", "prediction")
+    if measured.partition(".")[0] not in definition.measures:
+        allowed = " or ".join(
+            '`of = "scores.NAME"`' if word == "scores" else f'`of = "{word}"`' for word in definition.measures
+        )
+        yield Fault(("of",) if "of" in metric else (), f"`{name}` needs {allowed}")
+    method = metric.get("ci", {}).get("method")
+    if method is not None and method not in definition.intervals:
+        known = tuple(definition.intervals)
+        message = f"`{name}` has no interval method {shown(method)}"
+        yield Fault(("ci", "method"), message, unknown=method, known=known)
+    for parameter, wrong in definition.parameter_faults(metric.get("parameters", {})):
+        path = ("parameters", parameter) if parameter else ("parameters",)
+        yield Fault(path, wrong)
+
+
+def _blueprint(text: str, values: Mapping[str, Any]) -> Blueprint:
+    metrics = values["metric"]
+    if not any(metric.primary for metric in metrics):
+        metrics = (replace(metrics[0], primary=True), *metrics[1:])
+    return Blueprint(
+        text=text,
+        about=values["blueprint"],
+        image=values["image"],
+        code=values["code"],
+        run=values["run"],
+        metrics=metrics,
+        inputs=(*values["model"], *values["data"]),
+        config=values["config"],
+        score=values["score"],
+        services=values["service"],
+        resources=values["resources"],
+        sandbox=values["sandbox"],
+        matrix=values["matrix"],
+        redactable=values["bundle"]["redactable"],
+    )

@@ -1,0 +1,63 @@
+"""What the language knows and this version does not do yet: refused at its place, never ignored."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from launcher.spec.kinds import Fault
+from launcher.spec.positions import Path
+
+
+def _given(value: Any) -> bool:
+    return value is not None
+
+
+def _filled(value: Any) -> bool:
+    return bool(value)
+
+
+def _not(word: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and value != word
+
+
+def _starts(*prefixes: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and value.startswith(prefixes)
+
+
+_LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("score.command", _given, "scoring in a second container (`score.command`)"),
+    ("service", _filled, "a `[[service]]`"),
+    ("sandbox.network", _not("none"), "a network inside the sandbox"),
+    ("sandbox.allow-hosts", _filled, "a list of hosts to reach (`allow-hosts`)"),
+    ("sandbox.secrets", _filled, "giving secrets to a container (`secrets`)"),
+    ("sandbox.allow.*", _not("exec-tmp"), 'a widening other than "exec-tmp"'),
+    ("resources.gpu", _given, "asking for GPUs (`[resources.gpu]`)"),
+    ("run.format", _not("samples"), 'a `format` other than "samples"'),
+    ("run.resumable", _filled, "resuming a run (`resumable = true`)"),
+    ("metric.*.definition", _starts("code:"), "a metric computed by code of your own (`code:`)"),
+    ("model.*.slot", _given, "a model `slot`"),
+    ("model.*.uri", _starts("s3:", "gs:", "hf:", "oci:", "git+https:", "doi:"), "fetching from such a URI"),
+    ("data.*.uri", _starts("s3:", "gs:", "hf:", "oci:", "git+https:", "doi:"), "fetching from such a URI"),
+    ("model.*.unpack", _not("none"), 'an `unpack` other than "none"'),
+    ("data.*.unpack", _not("none"), 'an `unpack` other than "none"'),
+    ("code.git", _starts("ssh:", "git:", "git@", "git+"), "cloning over ssh or git's own protocol"),
+    ("matrix", _given, "a `[matrix]` of locks"),
+    ("bundle.redactable", _filled, "a redactable bundle"),
+)
+
+
+def unsupported(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield a fault for each part of a TOML document that this version of evalctl cannot do yet."""
+    for pattern, applies, what in _LATER:
+        for path, value in _matches(values, tuple(pattern.split(".")), ()):
+            if applies(value):
+                yield Fault(path, f"{what} is not supported by this version of evalctl")
+
+
+def _matches(value: Any, pattern: tuple[str, ...], path: Path) -> Iterator[tuple[Path, Any]]:
+    if not pattern:
+        yield path, value
+    elif pattern[0] == "*" and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _matches(item, pattern[1:], (*path, index))
+    elif isinstance(value, dict) and pattern[0] in value:
+        yield from _matches(value[pattern[0]], pattern[1:], (*path, pattern[0]))
