@@ -31,18 +31,19 @@ _PIP_OVERRIDES = (
 def ensure_environment(root: Path, console: Console) -> None:
     """Bring `.venv` under `root` to what is committed; do nothing where it already is.
 
-    A stamp, written last, keeps the digests of what it was made from: a broken-off set-up starts again.
+    A stamp, written after each step, keeps the digests of what was used: a broken-off step is taken again.
     """
     venv = root / ".venv"
     wanted = {"locked": _locked_digest(root, venv), "project": _project_digest(root)}
     found = _read_stamp(venv)
     if found.get("locked") != wanted["locked"]:
         _create(root, venv, console)
-        found = {}
+        found = {"locked": wanted["locked"]}
+        (venv / _STAMP).write_text(json.dumps(found))
     if found.get("project") != wanted["project"]:
         _install_project(root, venv, console)
+        (venv / _STAMP).write_text(json.dumps(wanted))
     _compile(root, venv)
-    (venv / _STAMP).write_text(json.dumps(wanted))
     console.say(f"virtual environment: ready in {venv}")
 
 
