@@ -1,7 +1,7 @@
 """Check a bundle's attestations against its files and a trust policy: the core of `verify`, without a disk.
 
-Order matters: structure, then signatures by keys the policy knows, and only then is a payload parsed. What the
-policy does not know is never parsed and never counted. Tampering (`failed`) outranks a missing trust
+Order matters: structure, then signatures by keys the policy knows, and only then is a payload parsed. What
+the policy does not know is never parsed and never counted. Tampering (`failed`) outranks missing trust
 (`untrusted`), so that a changed byte is never mistaken for a stranger.
 """
 
@@ -57,7 +57,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class CountedReproduction:
-    """A reproduction that a key trusted for it signed; `independent` means: by another key than the result."""
+    """A reproduction signed by a key trusted for it; `independent`: by another key than the result's."""
 
     signer: str
     independent: bool
@@ -86,6 +86,16 @@ class AttestationReport:
     def invocation_id(self) -> str | None:
         """Return the attempt that made the bundle, once it is known who says so."""
         return self.provenance.invocation_id if self.provenance else None
+
+    @property
+    def hint(self) -> str | None:
+        """Say what to do about signers that the policy does not know."""
+        if not self.unknown:
+            return None
+        return (
+            f"if you know and trust who holds {' and '.join(self.unknown)}, get that public key from them "
+            "and type `evalctl trust add NAME.pub`"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +206,9 @@ def _refuse_names(digests: Mapping[str, str], files: Mapping[str, bytes]) -> Non
             raise CheckFailedError(f"{path!a} is no attestation", code="extra-file")
     if len(files) > MAX_ATTESTATIONS:
         raise CheckFailedError(f"there are more than {MAX_ATTESTATIONS} attestations", code="too-many")
-    refuse_missing([*(path for path in digests if path in files or path != SUMS), *files])
+    refuse_missing([*(digests.keys() - {SUMS}), *files])
+    if SUMS not in digests:
+        raise CheckFailedError(f"`{SUMS}` has no digest", code="missing-file")
     for path in files:
         signed = split_co_signature(path)
         if signed and signed[0] not in files:

@@ -1,0 +1,229 @@
+"""Walk a bundle's directory without trusting it: regular files under known names, through descriptors alone.
+
+Every component is opened with `openat` and `O_NOFOLLOW`, so nothing outside the directory is ever read, and
+each file is checked against what the walk saw, so a file that is swapped meanwhile is refused.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from launcher.errors import CheckFailedError, InfrastructureError, MalformedError
+from launcher.spec.bundle import (
+    MAX_FILES,
+    is_bundle_file,
+    is_bundle_folder,
+    refuse_missing,
+)
+
+_CHUNK: Final = 1 << 20
+_OPEN_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A regular file as the walk saw it: its size in bytes, and which file it is on which device."""
+
+    size: int
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a bundle's directory holds, by path; keeps the directory open until `close`.
+
+    Whatever is read or hashed through it raises `CheckFailedError` where a file is no longer the one that the
+    walk saw. Hash the bytes that `read` or `chunks` gives: a second look at a file may show other bytes.
+    """
+
+    root: int
+    files: Mapping[str, FoundFile]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        os.close(self.root)
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the bytes of one file, which may be `limit` at most."""
+        size = self.files[name].size
+        if size > limit:
+            raise CheckFailedError(
+                f"`{name}` has {size} bytes", code="file-too-large", context=f"the limit is {limit}"
+            )
+        return b"".join(self.chunks(name))
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """Give the bytes of one file, a megabyte at a time; refuse a file that grows or shrinks meanwhile."""
+        left = self.files[name].size
+        with self._open(name) as descriptor:
+            while chunk := _read(descriptor, min(_CHUNK, left + 1), name):
+                left -= len(chunk)
+                if left < 0:
+                    break
+                yield chunk
+        if left != 0:
+            raise _changed(name)
+
+    def sha256(self, name: str) -> str:
+        """Return the hex SHA-256 of one file."""
+        state = hashlib.sha256()
+        for chunk in self.chunks(name):
+            state.update(chunk)
+        return state.hexdigest()
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[int]:
+        *folders, last = name.split("/")
+        opened: list[int] = []
+        try:
+            folder = self.root
+            for segment in folders:
+                folder = os.open(segment, _OPEN_FOLDER, dir_fd=folder)
+                opened.append(folder)
+            descriptor = os.open(last, _OPEN_FILE, dir_fd=folder)
+            opened.append(descriptor)
+            if _found(os.fstat(descriptor), name) != self.files[name]:
+                raise _changed(name)
+            yield descriptor
+        except OSError as error:
+            raise _unreadable(name, error) from error
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
+
+
+def walk(path: Path) -> Inventory:
+    """Look at everything in a bundle's directory and refuse what a bundle cannot hold.
+
+    Raises `MalformedError` (`no-such-bundle`) where `path` is no directory, `CheckFailedError` for links,
+    devices, FIFOs, sockets, hard links, odd names, extra or missing files and empty folders.
+    """
+    try:
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise _no_bundle(path, error) from error
+    try:
+        files: dict[str, FoundFile] = {}
+        _walk_folder(root, "", files)
+        refuse_missing(files)
+    except BaseException:
+        os.close(root)
+        raise
+    return Inventory(root, files)
+
+
+def _walk_folder(folder: int, prefix: str, files: dict[str, FoundFile]) -> None:
+    count = 0
+    with _scan(folder, prefix) as entries:
+        for entry in entries:
+            count += 1
+            name = prefix + entry.name
+            facts = os.stat(entry.name, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISDIR(facts.st_mode):
+                _walk_subfolder(folder, entry.name, name, files)
+            else:
+                _add_file(name, facts, files)
+    if count == 0 and prefix:
+        raise _refused(f"the folder {_shown(prefix[:-1])} is empty", "empty-folder")
+
+
+def _walk_subfolder(parent: int, segment: str, name: str, files: dict[str, FoundFile]) -> None:
+    if not is_bundle_folder(name):
+        raise _refused(f"the bundle holds the folder {_shown(name)}, which it may not", "extra-file")
+    try:
+        folder = os.open(segment, _OPEN_FOLDER, dir_fd=parent)
+    except OSError as error:
+        raise _unreadable(name, error) from error
+    try:
+        _walk_folder(folder, name + "/", files)
+    finally:
+        os.close(folder)
+
+
+def _add_file(name: str, facts: os.stat_result, files: dict[str, FoundFile]) -> None:
+    found = _found(facts, name)
+    if not is_bundle_file(name):
+        raise _refused(f"the bundle holds {_shown(name)}, which it may not", "extra-file")
+    if len(files) >= MAX_FILES:
+        raise _refused(f"the bundle holds more than {MAX_FILES} files", "too-many-files")
+    files[name] = found
+
+
+@contextmanager
+def _scan(folder: int, prefix: str) -> Iterator[Iterator["os.DirEntry[str]"]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield entries
+    except OSError as error:
+        raise _unreadable(prefix or ".", error) from error
+
+
+def _found(facts: os.stat_result, name: str) -> FoundFile:
+    if not stat.S_ISREG(facts.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(facts.st_mode), "special file")
+        raise _refused(f"{_shown(name)} is a {kind}, not a regular file", "not-a-regular-file")
+    if facts.st_nlink != 1:
+        raise _refused(f"{_shown(name)} is a hard link: it has {facts.st_nlink} names", "hard-link")
+    return FoundFile(facts.st_size, facts.st_dev, facts.st_ino)
+
+
+_KINDS: Final = {
+    stat.S_IFLNK: "symbolic link",
+    stat.S_IFIFO: "FIFO",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+    stat.S_IFDIR: "folder",
+}
+
+
+def _read(descriptor: int, size: int, name: str) -> bytes:
+    try:
+        return os.read(descriptor, size)
+    except OSError as error:
+        raise _unreadable(name, error) from error
+
+
+def _shown(name: str) -> str:
+    """Return a name that somebody else chose so that no terminal acts on it."""
+    return f"`{ascii(name)[1:-1][:200]}`"
+
+
+def _changed(name: str) -> CheckFailedError:
+    return _refused(f"{_shown(name)} changed while it was read", "changed-file")
+
+
+def _refused(message: str, code: str) -> CheckFailedError:
+    return CheckFailedError(message, code=code)
+
+
+def _no_bundle(path: Path, error: Exception) -> MalformedError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return MalformedError(f"there is no bundle at {_shown(str(path))}", code="no-such-bundle", context=reason)
+
+
+def _unreadable(name: str, error: OSError) -> CheckFailedError | InfrastructureError:
+    """Tell a file that was swapped for something else from a disk that fails."""
+    if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.ENXIO):
+        return _changed(name)
+    reason = error.strerror or str(error)
+    if error.errno == errno.EACCES:
+        return _refused(f"{_shown(name)} cannot be read: {reason}", "unreadable-file")
+    return InfrastructureError(f"{_shown(name)} cannot be read: {reason}", code="unreadable-file")
