@@ -72,13 +72,18 @@ def _read_stamp(venv: Path) -> dict[str, str]:
 
 
 def _create(root: Path, venv: Path, console: Console) -> None:
-    """Make the environment anew: pip first, at its locked version, then every locked package."""
+    """Make the environment anew: pip first, at its locked version, then every locked package.
+
+    Python 3.11 adds a setuptools of its own, not locked, whose start-up hook slows every command.
+    """
     _need_ensurepip(console)
     # An activated `.venv` must not be asked to clear itself.
     interpreter = getattr(sys, "_base_executable", sys.executable)
     version = ".".join(map(str, sys.version_info[:3]))
     console.run([interpreter, "-m", "venv", "--clear", venv], f"virtual environment: Python {version}")
     _pip(venv, console, "virtual environment: pip", "--requirement", root / "requirements" / "pip.txt")
+    uninstall = ["-m", "pip", "uninstall", "--yes", "setuptools"]
+    console.run([venv / "bin" / "python", *uninstall], "virtual environment: without setuptools")
     locked = root / "requirements" / "dev.txt"
     count = sum(line[:1].isalnum() for line in locked.read_text().splitlines())
     _pip(venv, console, f"virtual environment: {count} locked packages", "--requirement", locked)
