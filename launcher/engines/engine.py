@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from launcher.sources.layout import Layout
 from launcher.spec.image import ImagePins
 from launcher.spec.sandbox import SandboxProfile
 
@@ -30,8 +31,8 @@ class Mount:
 class ContainerTask:
     """One container to run once: `image` is the engine's own image id, never a tag; `timeout` is in seconds.
 
-    `outputs` and `logs` are empty folders of the caller; the logs become `stdout` and `stderr` there, of which
-    `log_limit` bytes each are kept.
+    `outputs` and `logs` are empty folders of the caller; the logs become `stdout` and `stderr` there, and
+    `log_limit` bytes of each are kept.
     """
 
     name: str
@@ -91,10 +92,11 @@ class CapturedLog:
 class ContainerOutcome:
     """What became of a container, from facts alone.
 
-    `exit_code`, `signal` and `exec_error` are the command's own end as its parent saw it; all None means that the
-    container ended without that report. `timed_out` and `cancelled` mean that the launcher stopped a command that
-    was still running. `oom_killed` is the engine's word. `seconds` is the command's wall time; `started` and
-    `finished` are monotonic seconds around the container. `engine_exit_code` is that of the first process.
+    `exit_code`, `signal` and `exec_error` are the command's own end as its parent saw it; all None means that
+    the launcher stopped it (`timed_out`, `cancelled`) or, where neither is set, that the container ended
+    without a report. `oom_killed` is the engine's word. `seconds` is the command's wall time; `started` and
+    `finished` are monotonic seconds around the container. `engine_exit_code` is the first process's, not the
+    command's.
     """
 
     exit_code: int | None
@@ -141,7 +143,7 @@ class Observer(Protocol):
     """Somebody who watches a run."""
 
     def samples_so_far(self, count: int) -> None:
-        """Take note that `/eval/out/samples.jsonl` has `count` lines; the evaluation's claim, for display only."""
+        """Take note that `/eval/out/samples.jsonl` has `count` lines; a claim, for display only."""
 
 
 class Engine(Protocol):
@@ -159,13 +161,13 @@ class Engine(Protocol):
     def find_image(self, pins: ImagePins) -> str | None:
         """Return the engine's id of an image proven to be `pins`, or None."""
 
-    def load_image(self, layout: Path, pins: ImagePins) -> str:
+    def load_image(self, layout: Layout, pins: ImagePins) -> str:
         """Load an OCI image layout, prove it is `pins`, and return the engine's id of it."""
 
     def run(self, task: ContainerTask, observer: Observer, cancel: threading.Event) -> ContainerOutcome:
         """Run one container to its end, or to its timeout or `cancel`, and remove it.
 
-        Raises `InfrastructureError` for the engine's own failures, `RequirementError` for what it cannot apply.
+        Raises `InfrastructureError` for the engine's own failures, `RequirementError` for a missing runtime.
         """
 
     def find(self, labels: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:

@@ -1,7 +1,7 @@
 """The sandbox profile: one value that says what isolates and bounds a container, pinned in the lock.
 
-Every engine applies the same value; sizes come from `[resources]`, the rest is constant. Masked paths hide what
-tells the host apart (its kernel command line, devices, pressure and control groups) from the evaluation.
+Every engine applies the same value; sizes come from `[resources]`, the rest is constant. Masked paths hide
+what tells the host apart (its kernel command line, devices, pressure and control groups).
 """
 
 from dataclasses import dataclass
@@ -38,6 +38,8 @@ MASKED_PATHS = (
     "/sys/fs/cgroup",
 )
 READ_ONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+# The owner is named because a runtime may give the mount the mode of the image's own folder instead.
+_OWNER = (f"uid={USER_ID}", f"gid={USER_ID}")
 _BYTES_PER_INODE = 16 * KIB
 _LEAST_INODES = 4096
 
@@ -119,7 +121,7 @@ class SandboxProfile:
 def profile_for(resources: Resources, sandbox: Sandbox) -> SandboxProfile:
     """Return the profile that `[resources]` and `[sandbox]` ask for.
 
-    Raises `MalformedError` for a widening nobody knows, `RequirementError` for what no engine here can bound yet.
+    Raises `MalformedError` for a widening nobody knows, `RequirementError` for what no engine here can bound.
     """
     _refuse_unknown(sandbox.allow)
     _refuse_unbounded(resources, sandbox)
@@ -144,14 +146,15 @@ def profile_for(resources: Resources, sandbox: Sandbox) -> SandboxProfile:
 
 
 def _outputs(resources: Resources) -> Scratch:
-    owner = ("mode=0700", f"uid={USER_ID}", f"gid={USER_ID}")
-    return Scratch(OUTPUTS, resources.output, MAX_OUTPUT_ENTRIES + 1, ("nosuid", "nodev", "noexec", *owner))
+    options = ("nosuid", "nodev", "noexec", "mode=0700", *_OWNER)
+    return Scratch(OUTPUTS, resources.output, MAX_OUTPUT_ENTRIES + 1, options)
 
 
 def _temporary(resources: Resources, *, executable: bool) -> Scratch:
     execution = "exec" if executable else "noexec"
     inodes = max(_LEAST_INODES, resources.tmp // _BYTES_PER_INODE)
-    return Scratch(TEMPORARY, resources.tmp, inodes, ("nosuid", "nodev", execution, "mode=1777"))
+    options = ("nosuid", "nodev", execution, "mode=1777", *_OWNER)
+    return Scratch(TEMPORARY, resources.tmp, inodes, options)
 
 
 def _refuse_unknown(widenings: tuple[str, ...]) -> None:

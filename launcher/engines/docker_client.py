@@ -1,0 +1,151 @@
+"""Connections to a Docker Engine, and its faults in evalctl's own words."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from launcher.errors import EvalctlError, InfrastructureError, RequirementError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+OLDEST_API, NEWEST_API = (1, 41), (1, 44)
+
+
+class DockerClients:
+    """Lends out clients, each to one thread at a time; docker-py's sessions must not be shared.
+
+    `address` is what DOCKER_HOST would say; None: what it does say, else the default socket. It must be a
+    Unix socket: only an engine on this machine can see the folders it is asked to mount.
+    """
+
+    def __init__(self, address: str | None = None, timeout: int = 120) -> None:
+        self._address = address
+        self._timeout = timeout
+        self._idle: list[APIClient] = []
+        self._lock = threading.Lock()
+        self._version: Mapping[str, Any] | None = None
+
+    @property
+    def version(self) -> Mapping[str, Any]:
+        """Return the engine's answer to `/version`, asked once."""
+        with self._lock:
+            if self._version is None:
+                with engine_faults("be asked for its version"):
+                    client = self._connect(OLDEST_API)
+                    self._version = client.version(api_version=False)
+                if _api_version(self._version) == OLDEST_API:
+                    self._idle.append(client)
+            return self._version
+
+    @property
+    def api_version(self) -> tuple[int, int]:
+        """Return the newest version of the interface that both sides speak."""
+        return _api_version(self.version)
+
+    def take(self) -> "APIClient":
+        """Return a client that is the caller's alone until `give_back`."""
+        wanted = self.api_version
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return self._connect(wanted)
+
+    def give_back(self, client: "APIClient") -> None:
+        """Return a client for others to use."""
+        with self._lock:
+            self._idle.append(client)
+
+    @contextmanager
+    def lent(self) -> Iterator["APIClient"]:
+        """Take a client for the length of a block."""
+        client = self.take()
+        try:
+            yield client
+        finally:
+            self.give_back(client)
+
+    def close(self) -> None:
+        """Drop the idle connections."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
+
+    def _connect(self, version: tuple[int, int]) -> "APIClient":
+        from docker import APIClient
+        from docker.utils import kwargs_from_env
+
+        address = self._address or kwargs_from_env().get("base_url")
+        if address and not address.startswith("unix://"):
+            raise RequirementError(
+                f"the engine at `{address}` is not on this machine",
+                code="engine-remote",
+                context="expected a Unix socket: the engine mounts folders of this machine",
+                hint="unset DOCKER_HOST, or set it to unix:///var/run/docker.sock",
+            )
+        text = ".".join(map(str, version))
+        return APIClient(base_url=address, version=text, timeout=self._timeout)
+
+
+def _api_version(answer: Mapping[str, Any]) -> tuple[int, int]:
+    newest, oldest = _number(answer.get("ApiVersion")), _number(answer.get("MinAPIVersion"))
+    if newest < OLDEST_API or oldest > NEWEST_API:
+        raise RequirementError(
+            "the engine speaks no version of the interface that evalctl does",
+            code="engine-version",
+            context=f"expected {OLDEST_API} to {NEWEST_API}, got {oldest} to {newest}",
+            hint="install Docker Engine 20.10 or newer",
+        )
+    return min(newest, NEWEST_API)
+
+
+def _number(text: Any) -> tuple[int, int]:
+    major, _, minor = str(text or "0.0").partition(".")
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
+
+
+@contextmanager
+def engine_faults(doing: str) -> Iterator[None]:
+    """Turn docker-py's and the connection's exceptions into evalctl's; `doing` completes "could not ..."."""
+    import requests
+    from docker.errors import APIError, DockerException
+
+    try:
+        yield
+    except APIError as error:
+        raise _refused(doing, error) from error
+    except (DockerException, requests.RequestException, OSError) as error:
+        raise InfrastructureError(
+            f"the container engine could not {doing}: it does not answer",
+            code="engine-unreachable",
+            context=_innermost(error),
+            hint="start it (`systemctl start docker`, or `dockerd` as root); see `evalctl doctor`",
+        ) from error
+
+
+def _refused(doing: str, error: Any) -> EvalctlError:
+    """Classify an engine's refusal by what it says, since it has no codes."""
+    said = str(error.explanation or error)
+    lowered = said.lower()
+    if "unknown runtime" in lowered or "unknown or invalid runtime" in lowered:
+        return RequirementError(
+            "the engine does not have the runtime that the sandbox asks for",
+            code="runtime-missing",
+            context=said,
+            hint="install it and name it in the engine's `runtimes`, or choose another with `--runtime`",
+        )
+    code, hint = "engine-refused", "see the engine's log, and what `evalctl doctor` says"
+    if "no such image" in lowered:
+        code, hint = "image-gone", "launch again: the image is loaded anew"
+    elif "bind source path does not exist" in lowered:
+        code, hint = "mount-not-visible", "keep the evalctl home on a disk that the engine sees too"
+    elif "permission denied" in lowered and "evalctl" in lowered:
+        code, hint = "init-not-executable", "install evalctl on a disk that is not mounted noexec"
+    return InfrastructureError(f"the container engine could not {doing}", code=code, context=said, hint=hint)
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__context__ is not None and not isinstance(error, OSError):
+        error = error.__context__
+    return str(error)

@@ -1,0 +1,209 @@
+"""The Docker Engine behind the port, through docker-py's low-level client."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from launcher.engines.attachment import Attachment
+from launcher.engines.docker_client import DockerClients, engine_faults
+from launcher.engines.docker_request import container_request
+from launcher.engines.engine import ContainerOutcome, ContainerTask, EngineFacts, Observer
+from launcher.engines.handover import new_orders
+from launcher.engines.requirements import refuse_unmet
+from launcher.engines.supervision import Supervision, Transcript
+from launcher.errors import EvalctlError
+from launcher.sources.layout import Layout
+from launcher.spec.image import ImagePins
+from launcher.spec.sandbox import MAX_OUTPUT_ENTRIES, SandboxProfile
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_EXIT_SECONDS = 30
+_ATTACH = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+
+
+class DockerEngine:
+    """Runs containers on a Docker Engine of this machine; `address` is None or as DOCKER_HOST has it."""
+
+    def __init__(self, address: str | None = None) -> None:
+        self._clients = DockerClients(address)
+        self._facts: EngineFacts | None = None
+        self._removals: list[threading.Thread] = []
+
+    def describe(self) -> EngineFacts:
+        """Return what the engine says of itself, asked once."""
+        if self._facts is None:
+            version = self._clients.version
+            with self._clients.lent() as client, engine_faults("describe itself"):
+                self._facts = _facts(version, client.info())
+        return self._facts
+
+    def require(self, profile: SandboxProfile) -> None:
+        """Raise `RequirementError` unless this engine and host can apply `profile` whole."""
+        refuse_unmet(self.describe(), profile)
+
+    def find_image(self, pins: ImagePins) -> str | None:
+        """Return the engine's id of an image proven to be `pins`, or None."""
+        from launcher.engines.docker_archive import find_image
+
+        with self._clients.lent() as client, engine_faults("look for an image"):
+            found = find_image(client, pins)
+        return found.id if found else None
+
+    def load_image(self, layout: Layout, pins: ImagePins) -> str:
+        """Load an OCI image layout, prove it is `pins`, and return the engine's id of it."""
+        from launcher.engines.docker_archive import load_image
+
+        with self._clients.lent() as client, engine_faults("load an image"):
+            return load_image(client, layout, pins).id
+
+    def run(self, task: ContainerTask, observer: Observer, cancel: threading.Event) -> ContainerOutcome:
+        """Run one container to its end, or to its timeout or `cancel`; remove it in the background."""
+        started = time.monotonic()
+        client = self._clients.take()
+        container: str | None = None
+        try:
+            with engine_faults("create a container"):
+                container = _create(client, task)
+            transcript = _follow(client, container, task, (observer, cancel))
+            state = _final_state(client, container)
+            return _outcome(transcript, state, started)
+        finally:
+            self._retire(client, container)
+
+    def find(self, labels: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
+        """Return the containers that carry all of `labels`, running or not: id to its labels."""
+        wanted = [f"{name}={value}" for name, value in labels.items()]
+        with self._clients.lent() as client, engine_faults("list containers"):
+            found = client.containers(all=True, filters={"label": wanted})
+        return {item["Id"]: dict(item.get("Labels") or {}) for item in found}
+
+    def remove(self, containers: Iterable[str]) -> None:
+        """Kill and remove containers; one that is gone already is no fault."""
+        with self._clients.lent() as client, engine_faults("remove a container"):
+            for container in containers:
+                _remove(client, container)
+
+    def close(self) -> None:
+        """Wait for the removals under way and drop all connections."""
+        while self._removals:
+            self._removals.pop().join()
+        self._clients.close()
+
+    def _retire(self, client: "APIClient", container: str | None) -> None:
+        """Remove a container while the caller goes on; what fails here is left to the reaper."""
+        if container is None:
+            self._clients.give_back(client)
+            return
+
+        def retire() -> None:
+            with suppress(EvalctlError), engine_faults("remove a container"):
+                _remove(client, container)
+            self._clients.give_back(client)
+
+        thread = threading.Thread(target=retire, name=f"remove-{container[:12]}")
+        self._removals.append(thread)
+        thread.start()
+
+
+def _create(client: "APIClient", task: ContainerTask) -> str:
+    create: Callable[..., Any] = client.create_container_from_config
+    return str(create(container_request(task), name=task.name)["Id"])
+
+
+def _follow(
+    client: "APIClient", container: str, task: ContainerTask, watch: tuple[Observer, threading.Event]
+) -> Transcript:
+    """Attach, give the init its orders, start, and read to the end."""
+    observer, cancel = watch
+    orders = new_orders(entries=MAX_OUTPUT_ENTRIES, size=task.profile.output_bytes)
+    supervision = Supervision(task, orders, observer)
+    try:
+        with engine_faults("attach to a container"):
+            connection = Attachment(client.attach_socket(container, params=_ATTACH))
+        try:
+            connection.send(orders.encode())
+            with engine_faults("start a container"):
+                client.start(container)
+            return supervision.follow(connection, cancel, lambda: _kill(client, container))
+        finally:
+            connection.close()
+    finally:
+        supervision.close()
+
+
+def _final_state(client: "APIClient", container: str) -> Mapping[str, Any]:
+    """Return the engine's own account, once it has seen the container end."""
+    with engine_faults("wait for a container"):
+        client.wait(container, timeout=_EXIT_SECONDS)
+        state: Mapping[str, Any] = client.inspect_container(container)["State"]
+        return state
+
+
+def _outcome(transcript: Transcript, state: Mapping[str, Any], started: float) -> ContainerOutcome:
+    status = transcript.status
+    finished = time.monotonic()
+    return ContainerOutcome(
+        exit_code=None if transcript.exec_error else transcript.exit_code,
+        signal=transcript.signal,
+        exec_error=transcript.exec_error,
+        timed_out=transcript.was_stopped_by == "timeout",
+        cancelled=transcript.was_stopped_by == "cancel",
+        oom_killed=bool(state.get("OOMKilled")),
+        seconds=status.seconds if status else finished - started,
+        cpu_user_seconds=status.user_seconds if status else 0.0,
+        cpu_system_seconds=status.system_seconds if status else 0.0,
+        max_rss_bytes=status.max_rss_bytes if status else 0,
+        outputs=transcript.outputs,
+        engine_exit_code=state.get("ExitCode"),
+        started=started,
+        finished=finished,
+        stdout=transcript.stdout,
+        stderr=transcript.stderr,
+    )
+
+
+def _kill(client: "APIClient", container: str) -> None:
+    with suppress(EvalctlError), engine_faults("kill a container"):
+        client.kill(container)
+
+
+def _remove(client: "APIClient", container: str) -> None:
+    from docker.errors import APIError
+
+    try:
+        client.remove_container(container, v=True, force=True)
+    except APIError as error:
+        # 404: gone already; 409: its removal is under way.
+        if error.status_code not in (404, 409):
+            raise
+
+
+def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineFacts:
+    bounds = (
+        ("memory", "MemoryLimit"),
+        ("swap", "SwapLimit"),
+        ("cpus", "CpuCfsQuota"),
+        ("pids", "PidsLimit"),
+    )
+    return EngineFacts(
+        name="docker",
+        version=str(version["Version"]),
+        api_version=str(version["ApiVersion"]),
+        runtimes=tuple(sorted(info.get("Runtimes") or {})),
+        default_runtime=str(info.get("DefaultRuntime", "")),
+        cgroup_version=str(info.get("CgroupVersion", "")),
+        cgroup_driver=str(info.get("CgroupDriver", "")),
+        storage_driver=str(info.get("Driver", "")),
+        security_options=tuple(info.get("SecurityOptions") or ()),
+        limits=tuple(name for name, key in bounds if info.get(key)),
+        cpus=int(info.get("NCPU", 0)),
+        memory=int(info.get("MemTotal", 0)),
+        kernel=str(info.get("KernelVersion", "")),
+        operating_system=str(info.get("OperatingSystem", "")),
+        architecture=str(info.get("Architecture", "")),
+        components={item["Name"]: str(item["Version"]) for item in version.get("Components") or ()},
+    )

@@ -1,0 +1,102 @@
+"""Write what the Docker Engine is asked to create: a task and its profile as a request body, nothing implied.
+
+The body is that of ContainerCreate, https://docs.docker.com/reference/api/engine/version/v1.41/. It is
+written out here because docker-py's own builder has no words for masked paths.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from launcher.engines.engine import ContainerTask, Mount
+from launcher.spec.sandbox import (
+    HOSTNAME,
+    MASKED_PATHS,
+    OOM_SCORE_ADJUSTMENT,
+    READ_ONLY_PATHS,
+    USER_ID,
+    SandboxProfile,
+)
+from launcher.spec.seccomp import seccomp_text
+
+INIT_TARGET = "/.evalctl/init"
+_HERE = Path(__file__).resolve().parent
+INIT_SOURCE = _HERE / "init" / "evalctl-init"
+HOSTS_SOURCE = _HERE / "hosts"
+_OWN_MOUNTS = (Mount(INIT_SOURCE, INIT_TARGET), Mount(HOSTS_SOURCE, "/etc/hosts"))
+_NANO = 10**9
+
+
+def container_request(task: ContainerTask) -> dict[str, Any]:
+    """Return the body that creates the task's container."""
+    return {
+        "Image": task.image,
+        "Entrypoint": [INIT_TARGET],
+        "Cmd": list(task.command),
+        "Env": [f"{name}={value}" for name, value in sorted(task.environment.items())],
+        "WorkingDir": task.working_directory,
+        "Labels": dict(task.labels),
+        "User": f"{USER_ID}:{USER_ID}",
+        "Hostname": HOSTNAME,
+        # The runtime makes an empty network namespace with a loopback by itself, in half the time that the
+        # engine's network controller takes; `NetworkMode` none says it again to engines that ignore this.
+        "NetworkDisabled": True,
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "OpenStdin": True,
+        # The engine closes standard input when the launcher is gone: that is how the init knows.
+        "StdinOnce": True,
+        "Tty": False,
+        # The engine's own stop: what pid 1 does not handle cannot reach it, except this.
+        "StopSignal": "SIGKILL",
+        "Healthcheck": {"Test": ["NONE"]},
+        "HostConfig": _host_config(task),
+    }
+
+
+def _host_config(task: ContainerTask) -> Mapping[str, Any]:
+    return {
+        "Runtime": task.profile.runtime,
+        "NetworkMode": "none",
+        "IpcMode": "private",
+        "CgroupnsMode": "private",
+        "PidMode": "",
+        "UTSMode": "",
+        "Privileged": False,
+        "ReadonlyRootfs": True,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges", f"seccomp={seccomp_text()}"],
+        "MaskedPaths": list(MASKED_PATHS),
+        "ReadonlyPaths": list(READ_ONLY_PATHS),
+        "Mounts": [_mount(mount) for mount in (*_OWN_MOUNTS, *task.mounts)],
+        "LogConfig": {"Type": "none", "Config": {}},
+        "RestartPolicy": {"Name": "no"},
+        "AutoRemove": False,
+        "Init": False,
+        **_limits(task.profile),
+    }
+
+
+def _limits(profile: SandboxProfile) -> Mapping[str, Any]:
+    return {
+        "Memory": profile.memory,
+        "MemorySwap": profile.memory,
+        "NanoCpus": profile.cpus * _NANO,
+        "PidsLimit": profile.pids,
+        "ShmSize": profile.shm,
+        "Tmpfs": {scratch.path: scratch.mount_options() for scratch in profile.scratch},
+        "Ulimits": [{"Name": name, "Soft": limit, "Hard": limit} for name, limit in profile.ulimits],
+        "OomScoreAdj": OOM_SCORE_ADJUSTMENT,
+    }
+
+
+def _mount(mount: Mount) -> Mapping[str, Any]:
+    """Return a bind of the kind that fails when its source is missing, instead of making a folder there."""
+    return {
+        "Type": "bind",
+        "Source": str(mount.source),
+        "Target": mount.target,
+        "ReadOnly": True,
+        "BindOptions": {"Propagation": "rprivate"},
+    }

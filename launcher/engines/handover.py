@@ -1,0 +1,298 @@
+"""The init's side of the conversation, parsed strictly: bytes in, events out, no input or output of its own.
+
+The format is stated at the head of `init/init.c`. Before the final token everything is the command's and may
+be anything at all; after it everything is pid 1's, and one byte that does not fit is an error.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from launcher.engines.engine import Refusal, RefusalReason
+from launcher.errors import InfrastructureError
+
+STOP = b"s"
+MAX_PATH = 4096
+_MAGIC = 0x31545645
+_ORDERS = struct.Struct("<IIQ32s16s")
+_PROGRESS = struct.Struct("<16sQ")
+_STATUS = struct.Struct("<BIIQQQQ")
+_FILE = struct.Struct("<HQ")
+_REFUSAL = struct.Struct("<BH")
+_END = struct.Struct("<IIQ")
+_REASONS: dict[int, RefusalReason] = {
+    1: "name",
+    2: "depth",
+    3: "link",
+    4: "hard-link",
+    5: "special",
+    6: "setuid",
+    7: "size",
+    8: "count",
+    9: "unreadable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the launcher tells the init first: two secrets and the bounds of the hand-over."""
+
+    final_token: bytes
+    progress_token: bytes
+    entries: int
+    size: int
+
+    def encode(self) -> bytes:
+        """Return the header the init reads from its standard input."""
+        return _ORDERS.pack(_MAGIC, self.entries, self.size, self.final_token, self.progress_token)
+
+
+def new_orders(*, entries: int, size: int) -> Orders:
+    """Return orders with fresh random tokens."""
+    return Orders(os.urandom(32), os.urandom(16), entries, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Bytes the command wrote to its standard output."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Lines of samples.jsonl so far; the command can forge this one."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the command ended, as wait(2) told its parent; `stopped` when the launcher had asked for it."""
+
+    stopped: bool
+    wait_status: int
+    exec_errno: int
+    seconds: float
+    user_seconds: float
+    system_seconds: float
+    max_rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileBegan:
+    """A file of `size` bytes follows, all of it, before anything else."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileData:
+    """The next bytes of the file that began last."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The hand-over is whole."""
+
+
+Event = Output | Progress | Status | FileBegan | FileData | Refusal | Ended
+_State = Literal["output", "status", "records", "file", "ended"]
+
+
+class HandoverParser:
+    """Turn the container's standard output into events, however it is cut into chunks."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._buffer = bytearray()
+        self._state: _State = "output"
+        self._left_in_file = 0
+        self._files = self._refusals = self._bytes = 0
+
+    @property
+    def begun(self) -> bool:
+        """Say whether the final token was seen: the evaluation is over and nothing of it lives."""
+        return self._state != "output"
+
+    @property
+    def ended(self) -> bool:
+        """Say whether the hand-over is whole."""
+        return self._state == "ended"
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Yield what `data` completes; exhaust the iterator before feeding again.
+
+        Raises `InfrastructureError` (`handover-malformed`).
+        """
+        self._buffer += data
+        if self._state == "output":
+            yield from self._read_output()
+        while self._state != "output":
+            event = self._next()
+            if event is None:
+                return
+            yield event
+
+    def close(self) -> Iterator[Event]:
+        """Yield the output still held back; call it at the end of the stream."""
+        if self._state == "output" and self._buffer:
+            yield Output(bytes(self._buffer))
+            self._buffer.clear()
+
+    def _read_output(self) -> Iterator[Event]:
+        """Search for the final token first: no progress frame, forged or torn, can swallow a part of it."""
+        token = self._orders.final_token
+        at = self._buffer.find(token)
+        if at < 0:
+            # What may be the beginning of a token stays until more is known.
+            yield from self._split(self._take(max(0, len(self._buffer) - len(token) + 1)), last=False)
+            return
+        output = self._take(at)
+        del self._buffer[: len(token)]
+        self._state = "status"
+        yield from self._split(output, last=True)
+
+    def _split(self, output: bytes, *, last: bool) -> Iterator[Event]:
+        """Separate progress frames from output; a frame torn at the end goes back until it is whole."""
+        token, start = self._orders.progress_token, 0
+        while (at := output.find(token, start)) >= 0 and at + _PROGRESS.size <= len(output):
+            if at > start:
+                yield Output(output[start:at])
+            yield Progress(_PROGRESS.unpack_from(output, at)[1])
+            start = at + _PROGRESS.size
+        end = len(output) if last or at < 0 else at
+        if not last:
+            end = _before_partial(output, token, start, end)
+            self._buffer[:0] = output[end:]
+        if end > start:
+            yield Output(output[start:end])
+
+    def _next(self) -> Event | None:
+        if self._state == "status":
+            return self._read_status()
+        if self._state == "records":
+            return self._read_record()
+        if self._state == "file":
+            return self._read_file()
+        if self._buffer:
+            raise _malformed("bytes after the end")
+        return None
+
+    def _read_status(self) -> Status | None:
+        fields = self._unpack(b"S", _STATUS)
+        if fields is None:
+            return None
+        stopped, status, error, nanoseconds, user, system, rss = fields
+        self._state = "records"
+        return Status(
+            stopped=bool(stopped),
+            wait_status=status,
+            exec_errno=error,
+            seconds=nanoseconds / 1e9,
+            user_seconds=user / 1e6,
+            system_seconds=system / 1e6,
+            max_rss_bytes=rss << 10,
+        )
+
+    def _read_record(self) -> Event | None:
+        kind = bytes(self._buffer[:1])
+        if kind == b"F":
+            return self._begin_file()
+        if kind == b"R":
+            return self._read_refusal()
+        if kind in (b"E", b""):
+            return self._read_end()
+        raise _malformed(f"an unknown record {kind!r}")
+
+    def _begin_file(self) -> FileBegan | None:
+        found = self._unpack_with_path(b"F", _FILE, length_at=0)
+        if found is None:
+            return None
+        (_, size), path = found
+        self._bytes += size
+        if self._bytes > self._orders.size:
+            raise _malformed("more bytes than allowed")
+        self._files += 1
+        self._left_in_file, self._state = size, "file" if size else "records"
+        return FileBegan(path, size)
+
+    def _read_file(self) -> FileData | None:
+        if not self._buffer:
+            return None
+        data = self._take(min(len(self._buffer), self._left_in_file))
+        self._left_in_file -= len(data)
+        if not self._left_in_file:
+            self._state = "records"
+        return FileData(data)
+
+    def _read_refusal(self) -> Refusal | None:
+        found = self._unpack_with_path(b"R", _REFUSAL, length_at=1)
+        if found is None:
+            return None
+        (reason, _), path = found
+        if reason not in _REASONS:
+            raise _malformed(f"an unknown reason {reason}")
+        self._refusals += 1
+        return Refusal(path, _REASONS[reason])
+
+    def _read_end(self) -> Ended | None:
+        fields = self._unpack(b"E", _END)
+        if fields is None:
+            return None
+        if fields != (self._files, self._refusals, self._bytes):
+            raise _malformed("the totals do not add up")
+        self._state = "ended"
+        return Ended()
+
+    def _unpack(self, kind: bytes, layout: struct.Struct) -> tuple[int, ...] | None:
+        if self._buffer and self._buffer[:1] != kind:
+            raise _malformed(f"expected a record {kind!r}, got {bytes(self._buffer[:1])!r}")
+        if len(self._buffer) < 1 + layout.size:
+            return None
+        return layout.unpack(self._take(1 + layout.size)[1:])
+
+    def _unpack_with_path(
+        self, kind: bytes, layout: struct.Struct, *, length_at: int
+    ) -> tuple[tuple[int, ...], str] | None:
+        head = 1 + layout.size
+        if len(self._buffer) < head:
+            return None
+        length = layout.unpack_from(self._buffer, 1)[length_at]
+        if length > MAX_PATH:
+            raise _malformed(f"a path of {length} bytes")
+        if len(self._buffer) < head + length:
+            return None
+        fields = self._unpack(kind, layout)
+        path = self._take(length)
+        if fields is None or not path.isascii():
+            raise _malformed("a path that is not ASCII")
+        return fields, path.decode("ascii")
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+
+def _before_partial(output: bytes, token: bytes, start: int, end: int) -> int:
+    """Return where a token that is cut off at the end of `output` begins, else `end`."""
+    if end < len(output):
+        return end
+    for length in range(min(len(token) - 1, end - start), 0, -1):
+        if output.endswith(token[:length]):
+            return end - length
+    return end
+
+
+def _malformed(reason: str) -> InfrastructureError:
+    return InfrastructureError(
+        f"the sandbox's hand-over is malformed: {reason}",
+        code="handover-malformed",
+        hint="launch again; if it happens again, the engine alters the container's output",
+    )
