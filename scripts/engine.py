@@ -179,7 +179,7 @@ def _is_starting() -> bool:
 
 def _start_detached(log: Path) -> "subprocess.Popen[bytes]":
     """Start dockerd so that it outlives this process and its terminal, holding none of its files."""
-    with log.open("ab") as output:
+    with log.open("wb") as output:
         return subprocess.Popen(
             [_dockerd() or "dockerd"],
             stdin=subprocess.DEVNULL,
