@@ -11,7 +11,7 @@ from pathlib import Path
 from scripts.console import Console, SetupError, environment_without
 from scripts.debian import can_install, install_packages
 
-_STAMP = "evalctl-setup.json"
+STAMP = "evalctl-setup.json"
 # Settings that send packages elsewhere or change what is locked; where they come from is left alone.
 _PIP_OVERRIDES = (
     "PIP_CONSTRAINT",
@@ -34,17 +34,22 @@ def ensure_environment(root: Path, console: Console) -> None:
     A stamp, written after each step, keeps the digests of what was used: a broken-off step is taken again.
     """
     venv = root / ".venv"
-    wanted = {"locked": _locked_digest(root, venv), "project": _project_digest(root)}
+    wanted = wanted_stamp(root)
     found = _read_stamp(venv)
     if found.get("locked") != wanted["locked"]:
         _create(root, venv, console)
         found = {"locked": wanted["locked"]}
-        (venv / _STAMP).write_text(json.dumps(found))
+        (venv / STAMP).write_text(json.dumps(found))
     if found.get("project") != wanted["project"]:
         _install_project(root, venv, console)
-        (venv / _STAMP).write_text(json.dumps(wanted))
+        (venv / STAMP).write_text(json.dumps(wanted))
     _compile(root, venv)
     console.say(f"virtual environment: ready in {venv}")
+
+
+def wanted_stamp(root: Path) -> dict[str, str]:
+    """Return the stamp of an environment that is as committed."""
+    return {"locked": _locked_digest(root, root / ".venv"), "project": _project_digest(root)}
 
 
 def _locked_digest(root: Path, venv: Path) -> str:
@@ -64,7 +69,7 @@ def _project_digest(root: Path) -> str:
 def _read_stamp(venv: Path) -> dict[str, str]:
     """Return the stamp, or nothing where there is none or its interpreter no longer starts."""
     try:
-        stamp: dict[str, str] = json.loads((venv / _STAMP).read_text())
+        stamp: dict[str, str] = json.loads((venv / STAMP).read_text())
         subprocess.run([venv / "bin" / "python", "-c", ""], check=True, capture_output=True)
     except (OSError, ValueError, subprocess.CalledProcessError):
         return {}
