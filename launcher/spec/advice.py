@@ -15,7 +15,7 @@ def advice(fault: Fault, language: Table) -> str:
         return f"; it is a key of {' and '.join(homes[:3])}"
     if close := _closest(fault.unknown, fault.known, 0.5):
         return f"; did you mean `{close}`?"
-    return f"; known: {', '.join(fault.known)}" if 0 < len(fault.known) <= 10 else ""
+    return f"; known: {', '.join(fault.known)}" if 0 < len(fault.known) <= 16 else ""
 
 
 def _closest(word: str, known: tuple[str, ...], cutoff: float) -> str:

@@ -1,7 +1,6 @@
 """Read the bytes of a TOML file within bounds: its values and their places, or one clear refusal."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from launcher.errors import MalformedError, Problem
 from launcher.spec.kinds import key_text, printable
@@ -10,8 +9,7 @@ from launcher.spec.positions import Positions, TooMuchError, scan
 MAX_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A well-formed TOML file: its text, its values, and their places."""
 
     file: str
@@ -23,8 +21,8 @@ class Document:
 def read_document(data: bytes, *, file: str) -> Document:
     """Return the TOML document in `data`; `file` names it in problems.
 
-    Raises `MalformedError` (code `invalid-blueprint`) with one problem where it is too large, not UTF-8 or not
-    TOML, and nothing else whatever bytes it is given.
+    Raises `MalformedError` (code `invalid-blueprint`) with one problem where it is too large, not UTF-8 or
+    not TOML, and nothing else whatever bytes it is given.
     """
     if len(data) > MAX_BYTES:
         raise refusal(file, [Problem(file, 1, 1, f"larger than {MAX_BYTES} bytes ({len(data)})")])

@@ -52,6 +52,17 @@ def split_mirror(text: str) -> tuple[Transport, str]:
     return ("oci", text[4:]) if text.startswith("oci:") else ("registry", text)
 
 
+def explain_sha256(text: str) -> str:
+    """Say why `text` is not the hexadecimal form of a SHA-256."""
+    if text.startswith("sha256:"):
+        return "leave out `sha256:`"
+    if re.fullmatch("[0-9a-fA-F]*", text) is None:
+        return "it holds other characters"
+    if len(text) != 64:
+        return f"it has {len(text)} digits"
+    return "" if re.fullmatch(SHA256, text) else "write the letters in lower case"
+
+
 def explain_image(text: str) -> str:
     """Say why `text` does not name an image by digest."""
     location, at, digest = text.rpartition("@")

@@ -2,13 +2,13 @@
 
 From one declaration come the reader (`read`, then `build`), the JSON Schema (`schema`) and the field
 reference. Reading collects faults and keeps what is well-formed, so that rules across fields still run.
+The kinds are named tuples: a dozen dataclasses would cost every command some ten milliseconds at its start.
 """
 
 import keyword
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import date, datetime, time
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from launcher.spec.positions import Path
 
@@ -20,8 +20,7 @@ class WrongError(ValueError):
     """A value is not of its kind; the message, if any, says why or what to write."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """What is wrong at a key path; `known` are the keys or words that `unknown` may have meant."""
 
     path: Path
@@ -31,25 +30,13 @@ class Fault:
     known: tuple[str, ...] = ()
 
 
-class Kind(Protocol):
-    """What a value may be. `label` completes the sentence "must be ..."."""
-
-    @property
-    def label(self) -> str:
-        """Name the kind for messages and the reference."""
-
-    def read(self, value: Any, path: Path, faults: list[Fault]) -> Any:
-        """Return the well-formed part of `value`, or INVALID; add what is wrong to `faults`."""
-
-    def build(self, value: Any) -> Any:
-        """Return the final value of what `read` returned without faults."""
-
-    def schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of the kind."""
+# What a value may be. `label` completes the sentence "must be ...". `read` returns the well-formed part of a
+# value, or INVALID, and adds what is wrong to a list; `build` gives the final value of what was read without
+# faults; `schema` is the JSON Schema.
+Kind: TypeAlias = "Scalar | ListOf | MapOf | Free | Table"
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(NamedTuple):
     """One value without parts; `parse` returns what it means or raises `WrongError`."""
 
     label: str
@@ -63,7 +50,7 @@ class Scalar:
             return self.parse(value)
         except WrongError as wrong:
             unknown = value if self.choices and isinstance(value, str) else ""
-            message = _must_be(f"`{key_text(path)}`", self.label, value, str(wrong))
+            message = _must_be(_subject(path), self.label, value, str(wrong))
             faults.append(Fault(path, message, unknown=unknown, known=self.choices))
             return INVALID
 
@@ -76,11 +63,10 @@ class Scalar:
         return dict(self.json)
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(NamedTuple):
     """A list of one kind; `unique` compares tables by their `name`."""
 
-    item: Kind
+    item: "Kind"
     minimum: int = 0
     maximum: int = 1000
     unique: bool = False
@@ -93,8 +79,9 @@ class ListOf:
     def read(self, value: Any, path: Path, faults: list[Fault]) -> Any:
         """Return the items as a list in which INVALID ones keep their places."""
         if not isinstance(value, list):
-            advice = f"write `[[{path[-1]}]]`" if isinstance(self.item, Table) else ""
-            faults.append(Fault(path, _must_be(f"`{key_text(path)}`", self.label, value, advice)))
+            tables = isinstance(self.item, Table)
+            advice = f"write `[[{key_text(path)}]]`" if tables else "brackets make a list: `[..., ...]`"
+            faults.append(Fault(path, _must_be(_subject(path), self.label, value, advice)))
             return INVALID
         if not self.minimum <= len(value) <= self.maximum:
             faults.append(_badly_long(path, value, self.minimum, self.maximum))
@@ -128,12 +115,11 @@ def _repeated(items: list[Any], path: Path) -> Iterable[Fault]:
         yield Fault(place, f"`{key_text(place)}` repeats {shown(value)}")
 
 
-@dataclass(frozen=True, slots=True)
-class MapOf:
+class MapOf(NamedTuple):
     """A table whose keys the writer chooses; `key` says what they may be."""
 
     key: Scalar
-    item: Kind
+    item: "Kind"
     minimum: int = 0
     maximum: int = 1000
 
@@ -145,7 +131,7 @@ class MapOf:
     def read(self, value: Any, path: Path, faults: list[Fault]) -> Any:
         """Return the entries as a dict, INVALID ones included."""
         if not isinstance(value, dict):
-            faults.append(Fault(path, _must_be(f"`{key_text(path)}`", self.label, value)))
+            faults.append(Fault(path, _must_be(_subject(path), self.label, value)))
             return INVALID
         if not self.minimum <= len(value) <= self.maximum:
             faults.append(_badly_long(path, value, self.minimum, self.maximum))
@@ -175,8 +161,7 @@ class MapOf:
         return result | ({"minProperties": self.minimum} if self.minimum else {})
 
 
-@dataclass(frozen=True, slots=True)
-class Free:
+class Free(NamedTuple):
     """Any TOML value that a lock can carry exactly; `table` asks for a table at the top."""
 
     table: bool = True
@@ -189,7 +174,7 @@ class Free:
     def read(self, value: Any, path: Path, faults: list[Fault]) -> Any:
         """Return `value` itself, or INVALID; every part that no lock can carry is a fault of its own."""
         if self.table and not isinstance(value, dict):
-            faults.append(Fault(path, _must_be(f"`{key_text(path)}`", "a table", value)))
+            faults.append(Fault(path, _must_be(_subject(path), "a table", value)))
             return INVALID
         before = len(faults)
         _check_free(value, path, faults)
@@ -243,12 +228,11 @@ def number_fault(value: Any) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One key of a table; `default` is spelled as in TOML, None means absent."""
 
     name: str
-    kind: Kind
+    kind: "Kind"
     text: str
     default: Any = REQUIRED
 
@@ -270,8 +254,7 @@ class Key:
 Rule = Callable[[Mapping[str, Any]], Iterable[Fault]]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A table with known keys, all that may stand there.
 
     `make` receives every key as a keyword argument. `exactly_one` and `at_least_one` name keys of which one
@@ -294,7 +277,7 @@ class Table:
         """Return the well-formed entries by key, without defaults; an empty dict where there is no table."""
         if not isinstance(value, dict):
             advice = f"write `[{key_text(path)}]`" if isinstance(value, list) else ""
-            faults.append(Fault(path, _must_be(f"`{key_text(path)}`", "a table", value, advice)))
+            faults.append(Fault(path, _must_be(_subject(path), "a table", value, advice)))
             return {}
         names = tuple(key.name for key in self.keys)
         for name in value.keys() - set(names):
@@ -308,18 +291,18 @@ class Table:
                 if entry is not INVALID:
                     entries[key.name] = entry
         for rule in self.rules:
-            faults.extend(replace(fault, path=(*path, *fault.path)) for fault in rule(entries))
+            faults.extend(fault._replace(path=(*path, *fault.path)) for fault in rule(entries))
         return entries
 
     def _missing(self, value: Mapping[str, Any], path: Path) -> Iterable[Fault]:
         here = f"`{key_text(path)}`" if path else "the blueprint"
         for key in self.keys:
             if key.default is REQUIRED and key.name not in value:
-                yield Fault(path, f"{here} lacks `{key.name}`: {key.kind.label}")
+                yield Fault(path, f"{here} lacks {_wanted(key)}")
         given = [name for name in self.exactly_one if name in value]
         if self.exactly_one and len(given) != 1:
-            names = " and ".join(f"`{name}`" for name in self.exactly_one)
-            yield Fault(path, f"{here} needs exactly one of {names}, not {'both' if given else 'neither'}")
+            names = " or ".join(f"`{name}`" for name in self.exactly_one)
+            yield Fault(path, f"{here} needs {names}" + (", not both" if given else ""))
         if self.at_least_one and not any(name in value for name in self.at_least_one):
             names = " or ".join(f"`{name}`" for name in self.at_least_one)
             yield Fault(path, f"{here} needs {names}, or both")
@@ -345,6 +328,21 @@ class Table:
         return result
 
 
+def _subject(path: Path) -> str:
+    """Name what stands at `path` at the start of a sentence."""
+    entry = "an entry of " if path and isinstance(path[-1], int) else ""
+    return f"{entry}`{key_text(path)}`"
+
+
+def _wanted(key: Key) -> str:
+    """Name a missing key, and what to write."""
+    if isinstance(key.kind, Table):
+        return f"`[{key.name}]`"
+    if isinstance(key.kind, ListOf) and isinstance(key.kind.item, Table):
+        return f"`[[{key.name}]]`"
+    return f"`{key.name}`: {key.kind.label}"
+
+
 def _must_be(what: str, label: str, value: Any, reason: str = "") -> str:
     return f"{what} must be {label}, not {shown(value)}" + (f": {reason}" if reason else "")
 
@@ -366,12 +364,19 @@ def printable(text: str, limit: int = 60) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)
 
 
+def _without_credentials(text: str) -> str:
+    """Return `text` without the user and password of an address: messages end up in logs."""
+    address, at, rest = text.rpartition("@")
+    scheme, slashes, _ = address.partition("//")
+    return f"{scheme}//...@{rest}" if at and slashes and scheme.endswith(":") else text
+
+
 def shown(value: Any) -> str:
     """Name a TOML value in a message: its type and, where short, the value itself."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f'"{printable(value)}"' if value else "empty text"
+        return f'"{printable(_without_credentials(value))}"' if value else "empty text"
     if isinstance(value, int):
         return f"the integer {value}" if abs(value) < 10**20 else "an integer of many digits"
     if isinstance(value, float):

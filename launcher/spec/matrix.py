@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from launcher.spec.kinds import Fault, Free, MapOf, Path, Table, printable
+from launcher.spec.kinds import Fault, Free, MapOf, Table, printable
+from launcher.spec.positions import Path
 
 MAX_CELLS = 10_000
 _FIXED = ("schema", "blueprint", "matrix", "bundle")
@@ -15,9 +16,9 @@ def matrix_faults(values: Mapping[str, Any], language: Table) -> Iterator[Fault]
     axes = matrix.get("axes", {})
     cells = 1
     for name, choices in axes.items():
-        choices = choices if isinstance(choices, list) else []
-        cells *= max(1, len(choices))
-        yield from _axis_faults(("matrix", "axes", name), name, choices, values, language)
+        listed = choices if isinstance(choices, list) else []
+        cells *= max(1, len(listed))
+        yield from _axis_faults(("matrix", "axes", name), name, listed, values, language)
     if cells > MAX_CELLS:
         yield Fault(("matrix", "axes"), f"the axes make {cells} combinations, more than {MAX_CELLS}")
     for part in ("include", "exclude"):

@@ -7,7 +7,7 @@ runs first, and bounds what tomli would only hang on: nesting, dotted keys, long
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Path = tuple[str | int, ...]
 Place = tuple[int, int]
@@ -36,8 +36,7 @@ class TooMuchError(Exception):
         self.offset = offset
 
 
-@dataclass(frozen=True, slots=True)
-class Positions:
+class Positions(NamedTuple):
     """Offsets into `text` (line ends as LF) of each key and each value, by key path.
 
     Array elements have integer steps. A table that a header opens has its value at the header's bracket, one

@@ -80,7 +80,7 @@ def _metric_faults(values: Mapping[str, Any], definitions: Definitions) -> Itera
             yield Fault(("metric", index, "definition"), message, unknown=name, known=known)
             continue
         for fault in _use_faults(name, definitions[name], metric):
-            yield replace(fault, path=("metric", index, *fault.path))
+            yield fault._replace(path=("metric", index, *fault.path))
 
 
 def _use_faults(name: str, definition: Definition, metric: Mapping[str, Any]) -> Iterator[Fault]:

@@ -6,7 +6,8 @@ Each rule is given what was read and well-formed, without defaults, and yields f
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from launcher.spec.kinds import Fault, Path, Rule, shown
+from launcher.spec.kinds import Fault, Rule, shown
+from launcher.spec.positions import Path
 from launcher.spec.units import size_text
 
 Values = Mapping[str, Any]
@@ -29,10 +30,8 @@ def parts_fit_memory(resources: Values) -> Iterable[Fault]:
     memory = resources.get("memory")
     for part in ("tmp", "shm", "output"):
         if memory is not None and resources.get(part, 0) > memory:
-            yield Fault(
-                (part,),
-                f"`{part}` ({size_text(resources[part])}) is part of `memory` ({size_text(memory)}) and larger",
-            )
+            sizes = f"{size_text(resources[part])} are more than {size_text(memory)}"
+            yield Fault((part,), f"`{part}` is part of `memory`: {sizes}")
 
 
 def only_with_command(score: Values) -> Iterable[Fault]:
@@ -115,7 +114,8 @@ def lineage_ends(blueprint: Values) -> Iterable[Fault]:
     places: dict[str, Path] = {}
     for kind, index, item in _inputs(blueprint):
         if "name" in item:
-            parents[item["name"]] = item.get("derived-from", {}).get("data", [])
+            sources = item.get("derived-from", {}).get("data", [])
+            parents[item["name"]] = [source for source in sources if source != item["name"]]
             places[item["name"]] = (kind, index, "derived-from")
     finished: set[Any] = set()
     while ready := [

@@ -57,7 +57,7 @@ def pattern(label: str, expression: str, advice: str = "", *, limit: int = 255) 
 
 
 def grammar(label: str, expression: str, explain: Callable[[str], str], *, limit: int = 2000) -> Scalar:
-    """Return the kind of text that `explain` finds nothing wrong with; `expression` is the schema's pattern."""
+    """Return the kind of text with which `explain` finds nothing wrong; `expression` is for the schema."""
 
     def parse(value: Any) -> str:
         if not isinstance(value, str):

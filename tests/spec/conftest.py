@@ -1,0 +1,27 @@
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from launcher.spec.reading import Definitions
+
+
+class FakeDefinition(NamedTuple):
+    """A metric definition that knows its parameters by name."""
+
+    measures: tuple[str, ...]
+    intervals: tuple[str, ...] = ("wilson", "bootstrap")
+    parameters: tuple[str, ...] = ()
+
+    def parameter_faults(self, parameters: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        for name in parameters:
+            if name not in self.parameters:
+                yield name, f"unknown parameter `{name}`"
+
+
+@pytest.fixture(scope="session")
+def definitions() -> Definitions:
+    return {
+        "accuracy@1": FakeDefinition(("prediction",), parameters=("average",)),
+        "mean@1": FakeDefinition(("scores",), intervals=("bootstrap",)),
+    }
