@@ -1,7 +1,8 @@
 """The journal of attempts: what was about to happen, written before it happens, and who is still alive.
 
 A lock's attempts are numbered folders. While its launcher lives it holds an advisory lock (flock) on a file
-under `live/` (which appears there locked); the kernel drops it when the process dies, however it dies, so no pid is ever trusted.
+under `live/`, which appears there locked; the kernel drops it when the process dies, however it dies, so no
+pid is ever trusted.
 """
 
 import fcntl
@@ -50,6 +51,12 @@ def past_attempts(home: Home, lock: str) -> list[Mapping[str, Any]]:
         return []
     numbers = sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdigit())
     return [_read_state(folder / str(number)) for number in numbers]
+
+
+def all_attempts(home: Home) -> list[Mapping[str, Any]]:
+    """Return the journal of every attempt in the home, by lock, then number."""
+    locks = sorted(entry.name for entry in home.runs.iterdir()) if home.runs.is_dir() else []
+    return [state for lock in locks for state in past_attempts(home, lock)]
 
 
 @contextmanager
@@ -114,14 +121,19 @@ def close_dead_attempts(home: Home) -> list[str]:
         with suppress(OSError, ValueError):
             folder = home.root / os.fsdecode(live.read_bytes())
             if folder.resolve().is_relative_to(home.runs.resolve()) and folder.is_dir():
-                _close_dead(folder)
+                _close_dead(home, folder)
     return dead
 
 
-def _close_dead(folder: Path) -> None:
+def _close_dead(home: Home, folder: Path) -> None:
+    """Close a dead attempt; one whose bundle had already appeared in the store did finish."""
     state = _read_state(folder)
     if state.get("outcome") == "unfinished":
-        write_state(folder, {**state, "outcome": "interrupted"})
+        published = (home.bundles / str(state.get("bundle")).removeprefix("sha256:")).is_dir()
+        if published and isinstance(state.get("bundle"), str):
+            write_state(folder, {**state, "outcome": state.get("planned"), "step": "finished"})
+        else:
+            write_state(folder, {**state, "outcome": "interrupted", "bundle": None})
     shutil.rmtree(folder / "work", ignore_errors=True)
     shutil.rmtree(folder / "staging", ignore_errors=True)
 

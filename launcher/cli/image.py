@@ -1,0 +1,85 @@
+"""`evalctl image`: build, load and look at OCI image layouts."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from launcher.cli.connect import connect
+from launcher.cli.output import print_json, say
+from launcher.image.build import build_image
+from launcher.sources.layout import only_digest, open_layout, pin_image
+from launcher.spec.image import ImagePins
+from launcher.store.home import find_home, make_private
+
+_JSON = typer.Option("--json", help="Print one JSON object.")
+_PLATFORM = "linux/amd64"
+
+
+def build(
+    recipe: Annotated[Path, typer.Argument(help="A folder with recipe.toml and its locks.")],
+    out: Annotated[Path | None, typer.Option(help="The layout's folder; default: RECIPE/layout.")] = None,
+    mirror: Annotated[
+        list[str] | None, typer.Option(help="A further place for packages: a URL or a folder; repeatable.")
+    ] = None,
+    as_json: Annotated[bool, _JSON] = False,
+) -> int:
+    """Build an image layout from a recipe folder."""
+    cache = make_private(find_home().cache / "packages")
+    built = build_image(recipe, out or recipe / "layout", cache=cache, mirrors=mirror or (), progress=say)
+    if as_json:
+        print_json(
+            {
+                "digest": built.digest,
+                "config": built.config,
+                "diff_ids": list(built.diff_ids),
+                "layout": str(built.layout),
+            }
+        )
+    else:
+        print(f"{built.digest}  {built.layout}")
+    return 0
+
+
+def load(
+    layout: Annotated[Path, typer.Argument(help="An OCI image layout: a folder or a tar.")],
+    as_json: Annotated[bool, _JSON] = False,
+) -> int:
+    """Put a layout into the engine; prove its digest."""
+    opened = open_layout(layout)
+    pins = pin_image(opened, only_digest(opened), _PLATFORM)
+    engine = connect()
+    try:
+        identifier = engine.find_image(pins) or engine.load_image(opened, pins)
+    finally:
+        engine.close()
+    if as_json:
+        print_json({"id": identifier, **_digests(pins)})
+    else:
+        print(f"the engine holds {pins.manifest}\n  as {identifier}")
+    return 0
+
+
+def inspect(
+    layout: Annotated[Path, typer.Argument(help="An OCI image layout: a folder or a tar.")],
+    as_json: Annotated[bool, _JSON] = False,
+) -> int:
+    """Print the digests of an image layout."""
+    opened = open_layout(layout)
+    pins = pin_image(opened, only_digest(opened), _PLATFORM)
+    if as_json:
+        print_json(_digests(pins))
+        return 0
+    print(f"index     {pins.index or '-'}\nmanifest  {pins.manifest}\nconfig    {pins.config}")
+    for diff_id in pins.diff_ids:
+        print(f"layer     {diff_id}")
+    return 0
+
+
+def _digests(pins: ImagePins) -> dict[str, Any]:
+    return {
+        "digest": pins.index or pins.manifest,
+        "config": pins.config,
+        "diff_ids": list(pins.diff_ids),
+        "platform": pins.platform,
+    }

@@ -1,0 +1,33 @@
+"""`evalctl list`."""
+
+from typing import Annotated
+
+import typer
+
+from launcher.cli.connect import connect
+from launcher.cli.output import print_json, say
+from launcher.errors import EvalctlError
+from launcher.launch import reap_dead
+from launcher.store.attempts import all_attempts
+from launcher.store.home import find_home
+
+
+def list_bundles(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> int:
+    """List the attempts and bundles of this home."""
+    home = find_home()
+    try:
+        reap_dead(home, connect)
+    except EvalctlError as error:
+        say(f"left-overs of a dead launcher could not be removed: {error.message}")
+    keys = ("lock", "attempt", "name", "outcome", "failure", "bundle")
+    attempts = [{key: state.get(key) for key in keys} for state in all_attempts(home)]
+    if as_json:
+        print_json({"attempts": attempts})
+        return 0
+    for attempt in attempts:
+        bundle = str(attempt["bundle"] or "-").removeprefix("sha256:")[:16]
+        outcome = attempt["failure"] or attempt["outcome"]
+        print(f"{bundle:<16}  {outcome!s:<13}  {attempt['attempt']!s:>3}  {attempt['name']}")
+    return 0

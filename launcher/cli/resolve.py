@@ -1,0 +1,52 @@
+"""`evalctl resolve`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from launcher.cli.output import print_json, say
+from launcher.cli.signing import read_signer
+from launcher.cli.targets import attestation_path, lock_path, read_file, read_target
+from launcher.errors import CheckFailedError
+from launcher.resolve import resolve as resolve_blueprint
+from launcher.runs.assemble import seal_lock
+from launcher.sources.inputs import FetchSettings
+from launcher.store.cache import Cache
+from launcher.store.files import write_atomically
+from launcher.store.home import find_home
+
+
+def resolve(
+    file: Annotated[Path, typer.Argument(help="A blueprint.")],
+    key: Annotated[Path | None, typer.Option(help="The private key that signs the lock.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if the lock would change.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use no network.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> int:
+    """Pin everything a blueprint names; write its lock."""
+    home, target, path = find_home(), read_target(file), lock_path(file)
+    settings = FetchSettings(target.base, offline=offline, say=say)
+    lock = resolve_blueprint(target.blueprint, Cache(home.cache), settings).lock
+    if check:
+        _refuse_drift(path, lock.data)
+    else:
+        signer = read_signer(home, key)
+        write_atomically(path, lock.data)
+        write_atomically(attestation_path(path), seal_lock(lock, signer))
+    if as_json:
+        print_json({"lock": str(path), "digest": lock.digest})
+    else:
+        print(f"{lock.digest}  {path}")
+    return 0
+
+
+def _refuse_drift(path: Path, data: bytes) -> None:
+    if read_file(path) != data:
+        raise CheckFailedError(
+            f"`{path}` is not what the blueprint resolves to now",
+            code="lock-drift",
+            hint="look at what moved, then write it anew with `evalctl resolve`",
+        )

@@ -1,0 +1,96 @@
+"""Which key signs and which policy decides: `--key`, `--trust`, else what the home holds."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from launcher.cli.output import say
+from launcher.errors import MalformedError, TrustError
+from launcher.store.files import write_atomically
+from launcher.store.home import Home, find_home, make_private
+from launcher.trust.key_files import load_public_file, load_signer, new_key
+from launcher.trust.keys import PublicKey, Signer
+from launcher.trust.policy import Policy, refuse_rollback, single_key_policy
+from launcher.trust.policy_file import initial_policy, read_policy
+
+_OWN_NAME = "me"
+
+
+def read_signer(home: Home, key: Path | None) -> Signer:
+    """Return the signer of `--key`, else the home's own, made and trusted on this machine at first use."""
+    if key is not None:
+        return load_signer(key)
+    if not home.default_key.exists():
+        _make_own_key(home)
+    return load_signer(home.default_key)
+
+
+def _make_own_key(home: Home) -> None:
+    make_private(home.default_key.parent)
+    public = new_key(home.default_key)
+    say(f"made the key {public.fingerprint} in `{home.default_key}`")
+    if not home.trust.exists():
+        save_policy(home, initial_policy(_OWN_NAME, public, datetime.now(UTC)))
+        say(f"this machine now trusts it (`{home.trust}`); nobody else does until they add it")
+
+
+def read_public_key(path: Path | None) -> PublicKey:
+    """Return the public key at `path` (`NAME.pub`, or `NAME` beside it), or the home's own."""
+    if path is None:
+        path = find_home().default_key
+        if not path.exists():
+            raise MalformedError(
+                "this home has no key yet",
+                code="no-key",
+                hint="the first `evalctl launch` makes one, or `evalctl key new NAME`",
+            )
+    beside = path.with_name(f"{path.name}.pub")
+    return load_public_file(beside if beside.is_file() else path)
+
+
+def read_verifying_policy(home: Home, trust: Path | None, key: Path | None) -> Policy:
+    """Return the policy that `verify` applies: `--key` replaces every other; without any, nobody is trusted.
+
+    Raises `TrustError` where there is no policy, `MalformedError` for one that is not well-formed.
+    """
+    if key is not None and trust is not None:
+        raise MalformedError(
+            "`--key` and `--trust` exclude each other", code="usage", hint="give one of them"
+        )
+    if key is not None:
+        return single_key_policy(load_public_file(key))
+    path = trust or home.trust
+    try:
+        policy = read_policy(path.read_bytes(), file=str(path))
+    except OSError as error:
+        if trust is not None:
+            raise MalformedError(
+                f"cannot read the policy `{trust}`", code="no-such-file", context=error.strerror
+            ) from error
+        raise TrustError(
+            "nobody is trusted on this machine yet",
+            code="no-policy",
+            context=f"there is no `{home.trust}`",
+            hint="name the signer's public key: `--key NAME.pub`, or `evalctl trust add NAME.pub`",
+        ) from error
+    if trust is None:
+        refuse_rollback(policy, _highest_seen(home))
+    return policy
+
+
+def save_policy(home: Home, text: str) -> None:
+    """Write the home's policy, and remember its version so that an older one is refused from now on."""
+    version = read_policy(text.encode(), file=str(home.trust)).version
+    make_private(home.root)
+    write_atomically(home.trust, text.encode())
+    write_atomically(_seen(home), f"{max(version, _highest_seen(home))}\n".encode())
+
+
+def _seen(home: Home) -> Path:
+    return home.root / "trust.version"
+
+
+def _highest_seen(home: Home) -> int:
+    try:
+        return int(_seen(home).read_text())
+    except (OSError, ValueError):
+        return 0

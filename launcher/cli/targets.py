@@ -1,0 +1,79 @@
+"""What a person names on the command line: a blueprint or a lock file, and what comes with it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher.errors import MalformedError
+from launcher.metrics.definitions import problems
+from launcher.metrics.reference import references
+from launcher.spec.blueprint import Blueprint
+from launcher.spec.lock import MAX_BYTES, Lock, check_lock, read_lock
+from launcher.spec.reading import read_blueprint
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A blueprint, the lock it came in (None for a bare blueprint), and where its relative paths start."""
+
+    blueprint: Blueprint
+    lock: Lock | None
+    base: Path
+    attestation: bytes | None = None
+
+
+def read_target(file: Path, blueprint_dir: Path | None = None) -> Target:
+    """Read a blueprint (TOML) or a lock (`*.json`, with its `*.sigstore.json` beside it).
+
+    Raises `MalformedError` with every problem.
+    """
+    data = read_file(file)
+    base = blueprint_dir or file.parent
+    if file.suffix != ".json":
+        blueprint = read_blueprint(data, file=str(file), definitions=references())
+        _refuse_misuse(blueprint)
+        return Target(blueprint, None, base)
+    lock = read_lock(data, what=f"`{file}`")
+    blueprint = read_lock_blueprint(lock, str(file))
+    beside = attestation_path(file)
+    attestation = read_file(beside) if beside.exists() else None
+    return Target(blueprint, lock, base, attestation)
+
+
+def read_lock_blueprint(lock: Lock, name: str) -> Blueprint:
+    """Return the blueprint inside `lock` after checking that the lock is what it gives."""
+    text = lock.blueprint.encode()
+    blueprint = read_blueprint(text, file=f"{name} (blueprint)", definitions=references())
+    _refuse_misuse(blueprint)
+    check_lock(lock, blueprint)
+    return blueprint
+
+
+def _refuse_misuse(blueprint: Blueprint) -> None:
+    """Refuse what the definitions find wrong in a metric as a whole, before anything is run."""
+    for metric in blueprint.metrics:
+        for problem in problems(metric):
+            raise MalformedError(f"the metric `{metric.name}`: {problem}", code="bad-metric")
+
+
+def attestation_path(lock: Path) -> Path:
+    """Return where the signature of the lock file stands: `X.lock.json` has `X.lock.sigstore.json`."""
+    return lock.with_name(f"{lock.name.removesuffix('.json')}.sigstore.json")
+
+
+def lock_path(file: Path) -> Path:
+    """Return where `resolve` writes the lock of the blueprint `file`."""
+    return file.with_name(f"{file.stem}.lock.json")
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file a person named; at most 4 MiB."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise MalformedError(
+            f"cannot read `{path}`", code="no-such-file", context=error.strerror, hint="check the path"
+        ) from error
+    if len(data) > MAX_BYTES:
+        raise MalformedError(f"`{path}` is larger than {MAX_BYTES} bytes", code="file-too-large")
+    return data

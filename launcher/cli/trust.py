@@ -1,0 +1,58 @@
+"""`evalctl trust`: who may sign what on this machine."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from launcher.cli.output import print_json
+from launcher.cli.signing import read_verifying_policy, save_policy
+from launcher.errors import InfrastructureError
+from launcher.store.home import find_home
+from launcher.trust.key_files import load_public_file
+from launcher.trust.policy_file import add_key, initial_policy
+
+_JSON = typer.Option("--json", help="Print one JSON object.")
+
+
+def add(
+    public_key: Annotated[Path, typer.Argument(help="An OpenSSH public key line, or a PEM public key.")],
+    name: Annotated[str, typer.Option(help="What to call its owner; default: the file's name.")] = "",
+    as_json: Annotated[bool, _JSON] = False,
+) -> int:
+    """Trust a public key on this machine."""
+    home = find_home()
+    public = load_public_file(public_key)
+    owner = name or public_key.name.removesuffix(".pub").replace(".", "-")
+    try:
+        text = add_key(home.trust.read_text(), owner, public)
+    except FileNotFoundError:
+        text = initial_policy(owner, public, datetime.now(UTC))
+    except OSError as error:
+        raise InfrastructureError(
+            f"cannot read `{home.trust}`", code="home-not-readable", context=error.strerror
+        ) from error
+    save_policy(home, text)
+    if as_json:
+        print_json({"name": owner, "fingerprint": public.fingerprint, "policy": str(home.trust)})
+    else:
+        print(f"this machine now trusts `{owner}` ({public.fingerprint})")
+    return 0
+
+
+def show(as_json: Annotated[bool, _JSON] = False) -> int:
+    """Show who is trusted, for what, until when."""
+    home = find_home()
+    policy = read_verifying_policy(home, None, None)
+    keys = [
+        {"name": key.name, "fingerprint": key.public.fingerprint, "roles": sorted(key.roles)}
+        for key in policy.keys.values()
+    ]
+    if as_json:
+        print_json({"version": policy.version, "expires": policy.expires.isoformat(), "keys": keys})
+        return 0
+    print(f"policy {home.trust}, version {policy.version}, expires {policy.expires:%Y-%m-%d}")
+    for key in keys:
+        print(f"  {key['name']}: {key['fingerprint']}\n    may sign: {', '.join(key['roles'])}")
+    return 0

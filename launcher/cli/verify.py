@@ -1,0 +1,69 @@
+"""`evalctl verify`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from launcher.cli.output import print_json, say
+from launcher.cli.signing import read_verifying_policy
+from launcher.report.terminal import verification as render
+from launcher.store.bundles import find_bundle
+from launcher.store.home import find_home
+from launcher.verify import Verification
+from launcher.verify import verify as verify_bundle
+
+EXIT_CODES = {"verified": 0, "failed": 1, "untrusted": 3}
+
+
+def verify(
+    bundle: Annotated[
+        str, typer.Argument(metavar="BUNDLE", help="A path, or a digest in this home's store.")
+    ],
+    key: Annotated[Path | None, typer.Option(help="Trust this public key alone.")] = None,
+    trust: Annotated[Path | None, typer.Option(help="Apply this policy instead of the home's.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> int:
+    """Check a bundle offline: bytes, signatures, metrics."""
+    home = find_home()
+    path = find_bundle(home, bundle)
+    verification = verify_bundle(path, read_verifying_policy(home, trust, key), datetime.now(UTC))
+    if as_json:
+        print_json(_as_object(verification))
+    else:
+        print(render(verification.verdict, verification.digest, verification.checks))
+        _say_next(verification)
+    return EXIT_CODES[verification.verdict]
+
+
+def _say_next(verification: Verification) -> None:
+    if verification.verdict == "untrusted":
+        for fingerprint in verification.unknown:
+            say(f"signed by {fingerprint}, whom this machine does not know")
+        say("hint: compare it with what its owner publishes, then `evalctl trust add NAME.pub`")
+
+
+def _as_object(verification: Verification) -> dict[str, Any]:
+    contents = verification.contents
+    return {
+        "verdict": verification.verdict,
+        "digest": verification.digest,
+        "signers": list(verification.signers),
+        "unknown": list(verification.unknown),
+        "checks": [
+            {"name": check.name, "status": check.status, "detail": check.detail}
+            for check in verification.checks
+        ],
+        "attempt": contents.result.attempt if contents else None,
+        "lock": contents.lock.digest if contents else None,
+        "reproductions": [
+            {
+                "signer": item.signer,
+                "independent": item.independent,
+                "verdict": item.statement.verdict,
+                "bundle": item.statement.reproduced,
+            }
+            for item in verification.reproductions
+        ],
+    }

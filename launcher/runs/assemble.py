@@ -1,0 +1,170 @@
+"""Put the bundle together in the attempt's staging folder, and sign it."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from launcher import __version__
+from launcher.canonical import canonical_bytes
+from launcher.digest import digest_of, hash_file, sha256_hex, sums_text
+from launcher.engines.engine import EngineFacts
+from launcher.environment.facts import Fact, environment_bytes
+from launcher.environment.host import observe_host
+from launcher.environment.sbom import sbom_bytes
+from launcher.runs.events import EventLog, events_bytes, now
+from launcher.runs.replicates import ReplicateRun
+from launcher.runs.scoring import Scored
+from launcher.runs.tasks import RunPlan
+from launcher.spec import bundle
+from launcher.spec.claims import evaluation_result
+from launcher.spec.lock import Lock
+from launcher.spec.predicates import LOCAL_BUILDER, Builder, Dependency, LockStatement, Provenance, Suite
+from launcher.spec.statement import lock_statement, provenance_statement, result_statement
+from launcher.store.files import write_new
+from launcher.trust.keys import Signer
+from launcher.trust.sigstore import seal
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """Who signs, the lock's own attestation when it came with one, and the launcher's note."""
+
+    signer: Signer
+    lock_attestation: bytes | None
+    note: str = ""
+
+
+def assemble(plan: RunPlan, scored: Scored, signing: Signing, engine: EngineFacts, log: EventLog) -> str:
+    """Write every file of the bundle into `plan.attempt.staging` and return the bundle's digest."""
+    staging = plan.attempt.staging
+    _write_kept_files(plan, scored, staging)
+    for name, data in _records(plan, scored, engine, log).items():
+        write_new(staging / name, data)
+    digests = {path: hash_file(staging / path)[0] for path in _files(staging)}
+    sums = sums_text(digests.items())
+    write_new(staging / bundle.SUMS, sums)
+    digests[bundle.SUMS] = sha256_hex(sums)
+    (staging / bundle.ATTESTATIONS).mkdir()
+    for name, data in _attestations(plan, scored, signing, digests, log).items():
+        write_new(staging / name, data)
+    return digest_of(sums)
+
+
+def _records(plan: RunPlan, scored: Scored, engine: EngineFacts, log: EventLog) -> Mapping[str, bytes]:
+    lock = plan.resolution.lock
+    return {
+        bundle.BLUEPRINT: lock.blueprint.encode(),
+        bundle.LOCK: lock.data,
+        bundle.RESULT: canonical_bytes(scored.result.as_json()) + b"\n",
+        bundle.ENVIRONMENT: environment_bytes([*observe_host(), *_run_facts(plan, engine)]),
+        bundle.SBOM: sbom_bytes(plan.resolution.image.pins),
+        bundle.SAMPLES: scored.samples,
+        bundle.EVENTS: events_bytes([*log.events(), *scored.events]),
+        bundle.RESOURCES: b"".join(
+            canonical_bytes(_usage(run)) + b"\n" for run in scored.runs if run.outcome
+        ),
+    }
+
+
+def _run_facts(plan: RunPlan, engine: EngineFacts) -> Iterator[Fact]:
+    pins, inputs = plan.resolution.image.pins, plan.resolution.blueprint.inputs
+    for name, value in asdict(engine).items():
+        yield Fact(f"engine.{name.replace('_', '-')}", value, "engine")
+    yield Fact("image.id", plan.image, "engine")
+    yield Fact("image.manifest", pins.manifest, "image")
+    yield Fact("image.config", pins.config, "image")
+    yield Fact("image.diff-ids", list(pins.diff_ids), "image")
+    yield Fact("image.platform", pins.platform, "image")
+    yield Fact("sandbox.profile", plan.profile.as_identity(), "engine")
+    for item in inputs:
+        yield Fact(f"input.{item.name}.license", item.license, "declared")
+
+
+def _usage(run: ReplicateRun) -> Mapping[str, Any]:
+    """Return the replicate's line of `resources.jsonl`: what its first process saw of its children."""
+    outcome = run.outcome
+    assert outcome is not None  # noqa: S101 - the caller takes only runs that have one
+    return {
+        "replicate": run.replicate,
+        "phase": "run",
+        "seconds": round(outcome.seconds, 6),
+        "cpu_user_seconds": outcome.cpu_user_seconds,
+        "cpu_system_seconds": outcome.cpu_system_seconds,
+        "max_rss_bytes": outcome.max_rss_bytes,
+        "output_bytes": outcome.outputs.bytes,
+        "logs": {
+            name: {"bytes": log.total, "kept": log.captured, "truncated": log.truncated}
+            for name, log in (("stdout", outcome.stdout), ("stderr", outcome.stderr))
+        },
+    }
+
+
+def _write_kept_files(plan: RunPlan, scored: Scored, staging: Path) -> None:
+    for run in scored.runs:
+        work = plan.attempt.work / str(run.replicate)
+        for stream in ("stdout", "stderr"):
+            captured = work / "logs" / stream
+            if captured.is_file() and captured.stat().st_size:
+                _keep(captured, staging / bundle.LOGS / f"run-{run.replicate}.{stream}")
+        artifacts = work / "out" / "artifacts"
+        for path in sorted(artifacts.rglob("*")):
+            if path.is_file():
+                inside = path.relative_to(artifacts)
+                _keep(path, staging / bundle.ARTIFACTS / str(run.replicate) / inside)
+
+
+def _keep(source: Path, destination: Path) -> None:
+    """Copy a collected file as a new one: no link is shared with anything."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, destination, follow_symlinks=False)
+    destination.chmod(0o644)
+
+
+def _files(root: Path) -> Iterator[str]:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            yield Path(folder, name).relative_to(root).as_posix()
+
+
+def _attestations(
+    plan: RunPlan, scored: Scored, signing: Signing, digests: Mapping[str, str], log: EventLog
+) -> Mapping[str, bytes]:
+    lock, finished = plan.resolution.lock, now()
+    suite = Suite(lock.identity["name"], lock.identity["version"])
+    builder = Builder(LOCAL_BUILDER, {"evalctl-launcher": __version__})
+    provenance = Provenance(
+        lock=lock.digest,
+        suite=suite,
+        dependencies=tuple(_dependencies(plan)),
+        builder=builder,
+        invocation_id=plan.attempt.invocation_id,
+        started_on=log.started,
+        finished_on=finished,
+        internal={"runtime": plan.profile.runtime, "note": signing.note},
+    )
+    result = evaluation_result(scored.result, builder, finished)
+    lock_attestation = signing.lock_attestation or seal_lock(lock, signing.signer)
+    return {
+        bundle.PROVENANCE_ATTESTATION: seal(provenance_statement(digests, provenance), signing.signer),
+        bundle.RESULT_ATTESTATION: seal(result_statement(digests, result), signing.signer),
+        bundle.LOCK_ATTESTATION: lock_attestation,
+    }
+
+
+def seal_lock(lock: Lock, signer: Signer) -> bytes:
+    """Return the attestation of `lock.json` by `signer`."""
+    suite = Suite(lock.identity["name"], lock.identity["version"])
+    return seal(lock_statement(sha256_hex(lock.data), LockStatement(lock.digest, suite)), signer)
+
+
+def _dependencies(plan: RunPlan) -> Iterator[Dependency]:
+    blueprint, pins = plan.resolution.blueprint, plan.resolution.image.pins
+    yield Dependency("image", {"sha256": pins.manifest.removeprefix("sha256:")})
+    yield Dependency("image-config", {"sha256": pins.config.removeprefix("sha256:")})
+    yield Dependency("code", {"gitCommit": blueprint.code.commit, "gitTree": plan.resolution.code.pins.tree})
+    for item in blueprint.inputs:
+        public = item.access == "public" and item.uri.startswith(("http://", "https://"))
+        yield Dependency(f"{item.kind}/{item.name}", {"sha256": item.sha256}, item.uri if public else None)

@@ -1,0 +1,131 @@
+"""Run the replicates of an attempt side by side, as many at once as the processors allow."""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+from launcher.engines.engine import ContainerOutcome, Engine
+from launcher.errors import InfrastructureError
+from launcher.runs.events import EventLog
+from launcher.runs.tasks import RunPlan, container_task
+
+Failure = Literal[
+    "candidate", "timeout", "out-of-memory", "disk", "sandbox", "engine", "image", "input", "interrupted"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicateRun:
+    """What became of one replicate; `failure` is None when the container did its part."""
+
+    replicate: int
+    seed: int
+    outcome: ContainerOutcome | None
+    failure: Failure | None
+    reason: str = ""
+
+
+class _Counter:
+    """Adds up the samples of all replicates for the live line."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._counts: dict[int, int] = {}
+
+    def observer(self, replicate: int) -> "_Observer":
+        return _Observer(lambda count: self._update(replicate, count))
+
+    def _update(self, replicate: int, count: int) -> None:
+        self._counts[replicate] = count
+        self._log.reporter.samples(sum(self._counts.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Observer:
+    samples_so_far: Callable[[int], None]
+
+
+def run_replicates(
+    engine: Engine, plan: RunPlan, log: EventLog, cancel: threading.Event
+) -> list[ReplicateRun]:
+    """Run one container for each seed and return them in order; one that fails stops the others.
+
+    `cancel` is set from outside (Ctrl-C) or here; engine faults become outcomes, never exceptions.
+    """
+    width = max(1, engine.describe().cpus // plan.profile.cpus)
+    counter = _Counter(log)
+
+    def one(replicate: int) -> ReplicateRun:
+        run = _run_one(engine, plan, replicate, (counter.observer(replicate), cancel))
+        _log_replicate(log, run)
+        if run.failure:
+            cancel.set()
+        return run
+
+    count = len(plan.seeds)
+    if count == 1:
+        return [one(0)]
+    with ThreadPoolExecutor(min(width, count), thread_name_prefix="replicate") as pool:
+        futures: list[Future[ReplicateRun]] = [pool.submit(one, replicate) for replicate in range(count)]
+        return [future.result() for future in futures]
+
+
+def _run_one(
+    engine: Engine, plan: RunPlan, replicate: int, watch: tuple[_Observer, threading.Event]
+) -> ReplicateRun:
+    observer, cancel = watch
+    seed = plan.seeds[replicate]
+    if cancel.is_set():
+        return ReplicateRun(replicate, seed, None, "interrupted", "stopped before it began")
+    try:
+        outcome = engine.run(container_task(plan, replicate), observer, cancel)
+    except InfrastructureError as error:
+        reason = error.message + (f" ({error.context})" if error.context else "")
+        return ReplicateRun(replicate, seed, None, "engine", reason)
+    failure, reason = classify(outcome, plan.resolution.blueprint.run.timeout)
+    return ReplicateRun(replicate, seed, outcome, failure, reason)
+
+
+def classify(outcome: ContainerOutcome, timeout: int) -> tuple[Failure | None, str]:
+    """Tell from facts (the launcher's deadline, the engine's state, the init's report) what went wrong."""
+    if outcome.oom_killed:
+        return "out-of-memory", "the kernel ended a process: the container's memory was used up"
+    if outcome.timed_out:
+        return "timeout", f"it was still running after {timeout} s"
+    if outcome.cancelled:
+        return "interrupted", "it was stopped by the launcher"
+    if outcome.exec_error:
+        return "candidate", f"the command could not be started: {outcome.exec_error}"
+    if outcome.signal is not None:
+        return "candidate", f"it was ended by signal {outcome.signal}"
+    if outcome.exit_code is None:
+        return "engine", "the container ended without the report of its first process"
+    if outcome.exit_code != 0:
+        return "candidate", f"it exited with code {outcome.exit_code}"
+    if outcome.outputs.refused:
+        first = outcome.outputs.refused[0]
+        more = f" (and {len(outcome.outputs.refused) - 1} more)" if len(outcome.outputs.refused) > 1 else ""
+        return "candidate", f"its output `{first.path}` is refused: {first.reason}{more}"
+    return None, ""
+
+
+def overall_failure(runs: list[ReplicateRun]) -> tuple[Failure | None, str]:
+    """Return the failure that stopped the attempt: the first that is not a mere consequence of another."""
+    failed = [run for run in runs if run.failure]
+    if not failed:
+        return None, ""
+    first = next((run for run in failed if run.failure != "interrupted"), failed[0])
+    where = f"replicate {first.replicate}: " if len(runs) > 1 else ""
+    return first.failure, where + first.reason
+
+
+def _log_replicate(log: EventLog, run: ReplicateRun) -> None:
+    detail: Mapping[str, object] = {
+        "replicate": run.replicate,
+        "seed": run.seed,
+        "failure": run.failure,
+        "reason": run.reason,
+    }
+    log.add("run", seconds=round(run.outcome.seconds, 6) if run.outcome else None, detail=detail)

@@ -1,0 +1,156 @@
+"""From what the containers left to samples, metrics and the result; nothing they claim is copied."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from launcher.errors import MalformedError
+from launcher.metrics.confusion import confusion
+from launcher.metrics.evaluation import evaluate, sample_counts
+from launcher.metrics.judgement import combine_verdicts
+from launcher.runs.events import read_container_events
+from launcher.runs.replicates import Failure, ReplicateRun
+from launcher.runs.tasks import RunPlan
+from launcher.spec.blueprint import Blueprint
+from launcher.spec.predicates import Suite
+from launcher.spec.result import ReplicateOutcome, Result, Status
+from launcher.spec.sample import BundledSamples, Sample, bundle_samples, join_labels, read_container_samples
+
+MAX_EVENTS_BYTES = 64 << 20
+
+_NO_SAMPLES = BundledSamples(b"", (), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What an attempt came to: the result, the bytes of samples.jsonl, and the containers' events."""
+
+    runs: tuple[ReplicateRun, ...]
+    result: Result
+    samples: bytes
+    events: tuple[Mapping[str, Any], ...]
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why there is no score, None where there is one."""
+        return self.result.failure
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    failure: Failure | None
+    deviations: tuple[str, ...] = ()
+    samples: BundledSamples = _NO_SAMPLES
+    events: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+def score(plan: RunPlan, runs: list[ReplicateRun], failure: Failure | None, reason: str) -> Scored:
+    """Read what the replicates left, join held-out labels, and compute the metrics.
+
+    Samples, events or labels that do not fit are the candidate's failure; a failed attempt has no metrics.
+    """
+    ending = _Ending(failure, (reason,)) if failure else _read(plan, runs)
+    result = _result(plan, runs, ending)
+    return Scored(tuple(runs), result, ending.samples.data, ending.events)
+
+
+def _read(plan: RunPlan, runs: list[ReplicateRun]) -> _Ending:
+    blueprint = plan.resolution.blueprint
+    try:
+        replicates = [_samples(plan, run.replicate) for run in runs]
+        bundled = bundle_samples(replicates, blueprint.run.seeds)
+        events = [event for run in runs for event in _events(plan, run.replicate)]
+    except MalformedError as error:
+        reason = error.message + (f" ({error.context})" if error.context else "")
+        return _Ending("candidate", (reason,))
+    return _Ending(None, _deviations(plan, runs), bundled, (*events, *_timings(bundled)))
+
+
+def _samples(plan: RunPlan, replicate: int) -> list[Sample]:
+    path = plan.attempt.work / str(replicate) / "out" / "samples.jsonl"
+    if not path.is_file():
+        raise MalformedError("the container left no `/eval/out/samples.jsonl`", code="no-samples")
+    with path.open("rb") as stream:
+        samples = read_container_samples(stream)
+    if not samples:
+        raise MalformedError("`/eval/out/samples.jsonl` holds no sample", code="no-samples")
+    score_table = plan.resolution.blueprint.score
+    if score_table is None or score_table.labels is None:
+        return samples
+    return join_labels(samples, plan.resolution.inputs[score_table.labels].read_bytes())
+
+
+def _events(plan: RunPlan, replicate: int) -> list[Mapping[str, Any]]:
+    path = plan.attempt.work / str(replicate) / "out" / "events.jsonl"
+    if not path.is_file():
+        return []
+    if path.stat().st_size > MAX_EVENTS_BYTES:
+        raise MalformedError(
+            f"`/eval/out/events.jsonl` is larger than {MAX_EVENTS_BYTES} bytes", code="bad-events"
+        )
+    return read_container_events(path.read_bytes(), replicate)
+
+
+def _timings(bundled: BundledSamples) -> list[Mapping[str, Any]]:
+    return [
+        {
+            "source": "container",
+            "replicate": timing.replicate,
+            "step": "sample",
+            "seconds": timing.seconds,
+            "detail": {
+                key: value
+                for key, value in (("id", timing.id), ("task", timing.task), ("epoch", timing.epoch))
+                if value is not None
+            },
+        }
+        for timing in bundled.timings
+    ]
+
+
+def _deviations(plan: RunPlan, runs: list[ReplicateRun]) -> tuple[str, ...]:
+    """Name what every view must show: widenings, a stronger runtime, cut logs, outputs that were not kept."""
+    blueprint = plan.resolution.blueprint
+    said = [f"sandbox widened: {name}" for name in plan.profile.widenings]
+    if plan.profile.runtime != blueprint.sandbox.runtime:
+        said.append(f"ran under {plan.profile.runtime}, stronger than {blueprint.sandbox.runtime}")
+    for run in runs:
+        if run.outcome is None:
+            continue
+        if run.outcome.stdout.truncated or run.outcome.stderr.truncated:
+            said.append(f"replicate {run.replicate}: logs were cut")
+        dropped = [file.path for file in run.outcome.outputs.files if not _is_kept(file.path)]
+        if dropped:
+            said.append(f"replicate {run.replicate}: {len(dropped)} other output files were not kept")
+    return tuple(said)
+
+
+def _is_kept(path: str) -> bool:
+    return path in ("samples.jsonl", "events.jsonl") or path.startswith("artifacts/")
+
+
+def _result(plan: RunPlan, runs: list[ReplicateRun], ending: _Ending) -> Result:
+    blueprint: Blueprint = plan.resolution.blueprint
+    samples = ending.samples.samples
+    metrics = () if ending.failure else evaluate(blueprint.metrics, samples, blueprint.run.seeds)
+    table = confusion(samples) if samples else None
+    return Result(
+        lock=plan.resolution.lock.digest,
+        attempt=plan.attempt.number,
+        invocation_id=plan.attempt.invocation_id,
+        blueprint=Suite(blueprint.about.name, blueprint.about.version),
+        status="failed" if ending.failure else "succeeded",
+        failure=ending.failure,
+        verdict="none" if ending.failure else combine_verdicts(metrics),
+        metrics=metrics,
+        tables={"confusion": table} if table else {},
+        samples=sample_counts(samples),
+        replicates=tuple(_outcome(run) for run in runs),
+        deviations=ending.deviations,
+    )
+
+
+def _outcome(run: ReplicateRun) -> ReplicateOutcome:
+    status: Status = "failed" if run.failure else "succeeded"
+    code = run.outcome.exit_code if run.outcome else None
+    return ReplicateOutcome(run.replicate, run.seed, status, run.failure, code)

@@ -1,0 +1,233 @@
+"""Verify a bundle offline: its files, its signatures, the policy, and every number from the samples again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from launcher.canonical import canonical_bytes, parse_json
+from launcher.digest import sha256_hex
+from launcher.errors import CheckFailedError, EvalctlError, MalformedError
+from launcher.metrics.confusion import confusion
+from launcher.metrics.evaluation import evaluate, sample_counts
+from launcher.metrics.judgement import combine_verdicts
+from launcher.metrics.reference import references
+from launcher.spec import bundle
+from launcher.spec.blueprint import Blueprint
+from launcher.spec.claims import evaluation_result
+from launcher.spec.lock import Lock, check_lock, read_lock
+from launcher.spec.predicates import EvaluationResult
+from launcher.spec.reading import read_blueprint
+from launcher.spec.result import MetricResult, Result, round12
+from launcher.spec.sample import Sample, read_bundle_samples
+from launcher.store.directory import Inventory, walk
+from launcher.trust.attestations import AttestationReport, Check, CountedReproduction, check_attestations
+from launcher.trust.policy import Policy
+
+MAX_SAMPLES_BYTES = 4 << 30
+MAX_RECORD_BYTES = 64 << 20
+
+_PARSED = (bundle.BLUEPRINT, bundle.LOCK, bundle.RESULT, bundle.ENVIRONMENT, bundle.SBOM, bundle.SAMPLES)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The whole answer about one bundle; `result` and `samples` are there once they can be trusted."""
+
+    verdict: Literal["verified", "failed", "untrusted"]
+    digest: str | None
+    checks: tuple[Check, ...]
+    signers: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    reproductions: tuple[CountedReproduction, ...] = ()
+    contents: "Contents | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a bundle says, read strictly."""
+
+    blueprint: Blueprint
+    lock: Lock
+    result: Result
+    samples: tuple[Sample, ...]
+
+
+def verify(path: Path, policy: Policy, now: datetime) -> Verification:
+    """Check the bundle at `path`; nothing outside it is read and no network is used.
+
+    Raises `MalformedError` only where `path` is no directory: whatever is in it is a verdict.
+    """
+    try:
+        with walk(path) as inventory:
+            return _verify(inventory, policy, now)
+    except CheckFailedError as error:
+        return Verification("failed", None, (_failed("files", error),))
+
+
+def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification:
+    digests, files = _read(inventory)
+    signed = {
+        name: data
+        for name, data in files.items()
+        if name == bundle.SUMS or name.startswith(f"{bundle.ATTESTATIONS}/")
+    }
+    report = check_attestations(digests, signed, policy, now)
+    checks = [Check("files", "ok", f"{len(digests)} files"), *report.checks]
+    digest = f"sha256:{digests[bundle.SUMS]}"
+    if report.verdict == "failed" or report.result is None or report.lock is None:
+        checks.append(Check("contents", "skipped", "nothing is parsed before its signature holds"))
+        return _answer(report, digest, tuple(checks), None)
+    contents, more = _check_contents(files, report.result)
+    return _answer(report, digest, (*checks, *more), contents)
+
+
+def _answer(
+    report: AttestationReport, digest: str, checks: tuple[Check, ...], contents: Contents | None
+) -> Verification:
+    tampered = any(check.status == "failed" and not check.name.startswith("trust:") for check in checks)
+    return Verification(
+        "failed" if tampered else report.verdict,
+        digest,
+        checks,
+        report.signers,
+        report.unknown,
+        report.reproductions,
+        contents,
+    )
+
+
+def _read(inventory: Inventory) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Return the SHA-256 of every file outside `attestations/`, and the bytes of those that are parsed.
+
+    Bytes that are parsed are the very bytes that were hashed.
+    """
+    digests: dict[str, str] = {}
+    files: dict[str, bytes] = {}
+    for name in inventory.files:
+        if bundle.is_attestation(name):
+            files[name] = inventory.read(name, bundle.MAX_ATTESTATION_BYTES)
+        elif name in _PARSED or name == bundle.SUMS:
+            limit = MAX_SAMPLES_BYTES if name == bundle.SAMPLES else MAX_RECORD_BYTES
+            files[name] = inventory.read(name, limit)
+            digests[name] = sha256_hex(files[name])
+        else:
+            digests[name] = inventory.sha256(name)
+    return digests, files
+
+
+def read_contents(files: Mapping[str, bytes]) -> Contents:
+    """Read blueprint, lock, result and samples strictly, and check lock against blueprint.
+
+    Raises `EvalctlError` where one is not well-formed or they contradict each other.
+    """
+    lock = read_lock(files[bundle.LOCK], what=bundle.LOCK)
+    if lock.blueprint.encode() != files[bundle.BLUEPRINT]:
+        raise CheckFailedError("`blueprint.toml` is not the text inside `lock.json`", code="disagreement")
+    blueprint = read_blueprint(
+        files[bundle.BLUEPRINT], file=bundle.BLUEPRINT, definitions=references(), supported_only=False
+    )
+    check_lock(lock, blueprint)
+    value = parse_json(files[bundle.RESULT], what=bundle.RESULT)
+    if canonical_bytes(value) + b"\n" != files[bundle.RESULT]:
+        raise CheckFailedError("`result.json` is not in canonical form", code="bad-result")
+    samples = tuple(read_bundle_samples(files[bundle.SAMPLES]))
+    return Contents(blueprint, lock, Result.from_json(value), samples)
+
+
+def _check_contents(
+    files: Mapping[str, bytes], signed: EvaluationResult
+) -> tuple[Contents | None, list[Check]]:
+    try:
+        contents = read_contents(files)
+    except EvalctlError as error:
+        return None, [_failed("contents", error)]
+    return contents, [
+        Check("contents", "ok", "blueprint, lock, result and samples are well-formed and fit"),
+        _check("lock", lambda: _compare_lock(contents, signed)),
+        _check("metrics", lambda: _compare_metrics(contents)),
+        _check("claims", lambda: _compare_claims(contents, signed)),
+    ]
+
+
+def _compare_lock(contents: Contents, signed: EvaluationResult) -> None:
+    digest, result = contents.lock.digest, contents.result
+    if not digest == result.lock == signed.lock:
+        raise CheckFailedError(
+            "lock, result and signed statement name different runs",
+            code="disagreement",
+            context=f"lock.json {digest}, result.json {result.lock}, signed {signed.lock}",
+        )
+    if (result.blueprint.name, result.blueprint.version) != (
+        contents.blueprint.about.name,
+        contents.blueprint.about.version,
+    ):
+        raise CheckFailedError("result and blueprint name different evaluations", code="disagreement")
+
+
+def _compare_metrics(contents: Contents) -> None:
+    """Compute everything again from the samples and compare it at 12 significant digits."""
+    result, samples = contents.result, contents.samples
+    if result.status == "failed":
+        if result.metrics or result.verdict != "none":
+            raise CheckFailedError("a failed run has a score", code="disagreement")
+        return
+    seeds = contents.blueprint.run.seeds
+    metrics = evaluate(contents.blueprint.metrics, samples, seeds)
+    if len(metrics) != len(result.metrics):
+        raise CheckFailedError("the result has other metrics than the blueprint", code="disagreement")
+    for expected, got in zip(metrics, result.metrics, strict=True):
+        _compare_metric(expected, got)
+    if combine_verdicts(metrics) != result.verdict:
+        raise CheckFailedError("the verdict does not follow from the metrics", code="disagreement")
+    if sample_counts(samples) != result.samples:
+        raise CheckFailedError("the counts of samples do not follow from the samples", code="disagreement")
+    tables = {"confusion": table} if (table := confusion(samples)) else {}
+    if canonical_bytes(tables) != canonical_bytes(result.tables):
+        raise CheckFailedError("the tables do not follow from the samples", code="disagreement")
+
+
+def _compare_metric(expected: MetricResult, got: MetricResult) -> None:
+    ours, theirs = _rounded(expected.as_json()), _rounded(got.as_json())
+    if ours != theirs:
+        key = min(key for key in ours if ours[key] != theirs[key])
+        raise CheckFailedError(
+            f"the metric `{expected.name}` does not follow from the samples",
+            code="metric-mismatch",
+            context=f"`{key}`: recomputed {ours[key]}, the bundle says {theirs[key]}",
+        )
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round12(value)
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return value
+
+
+def _compare_claims(contents: Contents, signed: EvaluationResult) -> None:
+    """Check that the signed statement says what result.json says."""
+    expected = evaluation_result(contents.result, signed.verifier, signed.evaluated_at)
+    if expected != signed:
+        raise CheckFailedError(
+            "the signed statement does not say what `result.json` says", code="disagreement"
+        )
+
+
+def _check(name: str, refuse: Callable[[], None]) -> Check:
+    try:
+        refuse()
+    except EvalctlError as error:
+        return _failed(name, error)
+    return Check(name, "ok")
+
+
+def _failed(name: str, error: EvalctlError) -> Check:
+    detail = f"{error.message} ({error.context})" if error.context else error.message
+    if isinstance(error, MalformedError) and error.problems:
+        detail = f"{detail}: {error.problems[0]}"
+    return Check(name, "failed", detail)

@@ -1,0 +1,162 @@
+"""Measure evalctl beside its yardsticks, in turn, in one run: ratios, never bare times.
+
+Each round times the candidate and then the yardstick as whole processes; the figure is the median of the
+rounds' ratios, with the smallest and the largest beside it. Nothing here passes or fails.
+"""
+
+import argparse
+import os
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EVALCTL = str(ROOT / ".venv/bin/evalctl")
+PYTHON = str(ROOT / ".venv/bin/python")
+LAYOUT = ROOT / "images/eval-python/layout"
+WRITE = 'import os,sys;open(sys.argv[1],\'w\').write(\'{"id":"a","prediction":1}\\n\')'
+CONTAINER = ["python3.11", "-I", "-S", "-c", WRITE]
+REPLICATES = 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison: what is timed, against what, and the goal for the ratio."""
+
+    name: str
+    candidate: Sequence[str]
+    yardstick: Sequence[str]
+    goal: float
+    before: Callable[[], object] = lambda: None
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory(prefix="evalctl-bench-") as folder:
+        print(f"{rounds} rounds, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}\n")
+        print(f"{'what':<42} {'ratio':>6} {'min':>6} {'max':>6} {'goal':>6} {'ms':>7} {'of ms':>7}")
+        for row in rows(Path(folder)):
+            report(row, rounds)
+
+
+def rows(folder: Path) -> list[Row]:
+    """Prepare blueprints and a home in `folder` and return the comparisons."""
+    os.environ["EVALCTL_HOME"] = str(folder / "home")
+    single, twenty = folder / "single", folder / "twenty"
+    write_blueprint(single, [0])
+    write_blueprint(twenty, list(range(REPLICATES)))
+    image = engine_image()
+    docker = [shutil.which("docker") or "docker", "run", "--rm", "--network", "none"]
+    bare = [*docker, image, *CONTAINER, "/tmp/samples.jsonl"]
+    launch = [EVALCTL, "launch", str(single / "blueprint.toml")]
+    bundle = quiet(launch).stdout.strip().splitlines()[-1]
+    nothing = [PYTHON, "-c", "pass"]
+    side_by_side = f"seq {REPLICATES} | xargs -P2 -I{{}} {shlex.join(bare)}"
+    return [
+        Row("launch (no-op) / docker run", [*launch, "--rerun"], bare, 2.5),
+        Row("20 replicates, 2 at a time / xargs -P2",
+            [EVALCTL, "launch", str(twenty / "blueprint.toml"), "--rerun"],
+            ["sh", "-c", side_by_side], 2.0),
+        Row("--version / python -c pass", [EVALCTL, "--version"], nothing, 2.0),
+        Row("--help / python -c pass", [EVALCTL, "--help"], nothing, 10.0),
+        Row("validate / python -c pass", [EVALCTL, "validate", launch[2]], nothing, 15.0),
+        Row("relaunch of a finished lock / pass", launch, nothing, 20.0),
+        Row("verify of a small bundle / pass", [EVALCTL, "verify", bundle], nothing, 20.0),
+    ]  # fmt: skip
+
+
+def report(row: Row, rounds: int) -> None:
+    """Time one row and print its line."""
+    pairs = [(timed(row.candidate), timed(row.yardstick)) for _ in range(rounds + 1)][1:]
+    ratios = [candidate / yardstick for candidate, yardstick in pairs]
+    median = statistics.median(ratios)
+    mine = statistics.median(pair[0] for pair in pairs) * 1000
+    other = statistics.median(pair[1] for pair in pairs) * 1000
+    print(
+        f"{row.name:<42} {median:6.2f} {min(ratios):6.2f} {max(ratios):6.2f} {row.goal:6.1f}"
+        f" {mine:7.0f} {other:7.0f}",
+        flush=True,
+    )
+
+
+def timed(command: Sequence[str]) -> float:
+    """Run `command` to its end and return the seconds it took."""
+    start = time.perf_counter()
+    quiet(command)
+    return time.perf_counter() - start
+
+
+def quiet(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run `command`, which must succeed within two minutes."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        sys.exit(f"{shlex.join(command)} exited {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done
+
+
+def engine_image() -> str:
+    """Load the image where the engine lacks it and return its Id there."""
+    import json
+
+    done = quiet([EVALCTL, "image", "load", str(LAYOUT), "--json"])
+    return str(json.loads(done.stdout)["id"])
+
+
+def write_blueprint(folder: Path, seeds: list[int]) -> None:
+    """Write a blueprint whose one replicate a seed leaves one sample, with its code in a git repository."""
+    import json
+
+    folder.mkdir()
+    (folder / "README").write_text("nothing\n")
+    git = ["git", "-C", str(folder), "-c", "user.name=bench", "-c", "user.email=bench@example.org"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "bench"]):
+        quiet([*git, *arguments])
+    commit = quiet([*git, "rev-parse", "HEAD"]).stdout.strip()
+    digest = json.loads((LAYOUT / "index.json").read_bytes())["manifests"][0]["digest"]
+    command = json.dumps([*CONTAINER, "/eval/out/samples.jsonl"])
+    (folder / "blueprint.toml").write_text(f"""schema = "evalctl/blueprint/v1"
+[blueprint]
+name = "bench/nothing"
+version = "1.0.0"
+[image]
+ref = "oci:{LAYOUT}@{digest}"
+[code]
+git = "."
+commit = "{commit}"
+[[data]]
+name = "labels"
+uri = "labels.jsonl"
+sha256 = "{labels(folder)}"
+role = "held-out"
+[run]
+command = {command}
+seeds = {seeds}
+[score]
+labels = "labels"
+[[metric]]
+name = "accuracy"
+definition = "accuracy@1"
+""")
+
+
+def labels(folder: Path) -> str:
+    """Write the held-out label and return its checksum."""
+    import hashlib
+
+    data = b'{"id":"a","target":1}\n'
+    (folder / "labels.jsonl").write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+if __name__ == "__main__":
+    main()
