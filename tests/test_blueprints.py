@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from launcher.digest import hash_file
+from launcher.metrics.evaluation import evaluate
+from launcher.spec.reading import read_blueprint
+from launcher.spec.sample import Sample
 from scripts.code_bundle import bundled_commit, commit_sources, main, write_bundle
 
 ROOT = Path(__file__).parent.parent
@@ -103,3 +106,19 @@ def test_the_published_tables_of_the_digits_agree_with_each_other() -> None:
         assert published(f"precision-{digit}") == round(correct[digit] / predicted[digit], 2)
         assert published(f"recall-{digit}") == round(correct[digit] / true[digit], 2)
         assert published(f"f1-{digit}") == round(2 * correct[digit] / (true[digit] + predicted[digit]), 2)
+
+
+def test_the_published_confusion_matrix_meets_every_published_figure_and_the_threshold() -> None:
+    matrix = json.loads((DIGITS / "published-confusion.json").read_text())["matrix"]
+    read = read_blueprint((DIGITS / "blueprint.toml").read_bytes(), file="blueprint.toml")
+    samples = [
+        Sample(id=f"{true}-{predicted}-{index}", prediction=predicted, target=true, replicate=0, seed=0)
+        for true, row in enumerate(matrix)
+        for predicted, count in enumerate(row)
+        for index in range(count)
+    ]
+    results = evaluate(read.metrics, samples, read.run.seeds)
+    assert len(results) == 34
+    assert [result.name for result in results if not result.published_met] == []
+    assert (results[0].name, results[0].n, results[0].verdict) == ("accuracy", 899, "pass")
+    assert results[0].value == pytest.approx(871 / 899)
