@@ -1,9 +1,9 @@
 """Hand an image layout to a Docker Engine and prove that what it then holds is what was pinned.
 
 The archive is at once what `docker save` of old wrote (`manifest.json`, which engines before 25 need) and an
-OCI layout (`index.json`, which engines on containerd's store read, so that they keep the manifest's digest). No
-name or tag is set: a tag proves nothing and could be taken from another image. An image without a tag can be
-pruned; then the next launch loads it again.
+OCI layout (`index.json`, which engines on containerd's store read, so that they keep the manifest's digest).
+No name or tag is set: a tag proves nothing and could be taken from another image. An image without a tag can
+be pruned; then the next launch loads it again.
 """
 
 from collections.abc import Iterable, Iterator
@@ -40,8 +40,8 @@ def find_image(client: ImageClient, pins: ImagePins) -> LoadedImage | None:
     """Return the pinned image if the engine holds it.
 
     Its Id must be the configuration's digest (graph drivers) or the manifest's (containerd's store), and its
-    layers the pinned diff_ids; names and RepoDigests are never looked at. Raises `InfrastructureError` where the
-    engine holds the Id with other layers.
+    layers the pinned diff_ids; names and RepoDigests are never looked at. Raises `InfrastructureError` where
+    the engine holds the Id with other layers.
     """
     from docker.errors import ImageNotFound
 
@@ -62,7 +62,7 @@ def find_image(client: ImageClient, pins: ImagePins) -> LoadedImage | None:
 def load_image(client: ImageClient, layout: Layout, pins: ImagePins) -> LoadedImage:
     """Return the pinned image, loaded from `layout` unless the engine already holds it.
 
-    Every blob is hashed on its way to the engine, and what the engine then holds is proven as in `find_image`.
+    Every blob is hashed on its way to the engine; what the engine then holds is proven as in `find_image`.
     Raises `InfrastructureError` where either is not as pinned. The client's time limit bounds the engine's
     silence, not the whole upload.
     """

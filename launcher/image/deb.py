@@ -1,7 +1,8 @@
 """Unpack a Debian package into an image's tree: no maintainer script, no root right.
 
 The format is deb(5): an `ar` archive of `debian-binary`, `control.tar.*`, `data.tar.*`. The control paragraph
-and the checksums go to `var/lib/dpkg/status.d/`, where inventories of images without dpkg are looked for.
+and the checksums go to `var/lib/dpkg/status.d/`, where scanners such as syft and trivy look in images without
+dpkg.
 """
 
 from collections.abc import Callable, Iterator
@@ -83,7 +84,7 @@ def _add_database_entry(control: Control, tree: Tree, spool: Spool, keep: Keep) 
 
 
 def _summed_path(line: bytes) -> str:
-    return image_path(line.split(None, 1)[-1].decode().rstrip("\n"))
+    return image_path(line.split(None, 1)[-1].decode("utf-8", "surrogateescape").rstrip("\n"))
 
 
 def _control(compressed: tuple[str, bytes]) -> Control:

@@ -13,6 +13,9 @@ from installer.utils import Scheme, construct_record_file, fix_shebang
 from launcher.errors import InfrastructureError
 from launcher.image.tree import Spool, Tree, image_path
 
+_COMPRESSIONS = (0, 8)  # stored, deflated
+_CONFUSED = (ValueError, LookupError, RuntimeError, AssertionError, OverflowError)
+
 Keep = Callable[[str], bool]
 
 
@@ -22,6 +25,7 @@ def install_wheel(stream: BinaryIO, file_name: str, destination: "TreeDestinatio
     Its RECORD must name every file it holds; the bytes are vouched for by the lock's SHA-256 of the whole.
     Raises `InfrastructureError` for a malformed wheel.
     """
+    import struct
     import zipfile
     import zlib
 
@@ -32,13 +36,17 @@ def install_wheel(stream: BinaryIO, file_name: str, destination: "TreeDestinatio
     try:
         with zipfile.ZipFile(stream) as archive:
             archive.filename = file_name
+            if any(member.compress_type not in _COMPRESSIONS for member in archive.infolist()):
+                raise _malformed(file_name, "a member is compressed otherwise than with deflate")
             source = WheelFile(archive)
             source.validate_record(validate_contents=False)
             install(source, destination, additional_metadata={"INSTALLER": b"evalctl\n"})
-    except (InstallerError, zipfile.BadZipFile, zlib.error, ValueError, KeyError, RuntimeError) as error:
-        raise InfrastructureError(
-            f"the wheel `{file_name}` is malformed: {error}", code="package-malformed"
-        ) from error
+    except (InstallerError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, *_CONFUSED) as error:
+        raise _malformed(file_name, str(error) or type(error).__name__) from error
+
+
+def _malformed(file_name: str, why: str) -> InfrastructureError:
+    return InfrastructureError(f"the wheel `{file_name}` is malformed: {why}", code="package-malformed")
 
 
 @dataclass(frozen=True, slots=True)
