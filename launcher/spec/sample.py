@@ -55,8 +55,8 @@ _LABELS: Final = _Source("the labels", "bad-labels")
 class Sample:
     """One item of one replicate; None means that the field is absent, which JSON null never does.
 
-    A sample with `error`, or without `prediction`, is a failed item. Samples with the same `task` and `id`
-    in other epochs or replicates are the same item measured again.
+    A sample with `error`, or with neither prediction nor scores, is a failed item. Samples with the same
+    `task` and `id` in other epochs or replicates are the same item measured again.
     """
 
     id: str
@@ -72,6 +72,11 @@ class Sample:
     task: str | None = None
     replicate: int | None = None
     seed: int | None = None
+
+    @property
+    def is_failed(self) -> bool:
+        """Say whether the container failed on this item."""
+        return self.error is not None or (self.prediction is None and not self.scores)
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -319,13 +324,11 @@ def _is_scores(value: Any) -> bool:
 
 
 def _is_groups(value: Any) -> bool:
-    return _is_small_table(value) and all(
-        isinstance(item, str) or _is_scalar(item) for item in value.values()
-    )
+    return _is_small_table(value) and all(map(_is_scalar, value.values()))
 
 
 def _is_scalar(value: Any) -> bool:
-    return isinstance(value, bool) or _is_number(value)
+    return isinstance(value, str | bool) or _is_number(value)
 
 
 def _is_small_table(value: Any) -> bool:

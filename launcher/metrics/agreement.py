@@ -1,0 +1,190 @@
+"""Agreement: whether a run that was launched again came out the same.
+
+Each metric is `identical` (samples and result equal), `equivalent` (within what was declared or the seeds'
+own noise), `diverged` (outside it) or `inconclusive` (nothing says how far it may be off).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from launcher.metrics.intervals import student_quantile
+from launcher.metrics.labels import label_key
+from launcher.spec.blueprint import Determinism, Metric, Tolerance
+from launcher.spec.result import MetricResult, round12
+from launcher.spec.sample import Sample
+
+Outcome = Literal["identical", "equivalent", "diverged", "inconclusive"]
+
+_WORST_FIRST: Final[tuple[Outcome, ...]] = ("diverged", "inconclusive", "equivalent", "identical")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one run left: the samples of its bundle, and the metrics computed from them."""
+
+    samples: Sequence[Sample]
+    metrics: Sequence[MetricResult]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleAgreement:
+    """How many samples (replicate, task, id, epoch) either run has, and in how many both say the same.
+
+    `equal` counts whole records, `agreeing` those with the same prediction, or failed in both.
+    """
+
+    n: int
+    equal: int
+    agreeing: int
+
+    def as_json(self) -> dict[str, int]:
+        """Return the object `samples` of `reproduce --json`."""
+        return {"n": self.n, "equal": self.equal, "agreeing": self.agreeing}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricAgreement:
+    """One metric in both runs; `reason` says in words what the verdict rests on."""
+
+    name: str
+    original: float | None
+    reproduced: float | None
+    verdict: Outcome
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the item of `metrics` of `reproduce --json`."""
+        return {
+            "name": self.name,
+            "original": self.original,
+            "reproduced": self.reproduced,
+            "verdict": self.verdict,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The whole comparison; its verdict is the worst of its metrics'."""
+
+    verdict: Outcome
+    metrics: tuple[MetricAgreement, ...]
+    samples: SampleAgreement
+
+
+def compare_runs(
+    original: Evidence, reproduced: Evidence, metrics: Sequence[Metric], determinism: Determinism
+) -> Agreement:
+    """Compare two runs of one lock, by what its `determinism` and each metric's `reproduce` demand.
+
+    Every metric asks for the share of agreeing samples it declares; without a declaration all of them when
+    `determinism` is `sample`, and wholly equal records and results when it is `bitwise`. Then the
+    difference must be within `reproduce.abs`, or, where that is not declared and there are two replicates
+    or more, within Student's interval for the difference of two runs whose replicates vary as these do (that
+    is consistency with noise, not proof of equality). With neither, equal at 12 digits is equivalent, and
+    any other difference inconclusive.
+    """
+    samples = compare_samples(original.samples, reproduced.samples)
+    before = {result.name: result for result in original.metrics}
+    after = {result.name: result for result in reproduced.metrics}
+    found = tuple(
+        _compare(metric, (before[metric.name], after[metric.name]), samples, determinism)
+        for metric in metrics
+    )
+    return Agreement(_worst([metric.verdict for metric in found]), found, samples)
+
+
+def compare_samples(original: Sequence[Sample], reproduced: Sequence[Sample]) -> SampleAgreement:
+    """Compare samples by replicate, task, id and epoch."""
+    before = {sample.place: sample for sample in original}
+    after = {sample.place: sample for sample in reproduced}
+    both = before.keys() & after.keys()
+    equal = sum(before[place].line() == after[place].line() for place in both)
+    agreeing = sum(_agree(before[place], after[place]) for place in both)
+    return SampleAgreement(len(before.keys() | after.keys()), equal, agreeing)
+
+
+def _agree(before: Sample, after: Sample) -> bool:
+    if before.error is not None or after.error is not None:
+        return before.is_failed and after.is_failed
+    if before.prediction is None or after.prediction is None:
+        return before.prediction is after.prediction
+    return label_key(before.prediction) == label_key(after.prediction)
+
+
+def _compare(
+    metric: Metric,
+    results: tuple[MetricResult, MetricResult],
+    samples: SampleAgreement,
+    determinism: Determinism,
+) -> MetricAgreement:
+    before, after = results
+    verdict, reason = _verdict(metric, before, after, samples, determinism)
+    return MetricAgreement(metric.name, before.value, after.value, verdict, reason)
+
+
+def _verdict(
+    metric: Metric,
+    before: MetricResult,
+    after: MetricResult,
+    samples: SampleAgreement,
+    determinism: Determinism,
+) -> tuple[Outcome, str]:
+    if samples.n == 0:
+        return "inconclusive", "there is no sample"
+    if samples.equal == samples.n and before == after:
+        return "identical", "every sample and the result are equal"
+    if determinism == "bitwise":
+        return "diverged", f"{samples.n - samples.equal} of {samples.n} samples, or the result, differ"
+    tolerance = metric.reproduce or Tolerance()
+    required = tolerance.sample_agreement
+    if required is None and determinism == "sample":
+        required = 1.0
+    if required is not None and samples.agreeing < required * samples.n:
+        return "diverged", f"{samples.agreeing} of {samples.n} samples agree, {required:.12g} of them must"
+    if before.value is None or after.value is None:
+        return "inconclusive", "a run has no value"
+    if before.n != after.n:
+        return "diverged", f"the value is of {before.n} items in one run and of {after.n} in the other"
+    return _by_value(tolerance.abs, before, after, metric.ci.level)
+
+
+def _by_value(
+    tolerance: float | None, before: MetricResult, after: MetricResult, level: float
+) -> tuple[Outcome, str]:
+    difference = abs(_decimal(before.value) - _decimal(after.value))
+    if tolerance is not None:
+        close = difference <= Decimal(repr(tolerance))
+        return (
+            "equivalent" if close else "diverged"
+        ), f"they differ by {difference}, {tolerance:.12g} may be"
+    if difference == 0:
+        return "equivalent", "the values are equal at 12 digits"
+    noise = _noise(before, after, level)
+    if noise is None:
+        return (
+            "inconclusive",
+            f"they differ by {difference}; no tolerance and no replicates say if that is much",
+        )
+    close = float(difference) <= noise
+    return ("equivalent" if close else "diverged"), f"they differ by {difference}, seeds explain {noise:.3g}"
+
+
+def _noise(before: MetricResult, after: MetricResult, level: float) -> float | None:
+    """Return how far two runs' means are apart in `level` of all cases, from both runs' spreads pooled."""
+    replicates = len(before.per_replicate)
+    if before.spread is None or after.spread is None or len(after.per_replicate) != replicates:
+        return None
+    pooled = math.sqrt((before.spread * before.spread + after.spread * after.spread) / 2.0)
+    return student_quantile(level, 2 * replicates - 2) * pooled * math.sqrt(2.0 / replicates)
+
+
+def _decimal(value: float | None) -> Decimal:
+    return Decimal(repr(round12(value or 0.0)))
+
+
+def _worst(verdicts: Sequence[Outcome]) -> Outcome:
+    return next((verdict for verdict in _WORST_FIRST if verdict in verdicts), "inconclusive")

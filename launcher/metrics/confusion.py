@@ -1,0 +1,43 @@
+"""The confusion table: which label was predicted for which target."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from launcher.metrics.labels import is_category, label_key, label_order
+from launcher.spec.sample import Sample
+
+MAX_LABELS = 50
+
+
+def confusion(samples: Sequence[Sample]) -> dict[str, Any] | None:
+    """Return `{"labels", "counts", "failed"}`; None without targets, or where values are not few categories.
+
+    `counts[i][j]` is how many samples with the target `labels[i]` were predicted as `labels[j]`, over all
+    epochs and replicates and without weights; `failed[i]` how many gave no prediction.
+    """
+    pairs: Counter[tuple[str, str]] = Counter()
+    shown: dict[str, Any] = {}
+    for sample in samples:
+        prediction = None if sample.error is not None else sample.prediction
+        if sample.target is None or not is_category(sample.target):
+            return None
+        if prediction is not None and not is_category(prediction):
+            return None
+        keys = [label_key(value) for value in (sample.target, prediction) if value is not None]
+        shown.update(zip(keys, (sample.target, prediction), strict=False))
+        pairs[keys[0], keys[1] if len(keys) == 2 else ""] += 1
+        if len(shown) > MAX_LABELS:
+            return None
+    if not pairs:
+        return None
+    labels = sorted(shown, key=lambda key: label_order(shown[key]))
+    return {
+        "labels": [_plain(shown[key]) for key in labels],
+        "counts": [[pairs[target, prediction] for prediction in labels] for target in labels],
+        "failed": [pairs[target, ""] for target in labels],
+    }
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, float) else value

@@ -1,0 +1,215 @@
+"""Evaluation: the metrics of a blueprint, computed from its samples.
+
+A metric's value is the mean over replicates of its value in each. Intervals see items: all epochs and
+replicates of one task and id are one observation, so that measuring an item twice adds no certainty.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from launcher.errors import MalformedError
+from launcher.metrics.bootstrap import DEFAULT_RESAMPLES, percentile_interval, resampled_values
+from launcher.metrics.definitions import method_of, problems, statistic_of, view_of
+from launcher.metrics.intervals import student, wilson
+from launcher.metrics.judgement import judge, meets_published
+from launcher.metrics.labels import label_key
+from launcher.metrics.statistics import SCALARS, Accuracy, ClassScore, Statistic, column_sums
+from launcher.metrics.tally import Row, Tally, tally
+from launcher.spec.blueprint import Metric
+from launcher.spec.result import ConfidenceInterval, MetricResult, SampleCounts
+from launcher.spec.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """One metric with its point estimates; `n` counts the items that entered the denominator."""
+
+    metric: Metric
+    tally: Tally
+    statistic: Statistic
+    per_replicate: tuple[float | None, ...]
+    value: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Estimate:
+    """An interval, or why there is none."""
+
+    ends: tuple[float, float] | None
+    reason: str | None = None
+
+
+def evaluate(
+    metrics: Sequence[Metric], samples: Sequence[Sample], seeds: Sequence[int]
+) -> tuple[MetricResult, ...]:
+    """Compute `metrics` from `samples`, whose replicate i ran with `seeds[i]`.
+
+    The same samples in any order give the same results, bit for bit. Raises `MalformedError`: with the code
+    `bad-samples` where samples cannot be measured, with `bad-metric` where a definition is misused.
+    """
+    _check(metrics, samples, seeds)
+    tallies: dict[Any, Tally] = {}
+    measured = [_measure(metric, _tally_of(metric, samples, len(seeds), tallies)) for metric in metrics]
+    bootstrapped = _bootstrap(measured)
+    primary = next((index for index, metric in enumerate(metrics) if metric.primary), 0)
+    return tuple(
+        _result(one, bootstrapped.get(index) or _closed_form(one), primary=index == primary)
+        for index, one in enumerate(measured)
+    )
+
+
+def sample_counts(samples: Sequence[Sample]) -> SampleCounts:
+    """Count the distinct items, and the samples that failed."""
+    items = {(sample.task, sample.id) for sample in samples}
+    return SampleCounts(len(items), sum(sample.is_failed for sample in samples))
+
+
+def _check(metrics: Sequence[Metric], samples: Sequence[Sample], seeds: Sequence[int]) -> None:
+    for metric in metrics:
+        for problem in problems(metric):
+            raise MalformedError(f"the metric `{metric.name}`: {problem}", code="bad-metric")
+    expected = dict(enumerate(seeds))
+    for sample in samples:
+        if sample.seed is None or expected.get(sample.replicate or 0) != sample.seed:
+            raise MalformedError(
+                f"the sample {ascii(sample.id)[:80]} is of replicate {sample.replicate}, seed {sample.seed}",
+                code="bad-samples",
+                context=f"expected: the seeds {list(seeds)} in this order",
+            )
+
+
+def _tally_of(metric: Metric, samples: Sequence[Sample], replicates: int, tallies: dict[Any, Tally]) -> Tally:
+    """Return the metric's tally, made once for all metrics that look at the same samples the same way."""
+    view, where = view_of(metric), {name: label_key(value) for name, value in metric.where.items()}
+    key = (view, frozenset(where.items()))
+    if key not in tallies:
+        matching = [sample for sample in samples if _matches(sample, where)] if where else samples
+        tallies[key] = tally(matching, view, replicates)
+    return tallies[key]
+
+
+def _matches(sample: Sample, where: Mapping[str, str]) -> bool:
+    groups = sample.groups or {}
+    return all(name in groups and label_key(groups[name]) == key for name, key in where.items())
+
+
+def _measure(metric: Metric, of: Tally) -> _Measured:
+    statistic = statistic_of(metric, of)
+    values = tuple(
+        float(statistic.value(column_sums(statistic, totals), SCALARS)) if totals else None
+        for totals in of.totals
+    )
+    found = [value for value in values if value is not None]
+    value = math.fsum(found) / len(found) if found and len(found) == len(values) else None
+    n = _trials(of, statistic)[0] if isinstance(statistic, ClassScore) else of.n
+    return _Measured(metric, of, statistic, values, value, n)
+
+
+def _trials(of: Tally, statistic: Accuracy | ClassScore) -> tuple[int, float]:
+    """Return how many items are trials, and how many equally weighing ones they are worth (Kish, 1965)."""
+    items, total, squares = 0, 0, 0
+    for rows, count in of.items:
+        weight = sum(weight * statistic.trials(outcome) for _, outcome, weight in rows)
+        if weight:
+            items, total, squares = items + count, total + count * weight, squares + count * weight * weight
+    return items, total * total / squares if squares else 0.0
+
+
+def _bootstrap(measured: Sequence[_Measured]) -> dict[int, _Estimate]:
+    """Return the bootstrap intervals by the metric's index; metrics of one tally share their resamples."""
+    together: dict[tuple[int, int], list[int]] = {}
+    for index, one in enumerate(measured):
+        if method_of(one.metric) == "bootstrap" and one.value is not None and one.n > 1:
+            resamples = one.metric.parameters.get("resamples", DEFAULT_RESAMPLES)
+            together.setdefault((id(one.tally), resamples), []).append(index)
+    estimates = {}
+    for (_, resamples), indices in together.items():
+        statistics = [measured[index].statistic for index in indices]
+        values = resampled_values(measured[indices[0]].tally, statistics, resamples)
+        for index, found in zip(indices, values, strict=True):
+            estimates[index] = _percentile(found, measured[index].metric.ci.level)
+    return estimates
+
+
+def _percentile(values: list[float] | None, level: float) -> _Estimate:
+    if values is None:
+        return _Estimate(None, "there are too many labels to resample")
+    if (ends := percentile_interval(values, level)) is None:
+        return _Estimate(None, f"{len(values)} resamples tell nothing at level {level}: too few or all equal")
+    return _Estimate(ends)
+
+
+def _closed_form(one: _Measured) -> _Estimate:
+    if one.tally.n == 0:
+        return _Estimate(None, "no sample matches")
+    if one.value is None:
+        return _Estimate(None, "a replicate has no sample that matches")
+    if one.n == 0:
+        return _Estimate(None, "0/0 counts as 0: no sample is a trial")
+    method = method_of(one.metric)
+    if method == "wilson" and isinstance(one.statistic, Accuracy | ClassScore):
+        return _wilson(one.value, one.statistic, _trials(one.tally, one.statistic)[1], one.metric.ci.level)
+    if one.n == 1:
+        return _Estimate(None, "one item gives no interval")
+    return _student(one.value, one.tally, one.statistic, one.metric.ci.level)
+
+
+def _wilson(value: float, statistic: Accuracy | ClassScore, n: float, level: float) -> _Estimate:
+    lower, upper = wilson(statistic.to_share(value), n, level)
+    return _Estimate((min(statistic.from_share(lower), value), max(statistic.from_share(upper), value)))
+
+
+def _student(value: float, of: Tally, statistic: Statistic, level: float) -> _Estimate:
+    if len(of.outcomes) == 1:
+        return _Estimate(None, "every item has the same value")
+    sums = [(_item_sums(rows, statistic), count) for rows, count in of.items]
+    whole = sum(count * weight for (_, weight), count in sums)
+    residuals = [(total / whole - value * (weight / whole), count) for (total, weight), count in sums]
+    return _Estimate(student(residuals, value, level))
+
+
+def _item_sums(rows: Sequence[Row], statistic: Statistic) -> tuple[int, int]:
+    """Return what one item adds to a mean's numerator and denominator."""
+    total = weight = 0
+    for _, outcome, factor in rows:
+        (_, amount), (_, unit) = statistic.parts(outcome)
+        total, weight = total + amount * factor, weight + unit * factor
+    return total, weight
+
+
+def _result(one: _Measured, estimate: _Estimate, *, primary: bool) -> MetricResult:
+    metric, ci = one.metric, None
+    if estimate.ends is not None:
+        ci = ConfidenceInterval(*estimate.ends, method_of(metric), metric.ci.level)
+    published_met = None
+    if metric.published is not None and one.value is not None:
+        published_met = meets_published(metric.published, one.value)
+    return MetricResult(
+        name=metric.name,
+        definition=metric.definition,
+        value=one.value,
+        ci=ci,
+        n=one.n,
+        verdict=judge(metric.threshold, one.value, ci),
+        direction=metric.direction,
+        primary=primary,
+        per_replicate=one.per_replicate,
+        spread=_spread(one.per_replicate),
+        errors=one.tally.errors,
+        threshold=metric.threshold,
+        published=metric.published,
+        published_met=published_met,
+        reason=estimate.reason,
+    )
+
+
+def _spread(values: Sequence[float | None]) -> float | None:
+    """Return the sample standard deviation; None for fewer than two values, or where one is missing."""
+    found = [value for value in values if value is not None]
+    if len(found) < 2 or len(found) < len(values):
+        return None
+    mean = math.fsum(found) / len(found)
+    return math.sqrt(math.fsum((value - mean) * (value - mean) for value in found) / (len(found) - 1))
