@@ -109,7 +109,7 @@ class Inventory:
                 os.close(descriptor)
 
 
-def walk(path: Path) -> Inventory:
+def walk(path: Path, *, max_files: int = MAX_FILES) -> Inventory:
     """Look at everything in a bundle's directory and refuse what a bundle cannot hold.
 
     Raises `MalformedError` (`no-such-bundle`) where `path` is no directory, `CheckFailedError` for links,
@@ -121,7 +121,12 @@ def walk(path: Path) -> Inventory:
         raise _no_bundle(path, error) from error
     try:
         files: dict[str, FoundFile] = {}
-        _walk_folder(root, "", files)
+        for name, found in _walk_folder(root, ""):
+            if len(files) >= max_files:
+                raise _refused(f"the bundle holds more than {max_files} files", "too-many-files")
+            if not is_bundle_file(name):
+                raise _refused(f"the bundle holds {_shown(name)}, which it may not", "extra-file")
+            files[name] = found
         refuse_missing(files)
     except BaseException:
         os.close(root)
@@ -129,22 +134,22 @@ def walk(path: Path) -> Inventory:
     return Inventory(root, files)
 
 
-def _walk_folder(folder: int, prefix: str, files: dict[str, FoundFile]) -> None:
-    count = 0
+def _walk_folder(folder: int, prefix: str) -> Iterator[tuple[str, FoundFile]]:
+    empty = True
     with _scan(folder, prefix) as entries:
         for entry in entries:
-            count += 1
+            empty = False
             name = prefix + entry.name
             facts = os.stat(entry.name, dir_fd=folder, follow_symlinks=False)
             if stat.S_ISDIR(facts.st_mode):
-                _walk_subfolder(folder, entry.name, name, files)
+                yield from _walk_subfolder(folder, entry.name, name)
             else:
-                _add_file(name, facts, files)
-    if count == 0 and prefix:
+                yield name, _found(facts, name)
+    if empty and prefix:
         raise _refused(f"the folder {_shown(prefix[:-1])} is empty", "empty-folder")
 
 
-def _walk_subfolder(parent: int, segment: str, name: str, files: dict[str, FoundFile]) -> None:
+def _walk_subfolder(parent: int, segment: str, name: str) -> Iterator[tuple[str, FoundFile]]:
     if not is_bundle_folder(name):
         raise _refused(f"the bundle holds the folder {_shown(name)}, which it may not", "extra-file")
     try:
@@ -152,18 +157,9 @@ def _walk_subfolder(parent: int, segment: str, name: str, files: dict[str, Found
     except OSError as error:
         raise _unreadable(name, error) from error
     try:
-        _walk_folder(folder, name + "/", files)
+        yield from _walk_folder(folder, name + "/")
     finally:
         os.close(folder)
-
-
-def _add_file(name: str, facts: os.stat_result, files: dict[str, FoundFile]) -> None:
-    found = _found(facts, name)
-    if not is_bundle_file(name):
-        raise _refused(f"the bundle holds {_shown(name)}, which it may not", "extra-file")
-    if len(files) >= MAX_FILES:
-        raise _refused(f"the bundle holds more than {MAX_FILES} files", "too-many-files")
-    files[name] = found
 
 
 @contextmanager

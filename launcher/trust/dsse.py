@@ -5,7 +5,6 @@ in-toto statement as RFC 8785 bytes of float-free JSON with ASCII keys. The `key
 picks which trusted key to try.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,7 +31,7 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def verify_envelope(envelope: Envelope, key: PublicKey) -> Mapping[str, Any]:
+def verify_envelope(envelope: Envelope, key: PublicKey) -> dict[str, Any]:
     """Return the statement in `envelope` if `key` signed it.
 
     Raises `CheckFailedError` where the key, the type, the signature or the payload's form does not hold.
@@ -46,13 +45,13 @@ def verify_envelope(envelope: Envelope, key: PublicKey) -> Mapping[str, Any]:
     return _parse_payload(envelope.payload)
 
 
-def statement_bytes(statement: Mapping[str, Any]) -> bytes:
+def statement_bytes(statement: dict[str, Any]) -> bytes:
     """Return the payload for `statement`; raises an `EvalctlError` for what the profile cannot carry."""
     _refuse_ambiguous(statement)
     return canonical_bytes(statement)
 
 
-def _parse_payload(payload: bytes) -> Mapping[str, Any]:
+def _parse_payload(payload: bytes) -> dict[str, Any]:
     try:
         value = parse_json(payload, what="the signed payload")
         if not isinstance(value, dict):
@@ -70,7 +69,7 @@ def _refuse_ambiguous(value: Any) -> None:
     """Refuse what JSON writers disagree on: floats, and the order of keys that are not ASCII."""
     if isinstance(value, float):
         raise _failed("a signed payload holds a float", "bad-payload", "numbers are decimal strings")
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key, item in value.items():
             if not key.isascii():
                 raise _failed("a signed payload holds a key that is not ASCII", "bad-payload")

@@ -20,7 +20,7 @@ _MAX_DEPTH: Final = 5
 _MAX_SIGNATURE_BYTES: Final = 72
 
 
-def seal(statement: Mapping[str, Any], signer: Signer) -> bytes:
+def seal(statement: dict[str, Any], signer: Signer) -> bytes:
     """Return the attestation file for `statement`, signed by `signer`."""
     return seal_payload(statement_bytes(statement), signer)
 
