@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from launcher.errors import MalformedError, Problem
 from launcher.spec.kinds import key_text, printable
-from launcher.spec.positions import Positions, TooMuchError, scan
+from launcher.spec.positions import Positions, TooMuchError, place_in, scan
 
 MAX_BYTES = 1 << 20
 
@@ -31,7 +31,7 @@ def read_document(data: bytes, *, file: str) -> Document:
     try:
         positions = scan(lines)
     except TooMuchError as error:
-        raise refusal(file, [_problem(file, Positions(lines, {}, {}), error.offset, str(error))]) from error
+        raise refusal(file, [_problem(file, lines, error.offset, str(error))]) from error
     return Document(file, text, _parsed(lines, positions, file), positions)
 
 
@@ -45,7 +45,7 @@ def _decoded(data: bytes, file: str) -> str:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode()
         message = f"not UTF-8: byte 0x{data[error.start]:02x} ({error.reason})"
-        raise refusal(file, [_problem(file, Positions(before, {}, {}), len(before), message)]) from error
+        raise refusal(file, [_problem(file, before, len(before), message)]) from error
 
 
 def _parsed(text: str, positions: Positions, file: str) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _parsed(text: str, positions: Positions, file: str) -> dict[str, Any]:
         return tomli.loads(text)
     except tomli.TOMLDecodeError as error:
         offset, message = _syntax_fault(error.pos, error.msg, positions)
-        raise refusal(file, [_problem(file, positions, offset, message)]) from error
+        raise refusal(file, [_problem(file, text, offset, message)]) from error
     except (ValueError, RecursionError) as error:
         raise refusal(file, [Problem(file, 1, 1, f"not TOML: {printable(str(error), 200)}")]) from error
 
@@ -70,8 +70,8 @@ def _syntax_fault(offset: int, message: str, positions: Positions) -> tuple[int,
     return min(offset, len(positions.text)), f"not TOML: {printable(message, 200)}"
 
 
-def _problem(file: str, positions: Positions, offset: int, message: str) -> Problem:
-    return Problem(file, *positions.place(offset), message)
+def _problem(file: str, text: str, offset: int, message: str) -> Problem:
+    return Problem(file, *place_in(text, offset), message)
 
 
 def refusal(file: str, problems: list[Problem], unlisted: int = 0) -> MalformedError:

@@ -22,6 +22,14 @@ HOST = r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?"
 VERSION_RANGE = r"(?:>=|<=|==|>|<)[0-9]+(?:\.[0-9]+)*"
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "RAYON_NUM_THREADS",
+)
 RESERVED_VARIABLES = frozenset({"HOME", "LC_ALL", "PYTHONHASHSEED", "SOURCE_DATE_EPOCH", "TZ"})
 RESERVED_PREFIX = "EVALCTL_"
 
@@ -141,4 +149,4 @@ def explain_variable(text: str) -> str:
         return "letters, digits and `_`, not a digit first"
     if text in RESERVED_VARIABLES or text.startswith(RESERVED_PREFIX):
         return "evalctl sets it itself"
-    return ""
+    return "evalctl sets it to match `cpus`" if text in THREAD_VARIABLES else ""

@@ -60,7 +60,12 @@ class Positions(NamedTuple):
 
     def place(self, offset: int) -> Place:
         """Return the 1-based line and column of `offset`, the column in characters."""
-        return self.text.count("\n", 0, offset) + 1, offset - self.text.rfind("\n", 0, offset)
+        return place_in(self.text, offset)
+
+
+def place_in(text: str, offset: int) -> Place:
+    """Return the 1-based line and column of `offset` in `text`."""
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 def scan(text: str) -> Positions:

@@ -58,13 +58,14 @@ def read_blueprint(
 
 def _refused(document: Document, faults: list[Fault]) -> MalformedError:
     positions = document.positions
-    places = {
-        id(fault): (positions.key if fault.at == "key" else positions.value)(fault.path) for fault in faults
-    }
-    faults.sort(key=lambda fault: (places[id(fault)], fault.message))
+
+    def offset(fault: Fault) -> int:
+        return (positions.key if fault.at == "key" else positions.value)(fault.path)
+
+    ordered = sorted(faults, key=lambda fault: (offset(fault), fault.message))
     problems = [
-        Problem(document.file, *positions.place(places[id(fault)]), fault.message + advice(fault, BLUEPRINT))
-        for fault in faults[:MAX_PROBLEMS]
+        Problem(document.file, *positions.place(offset(fault)), fault.message + advice(fault, BLUEPRINT))
+        for fault in ordered[:MAX_PROBLEMS]
     ]
     return refusal(document.file, problems, len(faults) - len(problems))
 

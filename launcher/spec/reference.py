@@ -18,20 +18,35 @@ durations text such as `"1h30m"`. A key without a default may be left out and th
 
 def blueprint_reference() -> str:
     """Return `docs/blueprint.md`."""
-    return _HEAD + "\n" + "\n".join(_sections("the top of the file", BLUEPRINT, ()))
+    tables = [("the top of the file", BLUEPRINT), *_tables_below(BLUEPRINT, ())]
+    seen = {id(table): table for _, table in tables}
+    sections = [
+        _section([header for header, other in tables if other is table], table) for table in seen.values()
+    ]
+    return "\n".join([_HEAD, *sections])
 
 
-def _sections(title: str, table: Table, path: tuple[str, ...]) -> Iterator[str]:
-    yield f"## {title[0].upper()}{title[1:]}\n\n{table.text}{_choice(table)}\n"
-    yield "| key | must be | default | meaning |\n|---|---|---|---|"
-    yield from (_row(key) for key in table.keys)
-    yield ""
+def _tables_below(table: Table, path: tuple[str, ...]) -> Iterator[tuple[str, Table]]:
+    """Yield every table below `table` with its header; a table used twice comes twice."""
     for key in table.keys:
         below = (*path, key.name)
         if isinstance(key.kind, Table):
-            yield from _sections(f"`[{'.'.join(below)}]`", key.kind, below)
+            yield f"`[{'.'.join(below)}]`", key.kind
+            yield from _tables_below(key.kind, below)
         elif isinstance(key.kind, ListOf) and isinstance(key.kind.item, Table):
-            yield from _sections(f"`[[{'.'.join(below)}]]`", key.kind.item, below)
+            yield f"`[[{'.'.join(below)}]]`", key.kind.item
+            yield from _tables_below(key.kind.item, below)
+
+
+def _section(headers: list[str], table: Table) -> str:
+    title = ", ".join(headers)
+    lines = [
+        f"## {title[0].upper()}{title[1:]}\n\n{table.text}{_choice(table)}\n",
+        "| key | must be | default | meaning |\n|---|---|---|---|",
+        *(_row(key) for key in table.keys),
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def _choice(table: Table) -> str:

@@ -31,6 +31,7 @@ def _starts(*prefixes: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and value.startswith(prefixes)
 
 
+_in_layout = _starts("oci:")
 _REMOTE = _starts("s3:", "gs:", "hf:", "oci:", "git+https:", "doi:")
 _PACKED = _any_of("zst", "gz", "tar", "zip")
 
@@ -62,6 +63,20 @@ def unsupported(values: Mapping[str, Any]) -> Iterator[Fault]:
         for path, value in _matches(values, tuple(pattern.split(".")), ()):
             if applies(value):
                 yield Fault(path, f"{what} is not supported by this version of evalctl")
+    yield from _registry_only(values.get("image"))
+
+
+def _registry_only(image: Any) -> Iterator[Fault]:
+    """Refuse an image that no OCI layout holds."""
+    reference = image.get("ref") if isinstance(image, dict) else None
+    if not isinstance(reference, str) or "@" not in reference:
+        return
+    mirrors = image.get("mirrors", ())
+    places = [reference, *(mirrors if isinstance(mirrors, list) else ())]
+    if not any(_in_layout(place) for place in places):
+        advice = "add an `oci:PATH` to `mirrors`"
+        message = f"pulling from a registry is not supported by this version of evalctl; {advice}"
+        yield Fault(("image", "ref"), message)
 
 
 def _matches(value: Any, pattern: tuple[str, ...], path: Path) -> Iterator[tuple[Path, Any]]:

@@ -19,9 +19,14 @@ class FakeDefinition(NamedTuple):
                 yield name, f"unknown parameter `{name}`"
 
 
-@pytest.fixture(scope="session")
-def definitions() -> Definitions:
+def known_definitions() -> Definitions:
+    """Return two definitions, one of each measure."""
     return {
         "accuracy@1": FakeDefinition(("prediction",), parameters=("average",)),
         "mean@1": FakeDefinition(("scores",), intervals=("bootstrap",)),
     }
+
+
+@pytest.fixture(scope="session")
+def definitions() -> Definitions:
+    return known_definitions()

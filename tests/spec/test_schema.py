@@ -24,6 +24,7 @@ BEYOND_A_SCHEMA = {
     "not_supported_yet",
     "places_behind_wide_text",
     "references",
+    "registry_only",
     "sizes_beyond_memory",
     "two_primaries",
 }

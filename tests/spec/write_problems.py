@@ -1,0 +1,9 @@
+"""Write the problems of every bad blueprint beside it; review the difference before you commit it."""
+
+from conftest import known_definitions
+from test_blueprint_corpus import BAD, problems_text
+
+if __name__ == "__main__":
+    for path in BAD:
+        text = problems_text(path, known_definitions())
+        path.with_suffix(".txt").write_text(text, encoding="utf-8")
