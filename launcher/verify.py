@@ -117,6 +117,16 @@ def _read(inventory: Inventory) -> tuple[dict[str, str], dict[str, bytes]]:
     return digests, files
 
 
+def load_contents(path: Path) -> Contents:
+    """Return what the bundle at `path` says, read strictly; its signatures are not looked at.
+
+    Raises `EvalctlError` where it is not well-formed.
+    """
+    with walk(path) as inventory:
+        _, files = _read(inventory)
+    return read_contents(files)
+
+
 def read_contents(files: Mapping[str, bytes]) -> Contents:
     """Read blueprint, lock, result and samples strictly, and check lock against blueprint.
 

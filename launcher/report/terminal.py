@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from launcher.metrics.agreement import Agreement
 from launcher.report.reading import BundleView
 from launcher.spec.blueprint import Threshold
 from launcher.spec.result import MetricResult, Result
@@ -11,6 +12,7 @@ from launcher.trust.attestations import Check
 WIDTH = 80
 _HEADER = ("metric", "value", "interval", "n", "threshold", "published")
 _MAX_CONFUSION_LABELS = 12
+_MOST_SHOWN = 10
 
 
 def summary(view: BundleView) -> str:
@@ -31,12 +33,15 @@ def full(view: BundleView) -> str:
     result = view.result
     lines = [_headline(result), *_failure(result), ""]
     if result.metrics:
-        lines += [*metric_table(result.metrics), ""]
+        primary = [metric for metric in result.metrics if metric.primary]
+        others = [metric for metric in result.metrics if not metric.primary]
+        for metrics in filter(None, (primary, others)):
+            lines += [*metric_table(metrics), ""]
     confusion = result.tables.get("confusion")
     if isinstance(confusion, Mapping):
         lines += [*_confusion(confusion), ""]
     lines += [*_replicates(result), *_about(view)]
-    lines += [f"note        {deviation}" for deviation in result.deviations]
+    lines += [f"note     {deviation}" for deviation in result.deviations]
     return "\n".join(_fit(line) for line in lines)
 
 
@@ -49,20 +54,43 @@ def verification(verdict: str, digest: str | None, checks: Sequence[Check]) -> s
     return "\n".join(_wrapped(line) for line in lines)
 
 
+def agreement(found: Agreement) -> str:
+    """Return how two runs compare: a line for each metric, but those that came out identical in one."""
+    same = [metric for metric in found.metrics if metric.verdict == "identical"]
+    shown = found.metrics if len(found.metrics) <= _MOST_SHOWN else found.metrics[:1]
+    shown += tuple(metric for metric in found.metrics if metric not in (*same, *shown))
+    rows = [("metric", "original", "reproduced", "verdict")]
+    rows += [(item.name, _number(item.original), _number(item.reproduced), item.verdict) for item in shown]
+    lines = table(rows)
+    if len(shown) < len(found.metrics):
+        lines.append(f"+ {len(found.metrics) - len(shown)} more metrics, identical")
+    lines += [f"{item.name}: {item.reason}" for item in shown if item.verdict != "identical"]
+    lines.append(f"samples: {found.samples.equal} of {found.samples.n} equal")
+    return "\n".join(_fit(line) for line in lines)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.12g}"
+
+
 def metric_table(metrics: Sequence[MetricResult]) -> list[str]:
-    """Return the lines of a table of metrics, every column as wide as it needs."""
-    if not metrics:
-        return []
-    rows = [_HEADER, *(_row(metric) for metric in metrics)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    """Return the lines of a table of metrics; a column in which nothing stands is left out."""
+    return table([_HEADER, *(_row(metric) for metric in metrics)]) if metrics else []
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return `rows` (the first is the header) as aligned lines without the columns that hold only `-`."""
+    columns = [
+        [cell.ljust(max(map(len, column))) for cell in column]
+        for column in zip(*rows, strict=True)
+        if any(cell != "-" for cell in column[1:])
     ]
+    return ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
 
 
 def _row(metric: MetricResult) -> tuple[str, ...]:
     decimals = max(4, metric.published.decimals if metric.published else 0)
-    name = metric.name if metric.primary else f"  {metric.name}"
+    name = metric.name
     if metric.value is None:
         return (name, "none", metric.reason or "", str(metric.n), _threshold(metric), "")
     return (
@@ -79,7 +107,7 @@ def _interval(metric: MetricResult) -> str:
     ci = metric.ci
     if ci is None:
         return "no interval"
-    return f"{ci.lower:.4f}..{ci.upper:.4f} ({ci.level:.0%})"
+    return f"{ci.lower:.4f}..{ci.upper:.4f} ({ci.level:.4g})"
 
 
 def _threshold(metric: MetricResult) -> str:
@@ -137,21 +165,22 @@ def _confusion(table: Mapping[str, Any]) -> Iterator[str]:
 def _replicates(result: Result) -> Iterator[str]:
     for replicate in result.replicates:
         ending = replicate.failure or "succeeded"
-        yield f"replicate   {replicate.replicate} (seed {replicate.seed}): {ending}"
+        yield f"seed     {replicate.seed} (replicate {replicate.replicate}): {ending}"
 
 
 def _about(view: BundleView) -> Iterator[str]:
-    facts, image = view.facts, view.lock.identity["image"]
-    yield f"lock        {view.result.lock}"
-    yield f"bundle      {view.digest}"
-    yield f"image       {image['manifest']}"
-    yield f"code        {view.lock.identity['code']['commit']}"
-    yield f"sandbox     {facts.get('sandbox.profile', {}).get('runtime', '?')}, network none"
-    yield f"engine      {facts.get('engine.name', '?')} {facts.get('engine.version', '?')}"
-    yield f"machine     {facts.get('host.cpu-model', '?')}, kernel {facts.get('host.kernel', '?')}"
-    yield f"signed by   {view.signer} (not checked here: `evalctl verify`)"
+    facts, identity = view.facts, view.lock.identity
+    yield f"lock     {view.result.lock}"
+    yield f"bundle   {view.digest}"
+    yield f"image    {identity['image']['manifest']}"
+    yield f"code     {identity['code']['commit']}"
+    yield f"sandbox  {facts.get('sandbox.profile', {}).get('runtime', '?')}, network none"
+    yield f"engine   {facts.get('engine.name', '?')} {facts.get('engine.version', '?')}"
+    yield f"machine  {facts.get('host.cpu-model', '?')}, kernel {facts.get('host.kernel', '?')}"
+    yield f"signer   {view.signer}"
     if view.reproductions:
-        yield f"statements  {view.reproductions} of reproductions (not checked here)"
+        yield f"beside   {view.reproductions} statement(s) of reproductions"
+    yield "Nothing is checked here: `evalctl verify` does that."
 
 
 def _wrapped(line: str) -> str:

@@ -1,0 +1,84 @@
+"""`evalctl reproduce`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from launcher.cli.connect import connect
+from launcher.cli.output import print_json, say
+from launcher.cli.signing import read_signer, read_verifying_policy
+from launcher.launch import Edges
+from launcher.report.progress import make_reporter
+from launcher.report.terminal import agreement as render
+from launcher.reproduce import Original, Reproduced
+from launcher.reproduce import reproduce as reproduce_bundle
+from launcher.sources.inputs import FetchSettings
+from launcher.store.bundles import copy_out, find_bundle, require_empty
+from launcher.store.home import find_home
+from launcher.verify import verify
+
+EXIT_CODES = {"identical": 0, "equivalent": 0, "diverged": 1, "inconclusive": 5, "not-runnable": 4}
+
+
+def reproduce(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A path, or a digest in the store.")],
+    out: Annotated[Path | None, typer.Option(help="Copy the bundle here; absent or empty before.")] = None,
+    key: Annotated[Path | None, typer.Option(help="The private key that signs; default: the home's.")] = None,
+    signer: Annotated[
+        Path | None, typer.Option(help="Trust this public key alone as the original's signer.")
+    ] = None,
+    blueprint_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where its blueprint's relative paths start."),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Use no network.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> int:
+    """Launch a bundle's lock again and compare."""
+    home = find_home()
+    if out is not None:
+        require_empty(out)
+    path = find_bundle(home, bundle)
+    own = read_signer(home, key)
+    policy = read_verifying_policy(home, None, signer)
+    reporter = make_reporter()
+    reporter.stage("verifying the original")
+    try:
+        original = Original(path, verify(path, policy, datetime.now(UTC)))
+        settings = FetchSettings(blueprint_dir or path, offline=offline, say=reporter.stage)
+        reproduced = reproduce_bundle(original, settings, Edges(home, connect, own, reporter))
+    finally:
+        reporter.close()
+    place = copy_out(reproduced.bundle, out) if out and reproduced.bundle else reproduced.bundle
+    if as_json:
+        print_json(_as_object(original, reproduced, place))
+    else:
+        _print(reproduced, place)
+    return EXIT_CODES[reproduced.verdict]
+
+
+def _print(reproduced: Reproduced, place: Path | None) -> None:
+    if reproduced.agreement is not None:
+        print(render(reproduced.agreement))
+    if reproduced.reason:
+        say(reproduced.reason)
+    if reproduced.statement is not None:
+        say(f"signed statement: {reproduced.statement}")
+    print(reproduced.verdict)
+    if place is not None:
+        print(place)
+
+
+def _as_object(original: Original, reproduced: Reproduced, place: Path | None) -> dict[str, Any]:
+    agreement = reproduced.agreement
+    return {
+        "verdict": reproduced.verdict,
+        "original": original.verification.digest,
+        "bundle": str(place) if place else None,
+        "metrics": [metric.as_json() for metric in agreement.metrics] if agreement else [],
+        "samples": agreement.samples.as_json() if agreement else {"n": 0, "equal": 0},
+        "statement": str(reproduced.statement) if reproduced.statement else None,
+        "reason": reproduced.reason,
+    }

@@ -1,0 +1,138 @@
+"""Reproduce: launch a bundle's lock again, compare the two, and sign what was found."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher import __version__
+from launcher.errors import CheckFailedError, InfrastructureError, TrustError
+from launcher.launch import FINISHED_FAILURES, Edges, LaunchRequest, launch
+from launcher.metrics.agreement import Agreement, Evidence, compare_runs
+from launcher.runs.events import now
+from launcher.sources.inputs import FetchSettings
+from launcher.spec import bundle as names
+from launcher.spec.predicates import (
+    LOCAL_BUILDER,
+    Builder,
+    MetricReproduction,
+    Reproduction,
+    ReproductionVerdict,
+)
+from launcher.spec.result import decimal_string
+from launcher.spec.statement import reproduction_statement
+from launcher.store.bundles import bundle_digest
+from launcher.store.files import write_atomically
+from launcher.store.home import Home, make_private
+from launcher.trust.sigstore import seal
+from launcher.verify import Contents, Verification, load_contents
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The bundle to reproduce: where it is, and what was found when it was verified."""
+
+    path: Path
+    verification: Verification
+
+    @property
+    def contents(self) -> Contents:
+        """What it says; raises `CheckFailedError` or `TrustError` unless it verified."""
+        if self.verification.verdict == "failed":
+            raise CheckFailedError(
+                f"`{self.path}` does not verify, so there is nothing to reproduce",
+                code="not-verified",
+                hint=f"see what is wrong with `evalctl verify {self.path}`",
+            )
+        if self.verification.contents is None or self.verification.verdict != "verified":
+            raise TrustError(
+                f"`{self.path}` is signed by nobody this machine trusts",
+                code="untrusted",
+                context=f"signed by {', '.join(self.verification.unknown) or 'a key without that role'}",
+                hint="compare it with what its owner publishes, then `evalctl trust add NAME.pub`",
+            )
+        return self.verification.contents
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduced:
+    """What came of it: the new bundle, how the two compare, and where the signed statement is."""
+
+    verdict: ReproductionVerdict
+    bundle: Path | None
+    agreement: Agreement | None = None
+    statement: Path | None = None
+    reason: str = ""
+
+
+def reproduce(original: Original, settings: FetchSettings, edges: Edges) -> Reproduced:
+    """Launch the lock of `original` again under the reproducer's key and compare.
+
+    The statement is put beside the original's attestations where that folder can be written, else into the
+    home. Raises `CheckFailedError` or `TrustError` for an original that does not verify.
+    """
+    contents = original.contents
+    request = LaunchRequest(contents.blueprint, settings, contents.lock, rerun=True)
+    try:
+        launched = launch(request, edges)
+    except InfrastructureError as error:
+        reason = error.message + (f" ({error.context})" if error.context else "")
+        return Reproduced("not-runnable", None, reason=reason)
+    edges.reporter.stage("comparing")
+    again = load_contents(launched.bundle)
+    if contents.result.status == "failed":
+        return Reproduced("inconclusive", launched.bundle, reason="the original has no score to compare with")
+    if again.result.failure is not None:
+        return _failed_again(again, launched.bundle)
+    agreement = compare_runs(
+        Evidence(contents.samples, contents.result.metrics),
+        Evidence(again.samples, again.result.metrics),
+        contents.blueprint.metrics,
+        contents.blueprint.run.determinism,
+    )
+    data = _statement(original, contents, launched.bundle, agreement, edges)
+    statement = _keep(edges.home, original, launched.bundle, data)
+    return Reproduced(agreement.verdict, launched.bundle, agreement, statement)
+
+
+def _failed_again(again: Contents, bundle: Path) -> Reproduced:
+    reason = "; ".join(again.result.deviations)
+    if again.result.failure in FINISHED_FAILURES:
+        return Reproduced("diverged", bundle, reason=f"it failed this time: {reason}")
+    return Reproduced("not-runnable", bundle, reason=reason)
+
+
+def _statement(
+    original: Original, contents: Contents, bundle: Path, agreement: Agreement, edges: Edges
+) -> bytes:
+    reproduction = Reproduction(
+        original=original.verification.digest or "",
+        reproduced=bundle_digest(bundle),
+        lock=contents.lock.digest,
+        verifier=Builder(LOCAL_BUILDER, {"evalctl-launcher": __version__}),
+        evaluated_at=now(),
+        verdict=agreement.verdict,
+        metrics=tuple(
+            MetricReproduction(
+                metric.name, _decimal(metric.original), _decimal(metric.reproduced), metric.verdict
+            )
+            for metric in agreement.metrics
+        ),
+        samples=(str(agreement.samples.n), str(agreement.samples.equal)),
+    )
+    return seal(reproduction_statement(reproduction), edges.signer)
+
+
+def _decimal(value: float | None) -> str | None:
+    return None if value is None else decimal_string(value)
+
+
+def _keep(home: Home, original: Original, bundle: Path, data: bytes) -> Path:
+    """Write the statement beside the original's own, else under `reproductions/` in the home."""
+    beside = original.path / names.reproduction_attestation(bundle_digest(bundle))
+    try:
+        write_atomically(beside, data)
+    except InfrastructureError:
+        digest = original.verification.digest or ""
+        kept = make_private(home.root / "reproductions" / digest.removeprefix("sha256:")) / beside.name
+        write_atomically(kept, data)
+        return kept
+    return beside
