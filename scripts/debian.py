@@ -2,8 +2,17 @@
 
 import os
 import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
 from scripts.console import Console, SetupError
+
+# What the tests of the sandbox are built from, by the program that shows it is there.
+_TEST_TOOLS: Final[Mapping[str, tuple[str, ...]]] = {
+    "/bin/busybox": ("busybox-static",),
+    "gcc": ("gcc", "libc6-dev"),
+}
 
 
 def can_install() -> bool:
@@ -21,3 +30,12 @@ def install_packages(names: list[str], console: Console) -> None:
     except SetupError:
         console.run(["apt-get", "update"], "Debian packages: refreshing the lists", environment=environment)
         console.run(install, doing, environment=environment)
+
+
+def ensure_test_tools(_root: Path, console: Console) -> None:
+    """Install what some tests need; where that cannot be, say so, and those tests are skipped."""
+    missing = [name for program, names in _TEST_TOOLS.items() if not shutil.which(program) for name in names]
+    if missing and can_install():
+        install_packages(missing, console)
+    elif missing:
+        console.say(f"some tests will be skipped; for all: sudo apt-get install -y {' '.join(missing)}")

@@ -1,8 +1,9 @@
 """Bring a checkout to where evalctl runs: virtual environment, container engine, image layouts.
 
-Usage: python -m scripts.setup [environment] [engine] [layouts]
+Usage: python -m scripts.setup [environment] [engine] [layouts] [tools]
 
-Without arguments all three, in this order. Each step does nothing where its work is done already.
+Without arguments the first three, in this order; `tools` is what some tests need. Each step does nothing where
+its work is done already.
 """
 
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scripts.console import Console, SetupError
+from scripts.debian import ensure_test_tools
 from scripts.engine import ensure_engine
 from scripts.layouts import ensure_layouts
 from scripts.virtual_environment import ensure_environment
@@ -19,11 +21,13 @@ STEPS: Mapping[str, Callable[[Path, Console], None]] = {
     "environment": ensure_environment,
     "engine": ensure_engine,
     "layouts": ensure_layouts,
+    "tools": ensure_test_tools,
 }
+DEFAULT = ("environment", "engine", "layouts")
 
 
 def main(arguments: list[str]) -> int:
-    """Take the steps named, or all; return the exit status."""
+    """Take the steps named, or the default ones; return the exit status."""
     unknown = set(arguments) - set(STEPS)
     if unknown:
         print(
@@ -34,7 +38,7 @@ def main(arguments: list[str]) -> int:
     console = Console()
     try:
         for name, step in STEPS.items():
-            if not arguments or name in arguments:
+            if name in (arguments or DEFAULT):
                 step(ROOT, console)
     except SetupError as error:
         print(error, file=sys.stderr)

@@ -1,7 +1,9 @@
 """The blueprints that ship are whole: files as pinned, code as committed, published figures consistent."""
 
 import json
+import os
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -122,3 +124,38 @@ def test_the_published_confusion_matrix_meets_every_published_figure_and_the_thr
     assert [result.name for result in results if not result.published_met] == []
     assert (results[0].name, results[0].n, results[0].verdict) == ("accuracy", 899, "pass")
     assert results[0].value == pytest.approx(871 / 899)
+
+
+@pytest.mark.engine
+@pytest.mark.image
+def test_a_launch_of_the_digits_gives_the_published_confusion_matrix(tmp_path: Path) -> None:
+    if not (ROOT / "images" / "eval-python" / "layout" / "index.json").is_file():
+        pytest.skip("images/eval-python is not built: make setup")
+    launch = [
+        sys.executable,
+        "-c",
+        "import sys; from launcher.cli.app import main; sys.exit(main())",
+        "launch",
+    ]
+    environment = os.environ | {"EVALCTL_HOME": str(tmp_path / "home")}
+    result = subprocess.run(
+        [*launch, str(DIGITS / "blueprint.toml"), "--json"],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    launched = json.loads(result.stdout)
+    assert (launched["status"], launched["verdict"]) == ("succeeded", "pass")
+    assert all(metric["published_met"] for metric in launched["metrics"])
+
+    bundle = Path(launched["bundle"])
+    confusion = json.loads((bundle / "result.json").read_text())["tables"]["confusion"]
+    assert confusion["labels"] == list(range(10))
+    assert confusion["counts"] == json.loads((DIGITS / "published-confusion.json").read_text())["matrix"]
+    events = [json.loads(line) for line in (bundle / "events.jsonl").read_text().splitlines()]
+    phases = {event.get("phase") for event in events if event["source"] == "container"}
+    assert phases == {"loading", "features", "inference"}
