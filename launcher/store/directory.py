@@ -8,8 +8,8 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -120,13 +120,7 @@ def walk(path: Path, *, max_files: int = MAX_FILES) -> Inventory:
     except (OSError, ValueError) as error:
         raise _no_bundle(path, error) from error
     try:
-        files: dict[str, FoundFile] = {}
-        for name, found in _walk_folder(root, ""):
-            if len(files) >= max_files:
-                raise _refused(f"the bundle holds more than {max_files} files", "too-many-files")
-            if not is_bundle_file(name):
-                raise _refused(f"the bundle holds {_shown(name)}, which it may not", "extra-file")
-            files[name] = found
+        files = _list_files(root, max_files)
         refuse_missing(files)
     except BaseException:
         os.close(root)
@@ -134,7 +128,19 @@ def walk(path: Path, *, max_files: int = MAX_FILES) -> Inventory:
     return Inventory(root, files)
 
 
-def _walk_folder(folder: int, prefix: str) -> Iterator[tuple[str, FoundFile]]:
+def _list_files(root: int, max_files: int) -> dict[str, FoundFile]:
+    files: dict[str, FoundFile] = {}
+    with closing(_walk_folder(root, "")) as found:
+        for name, file in found:
+            if not is_bundle_file(name):
+                raise _refused(f"the bundle holds {_shown(name)}, which it may not", "extra-file")
+            if len(files) >= max_files:
+                raise _refused(f"the bundle holds more than {max_files} files", "too-many-files")
+            files[name] = file
+    return files
+
+
+def _walk_folder(folder: int, prefix: str) -> Generator[tuple[str, FoundFile], None, None]:
     empty = True
     with _scan(folder, prefix) as entries:
         for entry in entries:
@@ -149,7 +155,7 @@ def _walk_folder(folder: int, prefix: str) -> Iterator[tuple[str, FoundFile]]:
         raise _refused(f"the folder {_shown(prefix[:-1])} is empty", "empty-folder")
 
 
-def _walk_subfolder(parent: int, segment: str, name: str) -> Iterator[tuple[str, FoundFile]]:
+def _walk_subfolder(parent: int, segment: str, name: str) -> Generator[tuple[str, FoundFile], None, None]:
     if not is_bundle_folder(name):
         raise _refused(f"the bundle holds the folder {_shown(name)}, which it may not", "extra-file")
     try:
