@@ -1,32 +1,19 @@
 """Turn a recipe and its locks into an OCI image layout: bit-identical from the same inputs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from launcher.digest import digest_of, sha256_hex
-from launcher.errors import EvalctlError, InfrastructureError
+from launcher.errors import InfrastructureError
 from launcher.image.bytecode import Compiler, refuse_foreign_platform
-from launcher.image.oci import INPUTS_ANNOTATION, Layer, write_layer, write_layout
+from launcher.image.finished import BuiltImage, finished_image, inputs_digest
+from launcher.image.oci import Layer, write_layer, write_layout
 from launcher.image.places import Cache, Places, gather
 from launcher.image.recipe import Artefact, Recipe, load_recipe
 from launcher.image.staging import put_in_place, staging_folder
 from launcher.image.tar_writer import layer_tar
-from launcher.image.tree import Spool, Tree
+from launcher.image.tree import Spool, Tree, image_path
 
-_BUILDER = "1"  # raise it with every change that moves an image's bytes
 _MERGED_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-
-
-@dataclass(frozen=True, slots=True)
-class BuiltImage:
-    """What was built: `digest` is the manifest's, which blueprints pin."""
-
-    digest: str
-    config: str
-    diff_ids: tuple[str, ...]
-    layout: Path
 
 
 def build_image(
@@ -43,13 +30,13 @@ def build_image(
     `MalformedError` for a bad recipe, `InfrastructureError` where a package is not to be had or not right.
     """
     recipe = load_recipe(recipe_folder)
-    inputs = _inputs(recipe)
-    if built := _finished(destination, inputs):
+    inputs = inputs_digest(recipe)
+    if built := finished_image(destination, inputs):
         return built
     refuse_foreign_platform(recipe.platform)
     try:
         with staging_folder(destination, lambda: progress("waiting for another build")) as staging:
-            if built := _finished(destination, inputs):
+            if built := finished_image(destination, inputs):
                 return built
             gather(recipe, Places(Cache(cache), mirrors, progress))
             layout = staging / "layout"
@@ -60,7 +47,7 @@ def build_image(
         raise InfrastructureError(
             f"the image could not be written to `{destination}`: {error}", code="image-build-failed"
         ) from error
-    built = _finished(destination, inputs)
+    built = finished_image(destination, inputs)
     if built is None:
         raise InfrastructureError(f"`{destination}` did not stay as built", code="image-build-failed")
     return built
@@ -107,9 +94,9 @@ def _system_tree(recipe: Recipe, cache: Cache, spool: Spool) -> Tree:
         if tree.get(f"usr/{folder}") is not None:
             tree.add_symlink(folder, f"usr/{folder}")
     for path, text in recipe.files.items():
-        tree.add_file(path, spool.store(text.lstrip("\n").encode()))
+        tree.add_file(image_path(path), spool.store(text.lstrip("\n").encode()))
     for path, target in recipe.links.items():
-        tree.add_symlink(path, target)
+        tree.add_symlink(image_path(path), target)
     return tree
 
 
@@ -138,37 +125,3 @@ def _refuse_other(artefact: Artefact, name: str, version: str) -> None:
             code="package-malformed",
             context=f"expected {artefact.name} {artefact.version}, got {name} {version}",
         )
-
-
-def _inputs(recipe: Recipe) -> str:
-    """Return the digest of all that decides the image's bytes, the builder's versions among it."""
-    from importlib.metadata import version
-
-    return digest_of(f"{_BUILDER}\n{version('installer')}\n{recipe.inputs}\n".encode())
-
-
-def _finished(layout: Path, inputs: str) -> BuiltImage | None:
-    """Return what `layout` holds if it was built from `inputs` and is complete.
-
-    Manifest and configuration are hashed, layers only measured: whoever loads them hashes them.
-    """
-    from launcher.canonical import parse_json
-
-    def blob(descriptor: Any) -> Any:
-        data = (layout / "blobs" / "sha256" / descriptor["digest"][7:]).read_bytes()
-        if sha256_hex(data) != descriptor["digest"][7:]:
-            raise ValueError
-        return parse_json(data)
-
-    try:
-        entry = parse_json((layout / "index.json").read_bytes())["manifests"][0]
-        if entry["annotations"][INPUTS_ANNOTATION] != inputs or not (layout / "oci-layout").is_file():
-            return None
-        manifest = blob(entry)
-        diff_ids = tuple(blob(manifest["config"])["rootfs"]["diff_ids"])
-        for layer in manifest["layers"]:
-            if (layout / "blobs" / "sha256" / layer["digest"][7:]).stat().st_size != layer["size"]:
-                return None
-    except (OSError, EvalctlError, LookupError, TypeError, ValueError):
-        return None
-    return BuiltImage(entry["digest"], manifest["config"]["digest"], diff_ids, layout)

@@ -6,16 +6,15 @@ A place is trusted for nothing: a file enters the cache only after its bytes gav
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from launcher.digest import hash_file, hash_stream
 from launcher.errors import InfrastructureError
 from launcher.image.recipe import Artefact, Recipe
-
-Progress = Callable[[str], None]
 
 _APT_HELPER = Path("/usr/lib/apt/apt-helper")
 _LIMIT_S = 1800
@@ -24,22 +23,18 @@ _IDLE_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A folder of files named by their SHA-256 in hex; `faults` says what went wrong at each place."""
+    """A folder of files named by their SHA-256 in hex."""
 
     folder: Path
-    faults: list[str] = field(default_factory=list)
 
-    def holds(self, artefact: Artefact) -> bool:
-        """Say whether the cache has the file; one whose bytes changed is removed."""
-        path = self.folder / artefact.sha256
-        return path.is_file() and self._is_right(path, artefact, "the cache")
-
-    def adopt(self, path: Path, artefact: Artefact, place: str) -> bool:
-        """Move the file at `path` into the cache if its bytes are right; say whether they were."""
-        if not path.is_file() or not self._is_right(path, artefact, place):
-            return False
-        path.replace(self.folder / artefact.sha256)
-        return True
+    def adopt(self, path: Path, artefact: Artefact) -> str:
+        """Move `path` into the cache if its bytes are right, else remove it; return its SHA-256."""
+        got, _ = hash_file(path)
+        if got == artefact.sha256:
+            path.replace(self.folder / got)
+        else:
+            path.unlink()
+        return got
 
     def open(self, artefact: Artefact) -> BinaryIO:
         """Return the file, open at its start, after hashing what this very descriptor reads."""
@@ -47,17 +42,9 @@ class Cache:
         got, _ = hash_stream(stream)
         if got != artefact.sha256:
             stream.close()
-            raise _mismatch(artefact, got, "the cache")
+            raise _mismatch(artefact, got)
         stream.seek(0)
         return stream
-
-    def _is_right(self, path: Path, artefact: Artefact, place: str) -> bool:
-        got, _ = hash_file(path)
-        if got == artefact.sha256:
-            return True
-        path.unlink()
-        self.faults.append(f"`{artefact.name}`: {place} has other bytes, sha256 {got}")
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +57,7 @@ class Places:
 
     cache: Cache
     mirrors: Sequence[str]
-    progress: Progress
+    progress: Callable[[str], None]
 
 
 def gather(recipe: Recipe, places: Places) -> None:
@@ -79,53 +66,92 @@ def gather(recipe: Recipe, places: Places) -> None:
     Raises `InfrastructureError` that names the first file no place had, and what each place gave instead.
     """
     places.cache.folder.mkdir(parents=True, exist_ok=True)
-    kinds: Mapping[Literal["packages", "wheels"], tuple[Artefact, ...]] = {
-        "packages": recipe.packages,
-        "wheels": recipe.wheels,
-    }
-    for kind, artefacts in kinds.items():
-        missing = [artefact for artefact in artefacts if not places.cache.holds(artefact)]
+    search = _Search(places.cache)
+    for kind, tool, artefacts in (("packages", "apt", recipe.packages), ("wheels", "pip", recipe.wheels)):
+        missing = [artefact for artefact in artefacts if not search.is_cached(artefact)]
         if not missing:
             continue
         megabytes = sum(artefact.size for artefact in missing) / 1e6
-        tool = "apt" if kind == "packages" else "pip"
         places.progress(f"fetching {len(missing)} {kind} ({megabytes:.0f} MB) with {tool}")
-        missing = _from_system(recipe, missing, places, tool)
-        for mirror in places.mirrors:
-            missing = [artefact for artefact in missing if not _from_mirror(artefact, mirror, places)]
-        if missing:
-            raise _not_found(missing, places.cache.faults)
-
-
-def _from_system(recipe: Recipe, missing: list[Artefact], places: Places, tool: str) -> list[Artefact]:
-    """Ask apt or pip for `missing`; return what is still missing."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=places.cache.folder) as name:
-        folder = Path(name)
         if tool == "apt":
-            return _from_apt(missing, folder, places.cache)
-        fault = _download_with_pip(missing, recipe.python.version, folder)
-        if fault:
-            places.cache.faults.append(f"pip: {fault}")
-        return [item for item in missing if not places.cache.adopt(folder / item.file, item, "pip")]
+            missing = search.from_apt(missing)
+        else:
+            missing = search.from_pip(missing, recipe.python.version)
+        for mirror in places.mirrors:
+            missing = [artefact for artefact in missing if not search.from_mirror(artefact, mirror)]
+        if missing:
+            raise _not_found(missing, search.faults)
 
 
-def _from_apt(missing: list[Artefact], folder: Path, cache: Cache) -> list[Artefact]:
-    """Fetch from each repository that apt is set up with, by path and SHA-256, with apt's own client."""
-    repositories = _apt_repositories()
-    if not repositories:
-        cache.faults.append("apt: not set up on this machine")
-    for repository in repositories:
-        arguments: list[str] = []
-        for item in missing:
-            arguments += [f"{repository}/{item.file}", str(folder / item.sha256), f"SHA256:{item.sha256}"]
-        if arguments:
-            _output([str(_APT_HELPER), "download-file", *arguments])
-        for failed in folder.glob("*.FAILED"):
-            failed.replace(failed.with_suffix(""))
-        missing = [item for item in missing if not cache.adopt(folder / item.sha256, item, repository)]
-    return missing
+class _Search:
+    """One look through the places; `faults` gathers what was wrong at each."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self.faults: list[str] = []
+
+    def is_cached(self, artefact: Artefact) -> bool:
+        """Say whether the cache has the file; one whose bytes changed is removed."""
+        return self._adopt(self._cache.folder / artefact.sha256, artefact, "the cache")
+
+    def from_apt(self, missing: list[Artefact]) -> list[Artefact]:
+        """Ask each repository apt is set up with, by path and SHA-256; return what is still missing."""
+        repositories = _apt_repositories()
+        if not repositories:
+            self.faults.append("apt: not set up on this machine")
+        with self._folder() as folder:
+            for repository in repositories:
+                if missing:
+                    _download_with_apt(missing, repository, folder)
+                missing = [
+                    item for item in missing if not self._adopt(folder / item.sha256, item, repository)
+                ]
+        return missing
+
+    def from_pip(self, missing: list[Artefact], version: str) -> list[Artefact]:
+        """Ask pip for all of `missing` in one call; return what is still missing."""
+        with self._folder() as folder:
+            if fault := _download_with_pip(missing, version, folder):
+                self.faults.append(f"pip: {fault}")
+            return [item for item in missing if not self._adopt(folder / item.file, item, "pip")]
+
+    def from_mirror(self, artefact: Artefact, mirror: str) -> bool:
+        """Copy one file from a mirror, by its name or its SHA-256; say whether it was there."""
+        for name in (artefact.file, artefact.sha256):
+            with self._folder() as folder:
+                try:
+                    _copy(f"{mirror.rstrip('/')}/{name}", folder / "file", artefact.size)
+                except (OSError, ValueError) as error:
+                    self.faults.append(f"`{artefact.name}`: mirror: {error}")
+                    continue
+                if self._adopt(folder / "file", artefact, "a mirror"):
+                    return True
+        return False
+
+    def _adopt(self, path: Path, artefact: Artefact, place: str) -> bool:
+        if not path.is_file():
+            return False
+        got = self._cache.adopt(path, artefact)
+        if got != artefact.sha256:
+            self.faults.append(f"`{artefact.name}`: {place} has other bytes, sha256 {got}")
+        return got == artefact.sha256
+
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=self._cache.folder) as name:
+            yield Path(name)
+
+
+def _download_with_apt(missing: list[Artefact], repository: str, folder: Path) -> None:
+    """Download files under their SHA-256 with apt's own client, so with its proxies and credentials."""
+    arguments: list[str] = []
+    for item in missing:
+        arguments += [f"{repository}/{item.file}", str(folder / item.sha256), f"SHA256:{item.sha256}"]
+    _output([str(_APT_HELPER), "download-file", *arguments])
+    for failed in folder.glob("*.FAILED"):
+        failed.replace(failed.with_suffix(""))
 
 
 def _apt_repositories() -> list[str]:
@@ -160,22 +186,6 @@ def _pip() -> list[str]:
     if importlib.util.find_spec("pip") is None and (alone := shutil.which("pip3") or shutil.which("pip")):
         return [alone]
     return [sys.executable, "-m", "pip"]
-
-
-def _from_mirror(artefact: Artefact, mirror: str, places: Places) -> bool:
-    import tempfile
-
-    for name in (artefact.file, artefact.sha256):
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=places.cache.folder) as folder:
-            path = Path(folder) / "file"
-            try:
-                _copy(f"{mirror.rstrip('/')}/{name}", path, artefact.size)
-            except (OSError, ValueError) as error:
-                places.cache.faults.append(f"`{artefact.name}`: mirror: {error}")
-                continue
-            if places.cache.adopt(path, artefact, "a mirror"):
-                return True
-    return False
 
 
 def _copy(source: str, path: Path, size: int) -> None:
@@ -214,9 +224,9 @@ def _output(command: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
-def _mismatch(artefact: Artefact, got: str, place: str) -> InfrastructureError:
+def _mismatch(artefact: Artefact, got: str) -> InfrastructureError:
     return InfrastructureError(
-        f"{place} has other bytes for `{artefact.name}` {artefact.version}",
+        f"the cache has other bytes for `{artefact.name}` {artefact.version}",
         code="package-digest-mismatch",
         context=f"expected sha256 {artefact.sha256}, got {got}",
         hint="evalctl image build FOLDER again; the file is fetched anew",

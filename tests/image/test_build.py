@@ -1,11 +1,14 @@
 """A recipe becomes the same layout each time; a layout in place is used again or replaced whole."""
 
+import threading
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from launcher.errors import EvalctlError, InfrastructureError, MalformedError
-from launcher.image.build import _finished, _inputs, build_image
+from launcher.image.build import build_image
+from launcher.image.finished import finished_image, inputs_digest
 from launcher.image.oci import write_layer, write_layout
 from launcher.image.recipe import load_recipe
 from launcher.image.staging import put_in_place, staging_folder
@@ -36,6 +39,8 @@ site-packages = "/usr/local/lib/python3.11/dist-packages"
 "etc/passwd" = "root:x:0:0:root:/root:/usr/sbin/nologin"
 """
 
+IMAGES = Path(__file__).resolve().parents[2] / "images"
+
 Files = dict[str, tuple[str, str, bytes]]
 
 
@@ -56,21 +61,21 @@ def finished(tmp_path: Path) -> tuple[Path, str]:
     write_recipe(tmp_path / "recipe", {}, {})
     recipe = load_recipe(tmp_path / "recipe")
     layout = tmp_path / "layout"
-    write_layout(layout, recipe, [write_layer(layout, [b"a tar"], "tests")], _inputs(recipe))
-    return layout, _inputs(recipe)
+    write_layout(layout, recipe, [write_layer(layout, [b"a tar"], "tests")], inputs_digest(recipe))
+    return layout, inputs_digest(recipe)
 
 
 def test_a_finished_layout_is_used_again(finished: tuple[Path, str], tmp_path: Path) -> None:
     layout, inputs = finished
     built = build_image(tmp_path / "recipe", layout, cache=tmp_path / "cache", progress=quiet)
-    assert built == _finished(layout, inputs)
+    assert built == finished_image(layout, inputs)
     assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("change", ["index", "manifest", "cut", "missing", "marker"])
 def test_a_layout_that_is_not_whole_is_not_used_again(finished: tuple[Path, str], change: str) -> None:
     layout, inputs = finished
-    built = _finished(layout, inputs)
+    built = finished_image(layout, inputs)
     assert built is not None
     blobs = layout / "blobs" / "sha256"
     layer = blobs / built.diff_ids[0][7:]
@@ -84,11 +89,11 @@ def test_a_layout_that_is_not_whole_is_not_used_again(finished: tuple[Path, str]
         layer.unlink()
     else:
         (layout / "oci-layout").unlink()
-    assert _finished(layout, inputs) is None
+    assert finished_image(layout, inputs) is None
 
 
 def test_another_lock_means_another_build(finished: tuple[Path, str]) -> None:
-    assert _finished(finished[0], "sha256:" + "0" * 64) is None
+    assert finished_image(finished[0], "sha256:" + "0" * 64) is None
 
 
 def test_a_missing_interpreter_is_a_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
@@ -137,6 +142,24 @@ def test_what_a_killed_build_left_is_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_second_builder_waits_for_the_first(tmp_path: Path) -> None:
+    order: list[str] = []
+    waiting = threading.Event()
+
+    def second() -> None:
+        with staging_folder(tmp_path / "layout", waiting.set):
+            order.append("second")
+
+    with staging_folder(tmp_path / "layout", lambda: None):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert waiting.wait(10)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -174,3 +197,11 @@ def test_a_foreign_platform_is_a_requirement_not_met(tmp_path: Path) -> None:
     with pytest.raises(EvalctlError) as caught:
         build_image(tmp_path, tmp_path / "layout", cache=tmp_path, progress=quiet)
     assert caught.value.exit_status == 6
+
+
+@pytest.mark.parametrize("recipe", sorted(IMAGES.glob("*/recipe.toml")), ids=lambda path: path.parent.name)
+def test_a_committed_lock_is_of_its_recipe_and_of_the_frozen_suite_alone(recipe: Path) -> None:
+    wanted = tomllib.loads(recipe.read_text())["packages"]["names"]
+    loaded = load_recipe(recipe.parent)
+    assert [package.name for package in loaded.packages] == sorted(wanted)
+    assert all(package.file.startswith("pool/main/") for package in loaded.packages)

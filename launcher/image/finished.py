@@ -1,0 +1,59 @@
+"""Tell whether a layout already is what a recipe would give, so that it need not be built again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from launcher.canonical import parse_json
+from launcher.digest import digest_of
+from launcher.errors import EvalctlError
+from launcher.image.oci import INPUTS_ANNOTATION
+from launcher.image.recipe import Recipe
+
+_BUILDER = "1"  # raise it with every change that moves an image's bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """What was built: `digest` is the manifest's, which blueprints pin."""
+
+    digest: str
+    config: str
+    diff_ids: tuple[str, ...]
+    layout: Path
+
+
+def inputs_digest(recipe: Recipe) -> str:
+    """Return the digest of all that decides the image's bytes, the builder's versions among it."""
+    from importlib.metadata import version
+
+    return digest_of(f"{_BUILDER}\n{version('installer')}\n{recipe.inputs}\n".encode())
+
+
+def finished_image(layout: Path, inputs: str) -> BuiltImage | None:
+    """Return what `layout` holds if it was built from `inputs` and is complete.
+
+    Manifest and configuration are hashed, layers only measured: whoever loads them hashes them.
+    """
+    try:
+        entry = parse_json((layout / "index.json").read_bytes())["manifests"][0]
+        if entry["annotations"][INPUTS_ANNOTATION] != inputs or not (layout / "oci-layout").is_file():
+            return None
+        manifest = _document(layout, entry)
+        diff_ids = tuple(_document(layout, manifest["config"])["rootfs"]["diff_ids"])
+        if any(_blob(layout, layer).stat().st_size != layer["size"] for layer in manifest["layers"]):
+            return None
+        return BuiltImage(entry["digest"], manifest["config"]["digest"], diff_ids, layout)
+    except (OSError, EvalctlError, LookupError, TypeError, ValueError):
+        return None
+
+
+def _document(layout: Path, descriptor: Any) -> Any:
+    data = _blob(layout, descriptor).read_bytes()
+    if digest_of(data) != descriptor["digest"]:
+        raise ValueError("other bytes than the digest says")
+    return parse_json(data)
+
+
+def _blob(layout: Path, descriptor: Any) -> Path:
+    return layout / "blobs" / "sha256" / str(descriptor["digest"]).removeprefix("sha256:")
