@@ -2,8 +2,8 @@
 
 Usage: python -m scripts.setup [environment] [engine] [layouts] [tools]
 
-Without arguments the first three, in this order; `tools` is what some tests need. Each step does nothing where
-its work is done already.
+Without arguments the first three, in this order; `tools` is what some tests need. Each step does nothing
+where its work is done already.
 """
 
 import sys
