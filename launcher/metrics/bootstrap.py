@@ -6,8 +6,8 @@ The items (task and id, with all their epochs and replicates) are drawn with rep
 2. PCG64 (XSL-RR, 128 bits) starts from SHA-256 of `evalctl/bootstrap/v1`: state the first 16 bytes and
    increment the last 16, big-endian, the increment's lowest bit set. Resample b takes the words b*n to
    b*n + n-1; the word w draws the item ((w >> 32) * n) >> 32.
-3. The statistic of each resample comes from column sums in whole numbers below 2^53 (amounts too large for
-   that are rounded to a power of two first), and is the mean over replicates.
+3. The statistic of each resample comes from column sums in whole numbers of at most 2^53 (what an item adds
+   is cut to at most 2^53 / n first, half up, at a power of two), and is the mean over replicates.
 4. Of B sorted values the interval is the k-th from either end, k the whole part of (B + 1) * (1 - level) / 2.
 
 https://www.pcg-random.org/paper.html; Davison and Hinkley (1997), section 5.2.1
@@ -109,6 +109,8 @@ def _features(tally: Tally, statistic: Statistic) -> tuple["Array", "Array"]:
                 cell = (group, replicate * width + column)
                 amounts[cell] = amounts.get(cell, 0) + amount * weight
     shifts = _shifts(amounts, width, _EXACT // tally.n)
+    if statistic.alike:
+        shifts = [max(shifts)] * width
     matrix = np.zeros((len(tally.items), width * len(tally.totals)))
     for (group, place), amount in amounts.items():
         shift = shifts[place % width]

@@ -33,11 +33,15 @@ SCALARS = Arithmetic(_divide, math.sqrt)
 
 
 class Statistic(Protocol):
-    """A function of column sums."""
+    """A function of column sums; `alike` says that its columns count in one unit."""
 
     @property
     def width(self) -> int:
         """Return the number of columns."""
+
+    @property
+    def alike(self) -> bool:
+        """Say whether amounts that are too large are rounded alike in all columns."""
 
     def parts(self, outcome: Outcome) -> Iterable[tuple[int, int]]:
         """Yield (column, amount) for one sample of weight 1."""
@@ -64,6 +68,7 @@ class Accuracy:
     """The share of samples whose prediction is the target."""
 
     width: int = 2
+    alike: bool = True
 
     def parts(self, outcome: Outcome) -> Iterable[tuple[int, int]]:
         """Yield whether the prediction is right, and 1."""
@@ -95,6 +100,7 @@ class ClassScore:
     score: Score
     label: str
     width: int = 3
+    alike: bool = True
 
     def parts(self, outcome: Outcome) -> Iterable[tuple[int, int]]:
         """Yield true positive, predicted, actual."""
@@ -128,6 +134,7 @@ class AverageScore:
     score: Score
     average: Average
     places: Mapping[str, int]
+    alike: bool = True
 
     @property
     def width(self) -> int:
@@ -154,11 +161,8 @@ class AverageScore:
         if self.average == "macro":
             occurring = sum((p + a > 0) * 1 for p, a in zip(predicted, actual, strict=True))
             return arithmetic.divide(sum(scores), occurring)
-        everything = sum(actual)
-        return sum(
-            arithmetic.divide(support, everything) * score
-            for support, score in zip(actual, scores, strict=True)
-        )
+        weighted = sum(support * score for support, score in zip(actual, scores, strict=True))
+        return arithmetic.divide(weighted, sum(actual))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,7 @@ class Mean:
     scale: int
     root: bool = False
     width: int = 2
+    alike: bool = False
 
     def parts(self, outcome: Outcome) -> Iterable[tuple[int, int]]:
         """Yield the number as a whole one, and 1 on the same scale."""

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from launcher.spec.sample import Sample
 
+_WEIGHT_BITS = 900
+
 Outcome = Any
 Row = tuple[int, Outcome, int]
 
@@ -47,7 +49,7 @@ class View(Protocol):
 
 def tally(samples: Sequence[Sample], view: View, replicates: int) -> Tally:
     """Reduce `samples`, whose replicates are 0 to `replicates` - 1, to their outcomes."""
-    weights = whole_numbers([1 if sample.weight is None else sample.weight for sample in samples])[0]
+    weights = _whole_weights(samples)
     rows: dict[tuple[str | None, str], list[Row]] = {}
     totals: list[Counter[Outcome]] = [Counter() for _ in range(replicates)]
     for sample, weight in zip(samples, weights, strict=True):
@@ -59,8 +61,13 @@ def tally(samples: Sequence[Sample], view: View, replicates: int) -> Tally:
     return Tally(len(rows), errors, tuple(sorted(items.items())), tuple(totals))
 
 
-def whole_numbers(values: Sequence[float]) -> tuple[list[int], int]:
-    """Return `values` times the least power of two that makes all of them whole, and that power."""
-    ratios = [value.as_integer_ratio() for value in values]
+def _whole_weights(samples: Sequence[Sample]) -> list[int]:
+    """Return the weights times the least power of two that makes all of them whole.
+
+    A weight 2^900 times smaller than the largest is rounded, so that sums stay within a double's range.
+    """
+    ratios = [(1, 1) if sample.weight is None else sample.weight.as_integer_ratio() for sample in samples]
     common = max((denominator for _, denominator in ratios), default=1)
-    return [numerator * (common // denominator) for numerator, denominator in ratios], common
+    weights = [numerator * (common // denominator) for numerator, denominator in ratios]
+    excess = max((weight.bit_length() for weight in weights), default=0) - _WEIGHT_BITS
+    return weights if excess <= 0 else [max(weight >> excess, 1) for weight in weights]
