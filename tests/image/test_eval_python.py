@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 import tarfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,15 @@ def build(out: Path, umask: str, folder: Path, surroundings: Mapping[str, str]) 
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, str]]:
     """Return a layout, its digest, and the digest of a second build in other surroundings."""
     first, second = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
     plain = build(first / "layout", "022", first, {"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8"})
     odd = {"PYTHONHASHSEED": "2", "TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONWARNINGS": "error"}
-    return first / "layout", plain, build(second / "far" / "down" / "image", "077", second, odd)
+    other = build(second / "far" / "down" / "image", "077", second, odd)
+    shutil.rmtree(second)
+    yield first / "layout", plain, other
+    shutil.rmtree(first)
 
 
 def test_two_builds_have_the_digest_that_the_blueprint_pins(built: tuple[Path, str, str]) -> None:
