@@ -84,13 +84,17 @@ class Collector:
             return "depth"
         if self._bytes + size > self._limit:
             return "size"
-        prefixes = ["/".join(parts[: index + 1]) for index in range(len(parts))]
-        known = [self._folded.get(prefix.lower()) for prefix in prefixes]
-        if known[-1] is not None or any(k not in (None, p) for k, p in zip(known, prefixes, strict=True)):
+        # A folder is known by its path and a slash, so that a file never passes for one.
+        folders = ["/".join(parts[:count]) + "/" for count in range(1, len(parts))]
+        known = [self._folded.get(folder.lower().rstrip("/")) for folder in folders]
+        if path.lower() in self._folded or any(
+            k not in (None, f) for k, f in zip(known, folders, strict=True)
+        ):
             return "case"
-        if len(self._folded) + known.count(None) > MAX_OUTPUT_ENTRIES:
+        if len(self._folded) + known.count(None) + 1 > MAX_OUTPUT_ENTRIES:
             return "count"
-        self._folded.update((prefix.lower(), prefix) for prefix in prefixes)
+        self._folded.update((folder.lower().rstrip("/"), folder) for folder in folders)
+        self._folded[path.lower()] = path
         return None
 
     def _create(self, path: str) -> int:

@@ -76,6 +76,7 @@ class DockerEngine:
 
     def find(self, labels: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
         """Return the containers that carry all of `labels`, running or not: id to its labels."""
+        self._settle()
         wanted = [f"{name}={value}" for name, value in labels.items()]
         with self._clients.lent() as client, engine_faults("list containers"):
             found = client.containers(all=True, filters={"label": wanted})
@@ -83,15 +84,20 @@ class DockerEngine:
 
     def remove(self, containers: Iterable[str]) -> None:
         """Kill and remove containers; one that is gone already is no fault."""
+        self._settle()
         with self._clients.lent() as client, engine_faults("remove a container"):
             for container in containers:
                 _remove(client, container)
 
     def close(self) -> None:
         """Wait for the removals under way and drop all connections."""
+        self._settle()
+        self._clients.close()
+
+    def _settle(self) -> None:
+        """Wait for the removals under way, so that what is found is not about to vanish."""
         while self._removals:
             self._removals.pop().join()
-        self._clients.close()
 
     def _retire(self, client: "APIClient", container: str | None) -> None:
         """Remove a container while the caller goes on; what fails here is left to the reaper."""

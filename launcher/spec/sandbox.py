@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from launcher.errors import MalformedError, RequirementError
-from launcher.spec.blueprint import KIB, Resources, Sandbox
+from launcher.spec.blueprint import KIB, MIB, Resources, Sandbox
 from launcher.spec.seccomp import seccomp_digest
 
 USER_ID = 65532
@@ -135,7 +135,8 @@ def profile_for(resources: Resources, sandbox: Sandbox) -> SandboxProfile:
         scratch=(_outputs(resources), _temporary(resources, executable="exec-tmp" in widenings)),
         ulimits=(
             ("core", 0),
-            ("fsize", max(resources.output, resources.tmp, resources.shm)),
+            # Above every scratch folder: a full one answers ENOSPC, the limit only stops sparse files.
+            ("fsize", max(resources.output, resources.tmp, resources.shm) + MIB),
             ("memlock", 0),
             ("msgqueue", 0),
             ("nofile", 1024),
