@@ -32,6 +32,7 @@ class DockerEngine:
         self._clients = DockerClients(address)
         self._facts: EngineFacts | None = None
         self._removals: list[threading.Thread] = []
+        self._lock = threading.Lock()
 
     def describe(self) -> EngineFacts:
         """Return what the engine says of itself, asked once."""
@@ -96,8 +97,10 @@ class DockerEngine:
 
     def _settle(self) -> None:
         """Wait for the removals under way, so that what is found is not about to vanish."""
-        while self._removals:
-            self._removals.pop().join()
+        with self._lock:
+            removals, self._removals = self._removals, []
+        for removal in removals:
+            removal.join()
 
     def _retire(self, client: "APIClient", container: str | None) -> None:
         """Remove a container while the caller goes on; what fails here is left to the reaper."""
@@ -111,8 +114,9 @@ class DockerEngine:
             self._clients.give_back(client)
 
         thread = threading.Thread(target=retire, name=f"remove-{container[:12]}")
-        self._removals.append(thread)
         thread.start()
+        with self._lock:
+            self._removals.append(thread)
 
 
 def _create(client: "APIClient", task: ContainerTask) -> str:
