@@ -120,7 +120,7 @@ def engine_faults(doing: str) -> Iterator[None]:
             f"the container engine could not {doing}: it does not answer",
             code="engine-unreachable",
             context=_innermost(error),
-            hint="start it (`systemctl start docker`, or `dockerd` as root); see `evalctl doctor`",
+            hint="start it: `systemctl start docker`, or `dockerd` as root",
         ) from error
 
 
@@ -135,7 +135,7 @@ def _refused(doing: str, error: Any) -> EvalctlError:
             context=said,
             hint="install it and name it in the engine's `runtimes`, or choose another with `--runtime`",
         )
-    code, hint = "engine-refused", "see the engine's log, and what `evalctl doctor` says"
+    code, hint = "engine-refused", "see the engine's log"
     if "no such image" in lowered:
         code, hint = "image-gone", "launch again: the image is loaded anew"
     elif "bind source path does not exist" in lowered:

@@ -8,19 +8,11 @@ from typing import Any
 from launcher.canonical import canonical_bytes, freeze, thaw
 from launcher.engines.engine import ATTEMPT_LABEL, HOME_LABEL, REPLICATE_LABEL, ContainerTask, Mount
 from launcher.resolve import Resolution
+from launcher.spec.grammars import THREAD_VARIABLES
 from launcher.spec.sandbox import SandboxProfile
 from launcher.store.attempts import Attempt
 
 LOG_BYTES = 4 << 20
-
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "RAYON_NUM_THREADS",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +82,7 @@ def _environment(plan: RunPlan, seed: int) -> dict[str, str]:
     blueprint = plan.resolution.blueprint
     return {
         **blueprint.run.env,
-        **dict.fromkeys(_THREAD_VARIABLES, str(blueprint.resources.cpus)),
+        **dict.fromkeys(THREAD_VARIABLES, str(blueprint.resources.cpus)),
         "EVALCTL_SEED": str(seed),
         "PYTHONHASHSEED": str(seed),
         "SOURCE_DATE_EPOCH": str(plan.resolution.code.commit_time),
