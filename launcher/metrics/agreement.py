@@ -11,9 +11,10 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from launcher.metrics.intervals import student_quantile
+from launcher.metrics.judgement import signed_decimal
 from launcher.metrics.labels import label_key
 from launcher.spec.blueprint import Determinism, Metric, Tolerance
-from launcher.spec.result import MetricResult, round12
+from launcher.spec.result import MetricResult
 from launcher.spec.sample import Sample
 
 Outcome = Literal["identical", "equivalent", "diverged", "inconclusive"]
@@ -33,16 +34,23 @@ class Evidence:
 class SampleAgreement:
     """How many samples (replicate, task, id, epoch) either run has, and in how many both say the same.
 
-    `equal` counts whole records, `agreeing` those with the same prediction, or failed in both.
+    `equal` counts whole records, `agreeing` those with the same prediction, or failed in both, and `unpaired`
+    the samples that only one run has.
     """
 
     n: int
     equal: int
     agreeing: int
+    unpaired: int = 0
 
     def as_json(self) -> dict[str, int]:
         """Return the object `samples` of `reproduce --json`."""
-        return {"n": self.n, "equal": self.equal, "agreeing": self.agreeing}
+        return {
+            "n": self.n,
+            "equal": self.equal,
+            "agreeing": self.agreeing,
+            "unpaired": self.unpaired,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,8 @@ def compare_samples(original: Sequence[Sample], reproduced: Sequence[Sample]) ->
     both = before.keys() & after.keys()
     equal = sum(before[place].line() == after[place].line() for place in both)
     agreeing = sum(_agree(before[place], after[place]) for place in both)
-    return SampleAgreement(len(before.keys() | after.keys()), equal, agreeing)
+    unpaired = len(before.keys() ^ after.keys())
+    return SampleAgreement(len(both) + unpaired, equal, agreeing, unpaired)
 
 
 def _agree(before: Sample, after: Sample) -> bool:
@@ -122,55 +131,53 @@ def _compare(
     determinism: Determinism,
 ) -> MetricAgreement:
     before, after = results
-    verdict, reason = _verdict(metric, before, after, samples, determinism)
+    verdict, reason = _verdict(metric, results, samples, determinism)
     return MetricAgreement(metric.name, before.value, after.value, verdict, reason)
 
 
 def _verdict(
     metric: Metric,
-    before: MetricResult,
-    after: MetricResult,
+    results: tuple[MetricResult, MetricResult],
     samples: SampleAgreement,
     determinism: Determinism,
 ) -> tuple[Outcome, str]:
+    before, after = results
     if samples.n == 0:
         return "inconclusive", "there is no sample"
     if samples.equal == samples.n and before == after:
         return "identical", "every sample and the result are equal"
     if determinism == "bitwise":
         return "diverged", f"{samples.n - samples.equal} of {samples.n} samples, or the result, differ"
+    if samples.unpaired:
+        return "diverged", f"{samples.unpaired} of {samples.n} samples are in one run only"
     tolerance = metric.reproduce or Tolerance()
     required = tolerance.sample_agreement
     if required is None and determinism == "sample":
         required = 1.0
-    if required is not None and samples.agreeing < required * samples.n:
+    if required is not None and samples.agreeing < Decimal(repr(required)) * samples.n:
         return "diverged", f"{samples.agreeing} of {samples.n} samples agree, {required:.12g} of them must"
+    return _by_value(metric, before, after)
+
+
+def _by_value(metric: Metric, before: MetricResult, after: MetricResult) -> tuple[Outcome, str]:
     if before.value is None or after.value is None:
         return "inconclusive", "a run has no value"
-    if before.n != after.n:
-        return "diverged", f"the value is of {before.n} items in one run and of {after.n} in the other"
-    return _by_value(tolerance.abs, before, after, metric.ci.level)
-
-
-def _by_value(
-    tolerance: float | None, before: MetricResult, after: MetricResult, level: float
-) -> tuple[Outcome, str]:
-    difference = abs(_decimal(before.value) - _decimal(after.value))
+    tolerance = metric.reproduce.abs if metric.reproduce else None
+    difference = abs(signed_decimal(before.value) - signed_decimal(after.value))
     if tolerance is not None:
         close = difference <= Decimal(repr(tolerance))
-        return (
-            "equivalent" if close else "diverged"
-        ), f"they differ by {difference}, {tolerance:.12g} may be"
+        return _closeness(difference, f"{tolerance:.12g} may be", close=close)
     if difference == 0:
         return "equivalent", "the values are equal at 12 digits"
-    noise = _noise(before, after, level)
+    noise = _noise(before, after, metric.ci.level)
     if noise is None:
-        return (
-            "inconclusive",
-            f"they differ by {difference}; no tolerance and no replicates say if that is much",
-        )
-    close = float(difference) <= noise
-    return ("equivalent" if close else "diverged"), f"they differ by {difference}, seeds explain {noise:.3g}"
+        reason = f"they differ by {difference}; no tolerance and no replicates say if that is much"
+        return "inconclusive", reason
+    return _closeness(difference, f"seeds explain {noise:.3g}", close=float(difference) <= noise)
+
+
+def _closeness(difference: Decimal, allowed: str, *, close: bool) -> tuple[Outcome, str]:
+    return ("equivalent" if close else "diverged"), f"they differ by {difference}, {allowed}"
 
 
 def _noise(before: MetricResult, after: MetricResult, level: float) -> float | None:
@@ -180,10 +187,6 @@ def _noise(before: MetricResult, after: MetricResult, level: float) -> float | N
         return None
     pooled = math.sqrt((before.spread * before.spread + after.spread * after.spread) / 2.0)
     return student_quantile(level, 2 * replicates - 2) * pooled * math.sqrt(2.0 / replicates)
-
-
-def _decimal(value: float | None) -> Decimal:
-    return Decimal(repr(round12(value or 0.0)))
 
 
 def _worst(verdicts: Sequence[Outcome]) -> Outcome:

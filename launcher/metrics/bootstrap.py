@@ -15,7 +15,7 @@ https://www.pcg-random.org/paper.html; Davison and Hinkley (1997), section 5.2.1
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from launcher.metrics.statistics import Arithmetic, Statistic
@@ -60,7 +60,7 @@ def resampled_values(
 def percentile_interval(values: Sequence[float], level: float) -> tuple[float, float] | None:
     """Return the interval of resampled `values`; None where they are too few for `level` or all the same."""
     ordered = sorted(values)
-    rank = int((len(ordered) + 1) * (1 - Fraction(repr(level))) / 2)
+    rank = int((len(ordered) + 1) * (1 - Decimal(repr(level))) / 2)
     if rank < 1 or ordered[0] == ordered[-1]:
         return None
     return ordered[rank - 1], ordered[-rank]

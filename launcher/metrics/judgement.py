@@ -41,7 +41,7 @@ def meets_published(published: Published, value: float) -> bool:
     half-way agrees, because either rounding may have been the printer's.
     """
     half = Decimal(5).scaleb(-published.decimals - 1)
-    return abs(_decimal(value) - _decimal(published.value)) <= half
+    return abs(signed_decimal(value) - signed_decimal(published.value)) <= half
 
 
 def combine_verdicts(metrics: Sequence[MetricResult]) -> Verdict:
@@ -55,11 +55,12 @@ def combine_verdicts(metrics: Sequence[MetricResult]) -> Verdict:
     return _worst(primary or others)
 
 
+def signed_decimal(value: float) -> Decimal:
+    """Return the exact decimal of `value` as it is signed, at 12 significant digits."""
+    return Decimal(repr(round12(value)))
+
+
 def _worst(verdicts: Iterable[Verdict]) -> Verdict:
     order: tuple[Verdict, ...] = ("fail", "inconclusive", "pass")
     present = set(verdicts)
     return next((verdict for verdict in order if verdict in present), "none")
-
-
-def _decimal(value: float) -> Decimal:
-    return Decimal(repr(round12(value)))

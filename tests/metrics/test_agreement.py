@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from launcher.metrics import Evidence, compare_runs, evaluate
-from launcher.metrics.agreement import Agreement
+from launcher.metrics.agreement import Agreement, Evidence, compare_runs
+from launcher.metrics.evaluation import evaluate
 from launcher.spec.blueprint import Metric, Tolerance
 from launcher.spec.sample import Sample
 
@@ -29,7 +29,7 @@ def compared(metric: Metric, before: Evidence, after: Evidence, determinism: str
 def test_equal_samples_are_identical(determinism):
     agreement = compared(MEAN, run(MEAN, [1, 2]), run(MEAN, [1, 2]), determinism)
     assert agreement.verdict == "identical"
-    assert agreement.samples.as_json() == {"n": 2, "equal": 2, "agreeing": 2}
+    assert agreement.samples.as_json() == {"n": 2, "equal": 2, "agreeing": 2, "unpaired": 0}
     assert agreement.metrics[0].as_json() == {
         "name": "mean",
         "original": 1.5,
@@ -116,3 +116,16 @@ def test_the_whole_is_as_bad_as_its_worst_metric():
     agreement = compare_runs(evidence(1, 2), evidence(1, 3), metrics, "metric")
     assert [metric.verdict for metric in agreement.metrics] == ["equivalent", "diverged", "inconclusive"]
     assert agreement.verdict == "diverged"
+
+
+def test_a_class_may_be_predicted_more_often_within_the_tolerance():
+    metric = Metric("p", "precision@1", parameters={"class": "yes"}, reproduce=Tolerance(abs=0.1))
+    before, after = run(metric, [1, 2, -3]), run(metric, [1, 2, 3])
+    assert before.metrics[0].n != after.metrics[0].n
+    assert compared(metric, before, after).verdict == "equivalent"
+
+
+def test_a_share_of_agreeing_samples_met_exactly_is_enough():
+    metric = replace(ACCURACY, reproduce=Tolerance(abs=1, sample_agreement=0.56))
+    before, after = run(metric, [1.0] * 100), run(metric, [1.0] * 56 + [-1.0] * 44)
+    assert compared(metric, before, after).verdict == "equivalent"

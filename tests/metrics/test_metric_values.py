@@ -3,7 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.errors import MalformedError
-from launcher.metrics import combine_verdicts, confusion, definitions, evaluate, problems, sample_counts
+from launcher.metrics.confusion import confusion
+from launcher.metrics.definitions import definitions, problems
+from launcher.metrics.evaluation import evaluate, sample_counts
+from launcher.metrics.judgement import combine_verdicts
 from launcher.spec.blueprint import Interval, Metric, Published, Threshold
 from launcher.spec.result import MetricResult
 from launcher.spec.sample import Sample

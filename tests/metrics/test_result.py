@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.errors import CheckFailedError
-from launcher.metrics import combine_verdicts, confusion, evaluate, sample_counts
+from launcher.metrics.confusion import confusion
+from launcher.metrics.evaluation import evaluate, sample_counts
+from launcher.metrics.judgement import combine_verdicts
 from launcher.spec.blueprint import Interval, Metric, Published, Threshold
 from launcher.spec.predicates import Suite
 from launcher.spec.result import ReplicateOutcome, Result, decimal_string, round12
