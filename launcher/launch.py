@@ -3,19 +3,17 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from launcher.engines.engine import Engine
 from launcher.engines.reaper import reap
 from launcher.report.progress import Reporter
 from launcher.resolve import Resolution, require_same, resolve
-from launcher.runs.assemble import Signing, assemble
 from launcher.runs.events import EventLog
-from launcher.runs.replicates import overall_failure, run_replicates
-from launcher.runs.scoring import Scored, score
+from launcher.runs.replicates import run_replicates
 from launcher.runs.tasks import RunPlan
 from launcher.sources.inputs import FetchSettings
 from launcher.spec.blueprint import Blueprint
@@ -35,7 +33,12 @@ from launcher.store.cache import Cache
 from launcher.store.home import Home
 from launcher.trust.keys import Signer
 
+if TYPE_CHECKING:
+    from launcher.runs.assemble import Signing
+    from launcher.runs.scoring import Scored
+
 Runtime = Literal["runc", "runsc"]
+_Run = tuple[Engine, RunPlan, EventLog]
 
 # What a later launch returns instead of running again (PRODUCT: a finished candidate failure is an answer).
 FINISHED_FAILURES = frozenset({"candidate", "timeout", "out-of-memory", "disk", "sandbox"})
@@ -130,13 +133,13 @@ def _bundle_of(home: Home, state: Mapping[str, Any]) -> Path | None:
     return path if path.is_dir() else None
 
 
-def reap_dead(home: Home, connect: Callable[[], Engine]) -> list[str]:
+def reap_dead(home: Home, connect: Callable[[], Engine], *, thorough: bool = False) -> list[str]:
     """Close the attempts of launchers that died and remove their containers; return their ids.
 
-    Only where there is one is the engine asked.
+    Only where there is one is the engine asked, unless `thorough`.
     """
     dead = close_dead_attempts(home)
-    if dead:
+    if dead or thorough:
         reap(connect(), home.label, lambda attempt: is_alive(home, attempt))
         for invocation_id in dead:
             forget_attempt(home, invocation_id)
@@ -147,7 +150,7 @@ def _attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, log: 
     profile = _profile(request)
     with log.step("engine", "asking the engine") as detail:
         engine = edges.connect()
-        reap_dead(edges.home, lambda: engine)
+        reap_dead(edges.home, lambda: engine, thorough=True)
         engine.require(profile)
         detail["runtime"] = profile.runtime
     with log.step("image", "having the image in the engine"):
@@ -157,10 +160,10 @@ def _attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, log: 
         "signer": edges.signer.public.fingerprint,
         "runtime": profile.runtime,
     }
-    with begin_attempt(edges.home, resolution.lock.digest, facts) as attempt:
+    with closing(engine), begin_attempt(edges.home, resolution.lock.digest, facts) as attempt:
         plan = RunPlan(resolution, attempt, image, profile, edges.home.label)
-        scored = _run_and_score(engine, plan, log)
-        bundle = _publish(request, edges, plan, (engine, scored, log))
+        scored, signing = _run_and_score(request, edges, (engine, plan, log))
+        bundle = _publish(edges, (engine, plan, log), scored, signing)
     return Launched(bundle, resolution.lock.digest, attempt.number, reused=False)
 
 
@@ -181,27 +184,41 @@ def _image(engine: Engine, resolution: Resolution) -> str:
     return engine.find_image(pins) or engine.load_image(resolution.image.require_layout(), pins)
 
 
-def _run_and_score(engine: Engine, plan: RunPlan, log: EventLog) -> Scored:
+def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Scored, Signing]":
+    """Run the containers, and beside them prepare what does not wait for their outcome."""
+    engine, plan, log = run
     cancel = threading.Event()
     plan.attempt.record("run")
     count = len(plan.seeds)
     text = "running the evaluation" if count == 1 else f"running {count} replicates"
     with _stop_on_signal(cancel), log.step("replicates", text):
-        runs = run_replicates(engine, plan, log, cancel)
-    failure, reason = overall_failure(runs)
+        runs, signing = run_replicates(
+            engine, plan, log, cancel, lambda: _prepare(request, edges, plan.resolution.lock)
+        )
+    from launcher.runs.scoring import score
+
     plan.attempt.record("score")
     with log.step("score", "computing the metrics"):
-        return score(plan, runs, failure, reason)
+        return score(plan, runs), signing
 
 
-def _publish(
-    request: LaunchRequest, edges: Edges, plan: RunPlan, made: tuple[Engine, Scored, EventLog]
-) -> Path:
-    engine, scored, log = made
+def _prepare(request: LaunchRequest, edges: Edges, lock: Lock) -> "Signing":
+    """Sign the lock and look at the host; what is imported here costs nothing beside a running container."""
+    import launcher.runs.scoring  # noqa: F401 - so that it is there when the containers have ended
+    from launcher.environment.host import observe_host
+    from launcher.runs.assemble import Signing, seal_lock
+
+    attestation = request.lock_attestation or seal_lock(lock, edges.signer)
+    return Signing(edges.signer, attestation, tuple(observe_host()), request.note)
+
+
+def _publish(edges: Edges, run: _Run, scored: "Scored", signing: "Signing") -> Path:
+    from launcher.runs.assemble import assemble
+
+    engine, plan, log = run
     attempt: Attempt = plan.attempt
     attempt.record("bundle")
     edges.reporter.stage("signing the bundle")
-    signing = Signing(edges.signer, request.lock_attestation, request.note)
     digest = assemble(plan, scored, signing, engine.describe(), log)
     ending = {"failure": scored.failure, "bundle": digest}
     outcome = "failed" if scored.failure else "succeeded"

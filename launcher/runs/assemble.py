@@ -12,7 +12,6 @@ from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of, hash_file, sha256_hex, sums_text
 from launcher.engines.engine import EngineFacts
 from launcher.environment.facts import Fact, environment_bytes
-from launcher.environment.host import observe_host
 from launcher.environment.sbom import sbom_bytes
 from launcher.runs.events import EventLog, events_bytes, now
 from launcher.runs.replicates import ReplicateRun
@@ -30,10 +29,11 @@ from launcher.trust.sigstore import seal
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """Who signs, the lock's own attestation when it came with one, and the launcher's note."""
+    """Who signs, the attestation under which the lock is launched, facts about the host, and a note."""
 
     signer: Signer
-    lock_attestation: bytes | None
+    lock_attestation: bytes
+    host: tuple[Fact, ...]
     note: str = ""
 
 
@@ -41,7 +41,8 @@ def assemble(plan: RunPlan, scored: Scored, signing: Signing, engine: EngineFact
     """Write every file of the bundle into `plan.attempt.staging` and return the bundle's digest."""
     staging = plan.attempt.staging
     _write_kept_files(plan, scored, staging)
-    for name, data in _records(plan, scored, engine, log).items():
+    facts = [*signing.host, *_run_facts(plan, engine)]
+    for name, data in _records(plan, scored, facts, log).items():
         write_new(staging / name, data)
     digests = {path: hash_file(staging / path)[0] for path in _files(staging)}
     sums = sums_text(digests.items())
@@ -53,13 +54,13 @@ def assemble(plan: RunPlan, scored: Scored, signing: Signing, engine: EngineFact
     return digest_of(sums)
 
 
-def _records(plan: RunPlan, scored: Scored, engine: EngineFacts, log: EventLog) -> Mapping[str, bytes]:
+def _records(plan: RunPlan, scored: Scored, facts: list[Fact], log: EventLog) -> Mapping[str, bytes]:
     lock = plan.resolution.lock
     return {
         bundle.BLUEPRINT: lock.blueprint.encode(),
         bundle.LOCK: lock.data,
         bundle.RESULT: canonical_bytes(scored.result.as_json()) + b"\n",
-        bundle.ENVIRONMENT: environment_bytes([*observe_host(), *_run_facts(plan, engine)]),
+        bundle.ENVIRONMENT: environment_bytes(facts),
         bundle.SBOM: sbom_bytes(plan.resolution.image.pins),
         bundle.SAMPLES: scored.samples,
         bundle.EVENTS: events_bytes([*log.events(), *scored.events]),
@@ -146,11 +147,10 @@ def _attestations(
         internal={"runtime": plan.profile.runtime, "note": signing.note},
     )
     result = evaluation_result(scored.result, builder, finished)
-    lock_attestation = signing.lock_attestation or seal_lock(lock, signing.signer)
     return {
         bundle.PROVENANCE_ATTESTATION: seal(provenance_statement(digests, provenance), signing.signer),
         bundle.RESULT_ATTESTATION: seal(result_statement(digests, result), signing.signer),
-        bundle.LOCK_ATTESTATION: lock_attestation,
+        bundle.LOCK_ATTESTATION: signing.lock_attestation,
     }
 
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from launcher.engines.engine import ContainerOutcome, Engine
 from launcher.errors import InfrastructureError
@@ -14,6 +14,9 @@ from launcher.runs.tasks import RunPlan, container_task
 Failure = Literal[
     "candidate", "timeout", "out-of-memory", "disk", "sandbox", "engine", "image", "input", "interrupted"
 ]
+
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,12 @@ class _Observer:
 
 
 def run_replicates(
-    engine: Engine, plan: RunPlan, log: EventLog, cancel: threading.Event
-) -> list[ReplicateRun]:
-    """Run one container for each seed and return them in order; one that fails stops the others.
+    engine: Engine, plan: RunPlan, log: EventLog, cancel: threading.Event, meanwhile: Callable[[], _Made]
+) -> tuple[list[ReplicateRun], _Made]:
+    """Run one container for each seed; return the runs in order, and what `meanwhile` made beside them.
 
-    `cancel` is set from outside (Ctrl-C) or here; engine faults become outcomes, never exceptions.
+    A run that fails stops the others. `cancel` is set from outside (Ctrl-C) or here; engine faults become
+    outcomes, never exceptions. What `meanwhile` raises stops the runs and is raised.
     """
     width = max(1, engine.describe().cpus // plan.profile.cpus)
     counter = _Counter(log)
@@ -65,11 +69,14 @@ def run_replicates(
         return run
 
     count = len(plan.seeds)
-    if count == 1:
-        return [one(0)]
     with ThreadPoolExecutor(min(width, count), thread_name_prefix="replicate") as pool:
         futures: list[Future[ReplicateRun]] = [pool.submit(one, replicate) for replicate in range(count)]
-        return [future.result() for future in futures]
+        try:
+            made = meanwhile()
+        except BaseException:
+            cancel.set()
+            raise
+        return [future.result() for future in futures], made
 
 
 def _run_one(

@@ -9,7 +9,7 @@ from launcher.metrics.confusion import confusion
 from launcher.metrics.evaluation import evaluate, sample_counts
 from launcher.metrics.judgement import combine_verdicts
 from launcher.runs.events import read_container_events
-from launcher.runs.replicates import Failure, ReplicateRun
+from launcher.runs.replicates import Failure, ReplicateRun, overall_failure
 from launcher.runs.tasks import RunPlan
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.predicates import Suite
@@ -44,11 +44,12 @@ class _Ending:
     events: tuple[Mapping[str, Any], ...] = field(default=())
 
 
-def score(plan: RunPlan, runs: list[ReplicateRun], failure: Failure | None, reason: str) -> Scored:
+def score(plan: RunPlan, runs: list[ReplicateRun]) -> Scored:
     """Read what the replicates left, join held-out labels, and compute the metrics.
 
     Samples, events or labels that do not fit are the candidate's failure; a failed attempt has no metrics.
     """
+    failure, reason = overall_failure(runs)
     ending = _Ending(failure, (reason,)) if failure else _read(plan, runs)
     result = _result(plan, runs, ending)
     return Scored(tuple(runs), result, ending.samples.data, ending.events)

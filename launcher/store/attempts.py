@@ -91,8 +91,8 @@ def begin_attempt(home: Home, lock: str, facts: Mapping[str, Any]) -> Iterator[A
             _prepare(attempt, facts)
             yield attempt
         finally:
-            shutil.rmtree(attempt.work, ignore_errors=True)
-            shutil.rmtree(attempt.staging, ignore_errors=True)
+            with suppress(EvalctlError):
+                _close(home, attempt.folder)
             live.unlink(missing_ok=True)
 
 
@@ -120,13 +120,15 @@ def close_dead_attempts(home: Home) -> list[str]:
         dead.append(live.name)
         with suppress(OSError, ValueError):
             folder = home.root / os.fsdecode(live.read_bytes())
-            if folder.resolve().is_relative_to(home.runs.resolve()) and folder.is_dir():
-                _close_dead(home, folder)
+            if folder.resolve().is_relative_to(home.runs.resolve()):
+                _close(home, folder)
     return dead
 
 
-def _close_dead(home: Home, folder: Path) -> None:
-    """Close a dead attempt; one whose bundle had already appeared in the store did finish."""
+def _close(home: Home, folder: Path) -> None:
+    """Close an attempt that is over; one whose bundle had already appeared in the store did finish."""
+    if not folder.is_dir():
+        return
     state = _read_state(folder)
     if state.get("outcome") == "unfinished":
         published = (home.bundles / str(state.get("bundle")).removeprefix("sha256:")).is_dir()
