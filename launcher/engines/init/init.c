@@ -16,8 +16,8 @@
  *
  * The command runs under the same user id as this process and shares its standard output, so it can read
  * that pipe, write to it, change its flags and send any signal. Hence: this process is not dumpable (its memory,
- * its descriptors and so the final token are out of reach), installs no signal handler (what pid 1 does not
- * handle, its own namespace cannot deliver), and utters the final token to an audience of none.
+ * its descriptors and so the final token are out of reach), handles no signal (what pid 1 does not handle, its own
+ * namespace cannot deliver), and utters the final token to an audience of none.
  *
  * No libc: the image may have none, and a few kilobytes of system calls can be read in one sitting.
  */
@@ -475,8 +475,9 @@ static void hand_over(const struct orders *orders, enum ending ending, int outpu
 }
 
 static int watch_children(void) {
-    u64 child_died = 1ul << (SIGCHLD - 1);
-    call4(__NR_rt_sigprocmask, SIG_SETMASK, &child_died, 0, sizeof child_died);
+    u64 child_died = 1ul << (SIGCHLD - 1), every_signal = ~0ul;
+    /* Linux spares pid 1 what it does not handle; other kernels that play Linux may not. */
+    call4(__NR_rt_sigprocmask, SIG_SETMASK, &every_signal, 0, sizeof every_signal);
     return (int)call4(__NR_signalfd4, -1, &child_died, sizeof child_died, O_CLOEXEC | O_NONBLOCK);
 }
 
