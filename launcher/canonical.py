@@ -15,6 +15,7 @@ from launcher.errors import MalformedError
 
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
+_LONGEST_DOUBLE = 22
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -24,9 +25,8 @@ def canonical_bytes(value: Any) -> bytes:
     Raises `MalformedError` for what JSON cannot carry exactly (NaN, infinity, integers beyond 2^53).
     """
     if _is_plain(value):
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         try:
-            return text.encode()
+            return _PLAIN.encode(value).encode()
         except UnicodeEncodeError as error:
             raise _malformed("a string holds a lone surrogate") from error
     import rfc8785
@@ -37,12 +37,20 @@ def canonical_bytes(value: Any) -> bytes:
         raise _malformed(f"a value cannot be written as canonical JSON: {error}") from error
 
 
+_PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def _is_plain(value: Any) -> bool:
-    """Say whether the standard library writes RFC 8785 here: no floats, ASCII keys, safe integers."""
+    """Say whether the standard library writes RFC 8785 here: ASCII keys, safe integers, everyday floats.
+
+    In this range `repr` gives the shortest digits without an exponent, as ECMAScript does.
+    """
     if value is None or isinstance(value, str | bool):
         return True
     if isinstance(value, int):
         return -MAX_INTEGER <= value <= MAX_INTEGER
+    if isinstance(value, float):
+        return 1e-4 <= abs(value) < 1e16 and not value.is_integer()
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     if isinstance(value, dict):
@@ -107,10 +115,13 @@ def _refuse_constant(name: str) -> NoReturn:
     raise _malformed(f"{name} is not a JSON number")
 
 
-def _safe_integer(digits: str) -> int:
-    if len(digits) > 17 or abs(value := int(digits)) > MAX_INTEGER:
-        raise _malformed(f"the integer {digits[:20]} is beyond 2^53")
-    return value
+def _safe_integer(digits: str) -> int | float:
+    """Return an integer, or beyond 2^53 the double whose RFC 8785 form these digits are."""
+    if len(digits) <= 17 and abs(value := int(digits)) <= MAX_INTEGER:
+        return value
+    if len(digits) <= _LONGEST_DOUBLE and canonical_bytes(float(digits)).decode() == digits:
+        return float(digits)
+    raise _malformed(f"the integer {digits[:20]} is beyond 2^53")
 
 
 def _finite_float(digits: str) -> float:
