@@ -1,0 +1,54 @@
+"""Fixtures for the tests of the verbs: a small world of one's own, and the command line run inside it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from launcher.cli.app import run
+from tests.fakes.world import SmallWorld, copy_world, make_template
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command line came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+Evalctl = Callable[..., Finished]
+
+
+@pytest.fixture(scope="session")
+def world_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("template") / "world"
+    make_template(root)
+    return root
+
+
+@pytest.fixture
+def world(world_template: Path, tmp_path: Path) -> SmallWorld:
+    """Return a fresh world whose engine plays `answer`."""
+    return copy_world(world_template, tmp_path / "world")
+
+
+@pytest.fixture
+def evalctl(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Evalctl:
+    """Return a function that runs one command line in `world`."""
+    monkeypatch.setenv("EVALCTL_HOME", str(world.home.root))
+    for command in ("launch", "reproduce", "list"):
+        monkeypatch.setattr(f"launcher.cli.{command}.connect", lambda: world.engine)
+
+    def call(*arguments: str | Path) -> Finished:
+        capsys.readouterr()
+        code = run([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        assert "bug in evalctl" not in said.err, said.err
+        return Finished(code, said.out, said.err)
+
+    return call
