@@ -1,12 +1,11 @@
 """The entry point: find the command, run it, exit with its code. Nothing else calls `sys.exit`."""
 
 import sys
-from typing import NoReturn
 
 from launcher import __version__
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command line of this process and exit with its code."""
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
