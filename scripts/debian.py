@@ -8,10 +8,11 @@ from typing import Final
 
 from scripts.console import Console, SetupError
 
-# What the tests of the sandbox are built from, by the program that shows it is there.
+# What tests build attackers with, or hold our keys against; by the program that shows it is there.
 _TEST_TOOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "/bin/busybox": ("busybox-static",),
     "gcc": ("gcc", "libc6-dev"),
+    "ssh-keygen": ("openssh-client",),
 }
 
 
@@ -33,9 +34,9 @@ def install_packages(names: list[str], console: Console) -> None:
 
 
 def ensure_test_tools(_root: Path, console: Console) -> None:
-    """Install what some tests need; where that cannot be, say so, and those tests are skipped."""
+    """Install what some tests need; where that cannot be, say what to type."""
     missing = [name for program, names in _TEST_TOOLS.items() if not shutil.which(program) for name in names]
     if missing and can_install():
         install_packages(missing, console)
     elif missing:
-        console.say(f"some tests will be skipped; for all: sudo apt-get install -y {' '.join(missing)}")
+        console.say(f"tests: some need more than is here; type: sudo apt-get install -y {' '.join(missing)}")
