@@ -1,7 +1,10 @@
 import json
 from pathlib import Path
 
-from tests.fakes.world import ITEMS, WRONG, SmallWorld
+import pytest
+
+from tests.conftest import Evalctl
+from tests.fakes.world import ITEMS, WRONG, SmallWorld, answering, leaving, write_lines
 
 
 def result_of(bundle: Path) -> dict:
@@ -16,3 +19,44 @@ def test_a_launch_ends_with_a_signed_bundle_that_verifies(world: SmallWorld) -> 
     assert (result["status"], result["failure"], result["attempt"]) == ("succeeded", None, 1)
     assert result["metrics"][0]["value"] == (ITEMS - WRONG) / ITEMS
     assert result["lock"] == launched.lock
+
+
+def failed_as(evalctl: Evalctl, world: SmallWorld, failure: str, code: int = 1) -> str:
+    """Launch, expect this failure in a signed bundle that verifies, and return the reason it gives."""
+    if not world.file.exists():
+        world.write()
+    done = evalctl("launch", world.file, "--json")
+    assert done.code == code, done.err
+    launched = json.loads(done.out)
+    assert (launched["status"], launched["failure"], launched["verdict"]) == ("failed", failure, "none")
+    assert launched["metrics"] == []
+    assert evalctl("verify", launched["bundle"]).code == 0
+    assert (Path(launched["bundle"]) / "samples.jsonl").read_bytes() == b""
+    return launched["deviations"][0]
+
+
+@pytest.mark.parametrize("definition", ['mean@1"\nof = "scores.speed', "mae@1"])
+def test_samples_that_a_metric_cannot_measure_are_the_candidates_failure(
+    world: SmallWorld, evalctl: Evalctl, definition: str
+) -> None:
+    world.write(metric=f'name = "it"\ndefinition = "{definition}"')
+    world.plays(answering(lambda _, sample: {**sample, "prediction": "three"}))
+    assert "item-00" in failed_as(evalctl, world, "candidate")
+
+
+def test_labels_that_are_no_labels_are_not_the_candidates_fault(world: SmallWorld, evalctl: Evalctl) -> None:
+    digest = write_lines(world.folder / "labels.jsonl", [{"id": "item-00"}])
+    world.write(labels=f'name = "labels"\nuri = "labels.jsonl"\nsha256 = "{digest}"\nrole = "held-out"')
+    assert "labels" in failed_as(evalctl, world, "input", 4)
+
+
+def test_a_reason_that_quotes_the_container_at_length_is_cut(world: SmallWorld, evalctl: Evalctl) -> None:
+    key = b'"' + b"k" * 5000 + b'":1'
+    world.plays(leaving(b"{" + key + b"," + key + b"}\n"))
+    assert len(failed_as(evalctl, world, "candidate")) == 1000
+
+
+def test_a_failed_run_says_how_its_sandbox_was_widened(world: SmallWorld) -> None:
+    world.plays(lambda _: 3)
+    launched = world.launch(sections={"sandbox": 'allow = ["exec-tmp"]'})
+    assert result_of(launched.bundle)["deviations"] == ["it exited with code 3", "sandbox widened: exec-tmp"]

@@ -13,10 +13,11 @@ from launcher.runs.replicates import Failure, ReplicateRun, overall_failure
 from launcher.runs.tasks import RunPlan
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.predicates import Suite
-from launcher.spec.result import ReplicateOutcome, Result, Status
+from launcher.spec.result import MetricResult, ReplicateOutcome, Result, Status
 from launcher.spec.sample import BundledSamples, Sample, bundle_samples, join_labels, read_container_samples
 
 MAX_EVENTS_BYTES = 64 << 20
+MAX_REASON = 1000
 
 _NO_SAMPLES = BundledSamples(b"", (), ())
 
@@ -39,18 +40,20 @@ class Scored:
 @dataclass(frozen=True, slots=True)
 class _Ending:
     failure: Failure | None
-    deviations: tuple[str, ...] = ()
+    reason: str = ""
     samples: BundledSamples = _NO_SAMPLES
+    metrics: tuple[MetricResult, ...] = ()
     events: tuple[Mapping[str, Any], ...] = field(default=())
 
 
 def score(plan: RunPlan, runs: list[ReplicateRun]) -> Scored:
     """Read what the replicates left, join held-out labels, and compute the metrics.
 
-    Samples, events or labels that do not fit are the candidate's failure; a failed attempt has no metrics.
+    Samples or events that do not fit are the candidate's failure, labels that are none are the input's; a
+    failed attempt has no metrics.
     """
     failure, reason = overall_failure(runs)
-    ending = _Ending(failure, (reason,)) if failure else _read(plan, runs)
+    ending = _Ending(failure, reason) if failure else _read(plan, runs)
     result = _result(plan, runs, ending)
     return Scored(tuple(runs), result, ending.samples.data, ending.events)
 
@@ -60,11 +63,12 @@ def _read(plan: RunPlan, runs: list[ReplicateRun]) -> _Ending:
     try:
         replicates = [_samples(plan, run.replicate) for run in runs]
         bundled = bundle_samples(replicates, blueprint.run.seeds)
+        metrics = evaluate(blueprint.metrics, bundled.samples, blueprint.run.seeds)
         events = [event for run in runs for event in _events(plan, run.replicate)]
     except MalformedError as error:
         reason = error.message + (f" ({error.context})" if error.context else "")
-        return _Ending("candidate", (reason,))
-    return _Ending(None, _deviations(plan, runs), bundled, (*events, *_timings(bundled)))
+        return _Ending("input" if error.code == "bad-labels" else "candidate", reason)
+    return _Ending(None, "", bundled, metrics, (*events, *_timings(bundled)))
 
 
 def _samples(plan: RunPlan, replicate: int) -> list[Sample]:
@@ -126,14 +130,18 @@ def _deviations(plan: RunPlan, runs: list[ReplicateRun]) -> tuple[str, ...]:
     return tuple(said)
 
 
+def _clipped(reason: str) -> str:
+    """Bound a reason that may quote what a container wrote, so that it fits into the signed statement."""
+    return reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…"
+
+
 def _is_kept(path: str) -> bool:
     return path in ("samples.jsonl", "events.jsonl") or path.startswith("artifacts/")
 
 
 def _result(plan: RunPlan, runs: list[ReplicateRun], ending: _Ending) -> Result:
     blueprint: Blueprint = plan.resolution.blueprint
-    samples = ending.samples.samples
-    metrics = () if ending.failure else evaluate(blueprint.metrics, samples, blueprint.run.seeds)
+    samples, metrics = ending.samples.samples, ending.metrics
     table = confusion(samples) if samples else None
     return Result(
         lock=plan.resolution.lock.digest,
@@ -147,7 +155,7 @@ def _result(plan: RunPlan, runs: list[ReplicateRun], ending: _Ending) -> Result:
         tables={"confusion": table} if table else {},
         samples=sample_counts(samples),
         replicates=tuple(_outcome(run) for run in runs),
-        deviations=ending.deviations,
+        deviations=(*([_clipped(ending.reason)] if ending.failure else []), *_deviations(plan, runs)),
     )
 
 
