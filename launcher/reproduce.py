@@ -5,9 +5,10 @@ from pathlib import Path
 
 from launcher import __version__
 from launcher.errors import CheckFailedError, InfrastructureError, TrustError
-from launcher.launch import FINISHED_FAILURES, Edges, LaunchRequest, launch
+from launcher.launch import launch
 from launcher.metrics.agreement import Agreement, Evidence, compare_runs
 from launcher.runs.events import now
+from launcher.runs.request import FINISHED_FAILURES, Edges, LaunchRequest
 from launcher.sources.inputs import FetchSettings
 from launcher.spec import bundle as names
 from launcher.spec.predicates import (

@@ -13,11 +13,11 @@ from launcher.cli.signing import read_signer, read_verifying_policy
 from launcher.cli.targets import Target, read_target
 from launcher.digest import sha256_hex
 from launcher.errors import MalformedError
-from launcher.launch import RUNTIMES, Edges, LaunchRequest, Runtime
 from launcher.launch import launch as launch_blueprint
 from launcher.report.progress import make_reporter
 from launcher.report.reading import read_view
 from launcher.report.terminal import summary
+from launcher.runs.request import RUNTIMES, Edges, LaunchRequest, Runtime
 from launcher.sources.inputs import FetchSettings
 from launcher.store.bundles import copy_out, require_empty
 from launcher.store.home import Home, find_home

@@ -7,7 +7,7 @@ import typer
 from launcher.cli.connect import connect
 from launcher.cli.output import print_json, say
 from launcher.errors import EvalctlError
-from launcher.launch import reap_dead
+from launcher.runs.leftovers import reap_dead
 from launcher.store.attempts import all_attempts
 from launcher.store.home import find_home
 

@@ -9,11 +9,11 @@ import typer
 from launcher.cli.connect import connect
 from launcher.cli.output import print_json, say
 from launcher.cli.signing import read_signer, read_verifying_policy
-from launcher.launch import Edges
 from launcher.report.progress import make_reporter
 from launcher.report.terminal import agreement as render
 from launcher.reproduce import Original, Reproduced
 from launcher.reproduce import reproduce as reproduce_bundle
+from launcher.runs.request import Edges
 from launcher.sources.inputs import FetchSettings
 from launcher.store.bundles import copy_out, find_bundle, require_empty
 from launcher.store.home import find_home

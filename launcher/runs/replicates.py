@@ -9,7 +9,8 @@ from typing import Literal, TypeVar
 from launcher.engines.engine import ContainerOutcome, Engine
 from launcher.errors import InfrastructureError
 from launcher.runs.events import EventLog
-from launcher.runs.tasks import RunPlan, container_task
+from launcher.runs.tasks import RunPlan, artifact_place, container_task
+from launcher.spec.bundle import is_portable_name
 
 Failure = Literal[
     "candidate", "timeout", "out-of-memory", "disk", "sandbox", "engine", "image", "input", "interrupted"
@@ -62,7 +63,11 @@ def run_replicates(
     counter = _Counter(log)
 
     def one(replicate: int) -> ReplicateRun:
-        run = _run_one(engine, plan, replicate, (counter.observer(replicate), cancel))
+        try:
+            run = _run_one(engine, plan, replicate, (counter.observer(replicate), cancel))
+        except BaseException:
+            cancel.set()
+            raise
         _log_replicate(log, run)
         if run.failure:
             cancel.set()
@@ -92,6 +97,8 @@ def _run_one(
         reason = error.message + (f" ({error.context})" if error.context else "")
         return ReplicateRun(replicate, seed, None, "engine", reason)
     failure, reason = classify(outcome, plan.resolution.blueprint.run.timeout)
+    if failure is None and (odd := _unfit_artifact(outcome, replicate)):
+        failure, reason = "candidate", f"its output `{odd}` has a name that no bundle may hold"
     return ReplicateRun(replicate, seed, outcome, failure, reason)
 
 
@@ -116,6 +123,12 @@ def classify(outcome: ContainerOutcome, timeout: int) -> tuple[Failure | None, s
         more = f" (and {len(outcome.outputs.refused) - 1} more)" if len(outcome.outputs.refused) > 1 else ""
         return "candidate", f"its output `{first.path}` is refused: {first.reason}{more}"
     return None, ""
+
+
+def _unfit_artifact(outcome: ContainerOutcome, replicate: int) -> str | None:
+    """Return the first artifact that an engine takes and a bundle, which must be portable, does not."""
+    places = ((file.path, artifact_place(replicate, file.path)) for file in outcome.outputs.files)
+    return next((path for path, place in places if place and not is_portable_name(place)), None)
 
 
 def overall_failure(runs: list[ReplicateRun]) -> tuple[Failure | None, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from launcher.canonical import canonical_bytes, freeze, thaw
 from launcher.engines.engine import ATTEMPT_LABEL, HOME_LABEL, REPLICATE_LABEL, ContainerTask, Mount
 from launcher.resolve import Resolution
+from launcher.spec.bundle import ARTIFACTS
 from launcher.spec.grammars import THREAD_VARIABLES
 from launcher.spec.sandbox import SandboxProfile
 from launcher.store.attempts import Attempt
@@ -34,6 +35,13 @@ class RunPlan:
 def labels(plan: RunPlan) -> dict[str, str]:
     """Return the labels that say whose container this is, without telling where or who."""
     return {HOME_LABEL: plan.home_label, ATTEMPT_LABEL: plan.attempt.invocation_id}
+
+
+def artifact_place(replicate: int, output: str) -> str | None:
+    """Return where a bundle keeps `output` (a path under `/eval/out`), None where it is no artifact."""
+    if not output.startswith(f"{ARTIFACTS}/"):
+        return None
+    return f"{ARTIFACTS}/{replicate}/{output.removeprefix(f'{ARTIFACTS}/')}"
 
 
 def container_task(plan: RunPlan, replicate: int) -> ContainerTask:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from launcher.cli.signing import read_signer
-from launcher.launch import Edges, Launched, LaunchRequest, launch
+from launcher.launch import launch
 from launcher.metrics.reference import references
 from launcher.resolve import Resolution, resolve
+from launcher.runs.request import Edges, Launched, LaunchRequest
 from launcher.sources.inputs import FetchSettings
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.reading import read_blueprint

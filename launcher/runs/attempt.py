@@ -1,0 +1,123 @@
+"""One attempt, from the engine's first answer to the bundle in the store."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from launcher.engines.engine import Engine
+from launcher.resolve import Resolution
+from launcher.runs.events import EventLog
+from launcher.runs.leftovers import reap_dead
+from launcher.runs.replicates import run_replicates
+from launcher.runs.request import Edges, Launched, LaunchRequest
+from launcher.runs.tasks import RunPlan
+from launcher.spec.lock import Lock
+from launcher.spec.sandbox import SandboxProfile, profile_for
+from launcher.store.attempts import Attempt, begin_attempt
+from launcher.store.bundles import publish
+
+if TYPE_CHECKING:
+    from launcher.runs.assemble import Signing
+    from launcher.runs.scoring import Scored
+
+_Run = tuple[Engine, RunPlan, EventLog]
+
+
+def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, log: EventLog) -> Launched:
+    """Run the lock once more and publish the bundle of what happened.
+
+    Raises `InfrastructureError` or `RequirementError` for what fails before the attempt begins.
+    """
+    profile = _profile(request)
+    with log.step("engine", "asking the engine") as detail:
+        engine = edges.connect()
+        reap_dead(edges.home, lambda: engine, thorough=True)
+        engine.require(profile)
+        detail["runtime"] = profile.runtime
+    with log.step("image", "having the image in the engine"):
+        image = _image(engine, resolution)
+    facts = {
+        "name": request.blueprint.about.name,
+        "signer": edges.signer.public.fingerprint,
+        "runtime": profile.runtime,
+    }
+    with closing(engine), begin_attempt(edges.home, resolution.lock.digest, facts) as attempt:
+        plan = RunPlan(resolution, attempt, image, profile, edges.home.label)
+        scored, signing = _run_and_score(request, edges, (engine, plan, log))
+        bundle = _publish(edges, (engine, plan, log), scored, signing)
+    return Launched(bundle, resolution.lock.digest, attempt.number, reused=False)
+
+
+def _profile(request: LaunchRequest) -> SandboxProfile:
+    profile = profile_for(request.blueprint.resources, request.blueprint.sandbox)
+    return replace(profile, runtime=request.least_runtime)
+
+
+def _image(engine: Engine, resolution: Resolution) -> str:
+    """Return the engine's id of the pinned image, loading it where the engine lacks it."""
+    pins = resolution.image.pins
+    return engine.find_image(pins) or engine.load_image(resolution.image.require_layout(), pins)
+
+
+def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Scored, Signing]":
+    """Run the containers, and beside them prepare what does not wait for their outcome."""
+    engine, plan, log = run
+    cancel = threading.Event()
+    plan.attempt.record("run")
+    count = len(plan.seeds)
+    text = "running the evaluation" if count == 1 else f"running {count} replicates"
+    with _stop_on_signal(cancel), log.step("replicates", text):
+        runs, signing = run_replicates(
+            engine, plan, log, cancel, lambda: _prepare(request, edges, plan.resolution.lock)
+        )
+    from launcher.runs.scoring import score
+
+    plan.attempt.record("score")
+    with log.step("score", "computing the metrics"):
+        return score(plan, runs), signing
+
+
+def _prepare(request: LaunchRequest, edges: Edges, lock: Lock) -> "Signing":
+    """Sign the lock and look at the host; what is imported here costs nothing beside a running container."""
+    import launcher.runs.scoring  # noqa: F401 - so that it is there when the containers have ended
+    from launcher.environment.host import observe_host
+    from launcher.runs.assemble import Signing, seal_lock
+
+    attestation = request.lock_attestation or seal_lock(lock, edges.signer)
+    return Signing(edges.signer, attestation, tuple(observe_host()), request.note)
+
+
+def _publish(edges: Edges, run: _Run, scored: "Scored", signing: "Signing") -> Path:
+    from launcher.runs.assemble import assemble
+
+    engine, plan, log = run
+    attempt: Attempt = plan.attempt
+    attempt.record("bundle")
+    edges.reporter.stage("signing the bundle")
+    digest = assemble(plan, scored, signing, engine.describe(), log)
+    ending = {"failure": scored.failure, "bundle": digest}
+    outcome = "failed" if scored.failure else "succeeded"
+    attempt.record("publish", **ending, planned=outcome)
+    bundle = publish(edges.home, attempt.staging)
+    attempt.record("finished", **ending, outcome=outcome)
+    return bundle
+
+
+@contextmanager
+def _stop_on_signal(cancel: threading.Event) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into a stop of the containers, so that what happened is still recorded."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in old:
+        signal.signal(number, lambda *_: cancel.set())
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

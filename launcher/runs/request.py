@@ -1,0 +1,63 @@
+"""What a launch is asked, what it may touch, and what it answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from launcher.report.progress import Reporter
+from launcher.sources.inputs import FetchSettings
+from launcher.spec.blueprint import Blueprint
+from launcher.spec.lock import Lock
+from launcher.store.home import Home
+from launcher.trust.keys import Signer
+
+if TYPE_CHECKING:
+    from launcher.engines.engine import Engine
+
+Runtime = Literal["runc", "runsc"]
+
+# Weakest first.
+RUNTIMES: tuple[Runtime, ...] = ("runc", "runsc")
+
+# A later launch returns these instead of running again: the candidate's failure is an answer.
+FINISHED_FAILURES = frozenset({"candidate", "timeout", "out-of-memory", "disk", "sandbox"})
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchRequest:
+    """What to launch: a blueprint, and the lock it must give when a lock was named."""
+
+    blueprint: Blueprint
+    settings: FetchSettings
+    lock: Lock | None = None
+    lock_attestation: bytes | None = None
+    rerun: bool = False
+    runtime: Runtime | None = None
+    note: str = ""
+
+    @property
+    def least_runtime(self) -> Runtime:
+        """The stronger of what the blueprint and the launch ask for."""
+        return max((self.blueprint.sandbox.runtime, self.runtime or RUNTIMES[0]), key=RUNTIMES.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """What touches the world: the home, the engine (connected when needed), the key, the screen."""
+
+    home: Home
+    connect: "Callable[[], Engine]"
+    signer: Signer
+    reporter: Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A finished attempt's bundle; `reused` when it was there before, with what differs in `remarks`."""
+
+    bundle: Path
+    lock: str
+    attempt: int
+    reused: bool
+    remarks: tuple[str, ...] = ()
