@@ -1,9 +1,12 @@
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from launcher.errors import RequirementError
 from tests.conftest import Evalctl
+from tests.fakes.engine import World as Inside
 from tests.fakes.world import ITEMS, WRONG, SmallWorld, answering, leaving, write_lines
 
 
@@ -60,3 +63,24 @@ def test_a_failed_run_says_how_its_sandbox_was_widened(world: SmallWorld) -> Non
     world.plays(lambda _: 3)
     launched = world.launch(sections={"sandbox": 'allow = ["exec-tmp"]'})
     assert result_of(launched.bundle)["deviations"] == ["it exited with code 3", "sandbox widened: exec-tmp"]
+
+
+@pytest.mark.parametrize("name", ["con", "dot.", "a" * 201, "/".join(["a" * 190] * 3)])
+def test_an_artifact_that_no_bundle_may_hold_is_refused(
+    world: SmallWorld, evalctl: Evalctl, name: str
+) -> None:
+    world.plays(leaving(b"x", f"artifacts/{name}"))
+    assert "may hold" in failed_as(evalctl, world, "candidate")
+
+
+def test_a_replicate_that_needs_what_is_missing_stops_the_others(world: SmallWorld, evalctl: Evalctl) -> None:
+    def program(inside: Inside) -> int:
+        if inside.environment["EVALCTL_SEED"] == "1":
+            raise RequirementError("no such runtime", code="requirement-unmet")
+        return 0 if inside.stopped.wait(20) else 9
+
+    world.plays(program)
+    started = time.monotonic()
+    done = evalctl("launch", world.write(run='command = ["answer"]\nseeds = [1, 2]'))
+    assert (done.code, time.monotonic() - started < 10) == (6, True)
+    assert not list(world.home.root.glob("bundles/*"))

@@ -16,7 +16,7 @@ from launcher.environment.sbom import sbom_bytes
 from launcher.runs.events import EventLog, events_bytes, now
 from launcher.runs.replicates import ReplicateRun
 from launcher.runs.scoring import Scored
-from launcher.runs.tasks import RunPlan
+from launcher.runs.tasks import RunPlan, artifact_place
 from launcher.spec import bundle
 from launcher.spec.claims import evaluation_result
 from launcher.spec.lock import Lock
@@ -110,11 +110,9 @@ def _write_kept_files(plan: RunPlan, scored: Scored, staging: Path) -> None:
             captured = work / "logs" / stream
             if captured.is_file() and captured.stat().st_size:
                 _keep(captured, staging / bundle.LOGS / f"run-{run.replicate}.{stream}")
-        artifacts = work / "out" / "artifacts"
-        for path in sorted(artifacts.rglob("*")):
-            if path.is_file():
-                inside = path.relative_to(artifacts)
-                _keep(path, staging / bundle.ARTIFACTS / str(run.replicate) / inside)
+        for file in run.outcome.outputs.files if run.outcome else ():
+            if place := artifact_place(run.replicate, file.path):
+                _keep(work / "out" / file.path, staging / place)
 
 
 def _keep(source: Path, destination: Path) -> None:

@@ -10,7 +10,7 @@ from launcher.engines.engine import ContainerOutcome, Engine
 from launcher.errors import InfrastructureError
 from launcher.runs.events import EventLog
 from launcher.runs.tasks import RunPlan, artifact_place, container_task
-from launcher.spec.bundle import is_portable_name
+from launcher.spec.bundle import ARTIFACTS
 
 Failure = Literal[
     "candidate", "timeout", "out-of-memory", "disk", "sandbox", "engine", "image", "input", "interrupted"
@@ -127,8 +127,8 @@ def classify(outcome: ContainerOutcome, timeout: int) -> tuple[Failure | None, s
 
 def _unfit_artifact(outcome: ContainerOutcome, replicate: int) -> str | None:
     """Return the first artifact that an engine takes and a bundle, which must be portable, does not."""
-    places = ((file.path, artifact_place(replicate, file.path)) for file in outcome.outputs.files)
-    return next((path for path, place in places if place and not is_portable_name(place)), None)
+    artifacts = (file.path for file in outcome.outputs.files if file.path.startswith(f"{ARTIFACTS}/"))
+    return next((path for path in artifacts if artifact_place(replicate, path) is None), None)
 
 
 def overall_failure(runs: list[ReplicateRun]) -> tuple[Failure | None, str]:

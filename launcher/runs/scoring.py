@@ -10,7 +10,7 @@ from launcher.metrics.evaluation import evaluate, sample_counts
 from launcher.metrics.judgement import combine_verdicts
 from launcher.runs.events import read_container_events
 from launcher.runs.replicates import Failure, ReplicateRun, overall_failure
-from launcher.runs.tasks import RunPlan
+from launcher.runs.tasks import RunPlan, artifact_place
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.predicates import Suite
 from launcher.spec.result import MetricResult, ReplicateOutcome, Result, Status
@@ -19,6 +19,7 @@ from launcher.spec.sample import BundledSamples, Sample, bundle_samples, join_la
 MAX_EVENTS_BYTES = 64 << 20
 MAX_REASON = 1000
 
+_READ = frozenset({"samples.jsonl", "events.jsonl"})
 _NO_SAMPLES = BundledSamples(b"", (), ())
 
 
@@ -124,7 +125,8 @@ def _deviations(plan: RunPlan, runs: list[ReplicateRun]) -> tuple[str, ...]:
             continue
         if run.outcome.stdout.truncated or run.outcome.stderr.truncated:
             said.append(f"replicate {run.replicate}: logs were cut")
-        dropped = [file.path for file in run.outcome.outputs.files if not _is_kept(file.path)]
+        files = (file.path for file in run.outcome.outputs.files)
+        dropped = [path for path in files if path not in _READ and not artifact_place(run.replicate, path)]
         if dropped:
             said.append(f"replicate {run.replicate}: {len(dropped)} other output files were not kept")
     return tuple(said)
@@ -133,10 +135,6 @@ def _deviations(plan: RunPlan, runs: list[ReplicateRun]) -> tuple[str, ...]:
 def _clipped(reason: str) -> str:
     """Bound a reason that may quote what a container wrote, so that it fits into the signed statement."""
     return reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…"
-
-
-def _is_kept(path: str) -> bool:
-    return path in ("samples.jsonl", "events.jsonl") or path.startswith("artifacts/")
 
 
 def _result(plan: RunPlan, runs: list[ReplicateRun], ending: _Ending) -> Result:

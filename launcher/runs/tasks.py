@@ -8,7 +8,7 @@ from typing import Any
 from launcher.canonical import canonical_bytes, freeze, thaw
 from launcher.engines.engine import ATTEMPT_LABEL, HOME_LABEL, REPLICATE_LABEL, ContainerTask, Mount
 from launcher.resolve import Resolution
-from launcher.spec.bundle import ARTIFACTS
+from launcher.spec.bundle import ARTIFACTS, is_portable_name
 from launcher.spec.grammars import THREAD_VARIABLES
 from launcher.spec.sandbox import SandboxProfile
 from launcher.store.attempts import Attempt
@@ -38,10 +38,11 @@ def labels(plan: RunPlan) -> dict[str, str]:
 
 
 def artifact_place(replicate: int, output: str) -> str | None:
-    """Return where a bundle keeps `output` (a path under `/eval/out`), None where it is no artifact."""
+    """Return where a bundle keeps `output` (a path under `/eval/out`), None for what no bundle may hold."""
     if not output.startswith(f"{ARTIFACTS}/"):
         return None
-    return f"{ARTIFACTS}/{replicate}/{output.removeprefix(f'{ARTIFACTS}/')}"
+    place = f"{ARTIFACTS}/{replicate}/{output.removeprefix(f'{ARTIFACTS}/')}"
+    return place if is_portable_name(place) else None
 
 
 def container_task(plan: RunPlan, replicate: int) -> ContainerTask:
