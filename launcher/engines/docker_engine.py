@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.engines.attachment import Attachment
 from launcher.engines.docker_client import DockerClients, engine_faults
-from launcher.engines.docker_request import container_request
+from launcher.engines.docker_request import OWN_FILES, container_request
 from launcher.engines.engine import ContainerOutcome, ContainerTask, EngineFacts, Observer
 from launcher.engines.handover import new_orders
-from launcher.engines.requirements import refuse_unmet
+from launcher.engines.requirements import refuse_shut_files, refuse_unmet, refuse_volumes
 from launcher.engines.supervision import Supervision, Transcript
 from launcher.errors import EvalctlError
 from launcher.sources.layout import Layout
@@ -33,17 +33,32 @@ class DockerEngine:
         self._facts: EngineFacts | None = None
         self._removals: list[threading.Thread] = []
         self._lock = threading.Lock()
+        self._describing = threading.Lock()
+
+    def warm_up(self) -> None:
+        """Import docker-py and ask the engine about itself in the background of the caller's other work.
+
+        A fault shows at the first call that needs the engine.
+        """
+
+        def ask() -> None:
+            with suppress(EvalctlError):
+                self.describe()
+
+        threading.Thread(target=ask, name="engine-warm-up", daemon=True).start()
 
     def describe(self) -> EngineFacts:
         """Return what the engine says of itself, asked once."""
-        if self._facts is None:
-            version = self._clients.version
-            with self._clients.lent() as client, engine_faults("describe itself"):
-                self._facts = _facts(version, client.info())
-        return self._facts
+        with self._describing:
+            if self._facts is None:
+                version = self._clients.version
+                with self._clients.lent() as client, engine_faults("describe itself"):
+                    self._facts = _facts(version, client.info())
+            return self._facts
 
     def require(self, profile: SandboxProfile) -> None:
         """Raise `RequirementError` unless this engine and host can apply `profile` whole."""
+        refuse_shut_files(OWN_FILES)
         refuse_unmet(self.describe(), profile)
 
     def find_image(self, pins: ImagePins) -> str | None:
@@ -69,6 +84,7 @@ class DockerEngine:
         try:
             with engine_faults("create a container"):
                 container = _create(client, task)
+                refuse_volumes(client.inspect_container(container), task.image)
             transcript = _follow(client, container, task, (observer, cancel))
             state = _final_state(client, container)
             return _outcome(transcript, state, started)

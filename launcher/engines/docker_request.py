@@ -23,6 +23,7 @@ INIT_TARGET = "/.evalctl/init"
 _HERE = Path(__file__).resolve().parent
 INIT_SOURCE = _HERE / "init" / "evalctl-init"
 HOSTS_SOURCE = _HERE / "hosts"
+OWN_FILES = {INIT_SOURCE: 0o555, HOSTS_SOURCE: 0o444}
 _OWN_MOUNTS = (Mount(INIT_SOURCE, INIT_TARGET), Mount(HOSTS_SOURCE, "/etc/hosts"))
 _NANO = 10**9
 

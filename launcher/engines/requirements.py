@@ -1,4 +1,9 @@
-"""Say whether an engine and its host can apply a sandbox profile, before anything is created."""
+"""Say whether an engine, its host and an image let a sandbox profile be applied, before anything runs."""
+
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from launcher.engines.engine import EngineFacts
 from launcher.errors import RequirementError
@@ -37,6 +42,38 @@ def refuse_unmet(facts: EngineFacts, profile: SandboxProfile) -> None:
         )
     if not any("seccomp" in option for option in facts.security_options):
         raise _unmet("system call filters", "seccomp", "none", "use an engine built with seccomp")
+
+
+def refuse_shut_files(files: Mapping[Path, int]) -> None:
+    """Open this installation's files to the sandbox's user, who is nobody here.
+
+    Raises `RequirementError` where they are not ours to open: a strict umask while installing shuts them.
+    """
+    for path, needed in files.items():
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & needed == needed:
+            continue
+        try:
+            path.chmod(mode | needed)
+        except OSError as error:
+            raise RequirementError(
+                f"the sandbox's user may not use `{path.name}` of this installation",
+                code="installation-shut",
+                context=f"expected mode {needed:o} at least, got {mode:o}",
+                hint=f"chmod {mode | needed:o} {path}",
+            ) from error
+
+
+def refuse_volumes(container: Mapping[str, Any], image: str) -> None:
+    """Refuse a created container with a volume: its image wants a writable folder that nothing bounds."""
+    places = sorted(item["Destination"] for item in container["Mounts"] if item["Type"] == "volume")
+    if places:
+        raise RequirementError(
+            f"the image `{image}` declares the volume `{places[0]}`, which no engine can bound",
+            code="image-volumes",
+            context="expected an image without volumes: /tmp and /eval/out are the only writable folders",
+            hint="build the image without VOLUME",
+        )
 
 
 def _unmet(what: str, expected: str, got: str, hint: str) -> RequirementError:

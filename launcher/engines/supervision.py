@@ -25,11 +25,17 @@ from launcher.engines.handover import (
     Status,
 )
 
-GRACE_SECONDS = 5.0
-STALL_SECONDS = 60.0
 _GLANCE_SECONDS = 0.2
 
 StopReason = Literal["timeout", "cancel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many seconds a stop may take to be obeyed, and a hand-over may stand still."""
+
+    grace: float = 5.0
+    stall: float = 60.0
 
 
 class Connection(Protocol):
@@ -79,14 +85,20 @@ class Transcript:
 
     @property
     def _own_end(self) -> int | None:
-        return None if self.status is None or self.status.stopped else self.status.wait_status
+        """Return the wait status the command ended with by itself; a hand-over cut short reports nothing."""
+        if self.status is None or self.status.stopped or not self.outputs.complete:
+            return None
+        return self.status.wait_status
 
 
 class Supervision:
     """The state of one run between its start and its end; use once."""
 
-    def __init__(self, task: ContainerTask, orders: Orders, observer: Observer) -> None:
+    def __init__(
+        self, task: ContainerTask, orders: Orders, observer: Observer, patience: Patience = Patience()
+    ) -> None:
         self._task = task
+        self._patience = patience
         self._observer = observer
         self._frames = FrameReader()
         self._parser = HandoverParser(orders)
@@ -100,9 +112,9 @@ class Supervision:
 
         `kill` is called once, when the container has not obeyed in time or its hand-over stalls.
         """
-        clock = _Clock(self._task.timeout)
+        clock = _Clock(self._task.timeout, self._patience)
         while True:
-            data = connection.receive(clock.patience())
+            data = connection.receive(clock.until_next_glance())
             if data == b"":
                 return self._finish(clock.stop_reason)
             if data:
@@ -161,7 +173,8 @@ class Supervision:
 class _Clock:
     """Decides when to stop, when to kill, and when to stop waiting even for that."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, patience: Patience) -> None:
+        self._patience = patience
         now = time.monotonic()
         self._deadline = now + timeout
         self._last_heard = now
@@ -173,7 +186,7 @@ class _Clock:
         """Take note that bytes came."""
         self._last_heard = time.monotonic()
 
-    def patience(self) -> float:
+    def until_next_glance(self) -> float:
         """Return how long to wait for bytes before looking around again."""
         if self._stopped_at is not None:
             return _GLANCE_SECONDS
@@ -199,13 +212,13 @@ class _Clock:
         if self._killed_at is not None:
             return False
         if begun:
-            overdue = now - self._last_heard > STALL_SECONDS
+            overdue = now - self._last_heard > self._patience.stall
         else:
-            overdue = self._stopped_at is not None and now - self._stopped_at > GRACE_SECONDS
+            overdue = self._stopped_at is not None and now - self._stopped_at > self._patience.grace
         if overdue:
             self._killed_at = now
         return overdue
 
     def must_give_up(self) -> bool:
         """Say that even after the kill the stream does not end."""
-        return self._killed_at is not None and time.monotonic() - self._killed_at > GRACE_SECONDS
+        return self._killed_at is not None and time.monotonic() - self._killed_at > self._patience.grace

@@ -49,6 +49,20 @@ def busybox_image(docker_engine: DockerEngine) -> Iterator[str]:
     client.close()
 
 
+@pytest.fixture(scope="session")
+def volume_image(busybox_image: str) -> Iterator[str]:
+    """Return the engine's id of an image that declares a volume."""
+    from docker import APIClient
+
+    client = APIClient(timeout=60)
+    recipe = f"FROM {busybox_image}\nVOLUME /data\n".encode()
+    messages = list(client.build(fileobj=io.BytesIO(recipe), rm=True, decode=True))
+    image = next(message["aux"]["ID"] for message in messages if "aux" in message)
+    yield image
+    client.remove_image(image, force=True)
+    client.close()
+
+
 def _described(program: Path) -> bytes:
     """Say `statically` of an ELF file that names no interpreter."""
     return b"" if b"ld-linux" in program.read_bytes()[:4096] else b"statically"

@@ -9,6 +9,7 @@ import pytest
 from launcher.engines.attachment import FrameReader
 from launcher.engines.docker_engine import DockerEngine
 from launcher.engines.engine import Mount
+from launcher.engines.requirements import refuse_shut_files
 from launcher.errors import InfrastructureError, RequirementError
 from tests.engines.tasks import LABELS, MakeTask, Watcher
 
@@ -65,6 +66,21 @@ def test_a_working_directory_that_is_missing_leaves_no_container(
     with pytest.raises(InfrastructureError):
         docker_engine.run(replace(task, working_directory="/eval/code/missing"), Watcher(), threading.Event())
     assert docker_engine.find(LABELS) == {}
+
+
+@pytest.mark.engine
+def test_an_image_with_a_volume_is_refused(
+    docker_engine: DockerEngine, volume_image: str, make_task: MakeTask
+) -> None:
+    with pytest.raises(RequirementError, match="`/data`"):
+        docker_engine.run(make_task(volume_image, "true"), Watcher(), threading.Event())
+
+
+def test_files_that_a_strict_umask_has_shut_are_opened(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.touch(mode=0o700)
+    refuse_shut_files({program: 0o555})
+    assert program.stat().st_mode & 0o777 == 0o755
 
 
 def test_frames_are_read_however_they_are_cut() -> None:
