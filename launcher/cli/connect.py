@@ -1,9 +1,12 @@
 """The engine that launches use: the one place where a command chooses it."""
 
-from launcher.engines.engine import Engine
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from launcher.engines.engine import Engine
 
 
-def connect() -> Engine:
+def connect() -> "Engine":
     """Return the Docker Engine that answers at `DOCKER_HOST` or the default socket."""
     from launcher.engines.docker_engine import DockerEngine
 

@@ -1,13 +1,15 @@
 """Show results in a terminal: at most 80 columns, no bare number without n and an interval."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from launcher.metrics.agreement import Agreement
 from launcher.report.reading import BundleView
 from launcher.spec.blueprint import Threshold
 from launcher.spec.result import MetricResult, Result
-from launcher.trust.attestations import Check
+
+if TYPE_CHECKING:
+    from launcher.metrics.agreement import Agreement
+    from launcher.trust.attestations import Check
 
 WIDTH = 80
 _HEADER = ("metric", "value", "interval", "n", "threshold", "published")
@@ -45,7 +47,7 @@ def full(view: BundleView) -> str:
     return "\n".join(_fit(line) for line in lines)
 
 
-def verification(verdict: str, digest: str | None, checks: Sequence[Check]) -> str:
+def verification(verdict: str, digest: str | None, checks: "Sequence[Check]") -> str:
     """Return the lines of a verification: one a check, the verdict last."""
     lines = [
         f"{check.status:<8} {check.name}{': ' if check.detail else ''}{check.detail}" for check in checks
@@ -54,7 +56,7 @@ def verification(verdict: str, digest: str | None, checks: Sequence[Check]) -> s
     return "\n".join(_wrapped(line) for line in lines)
 
 
-def agreement(found: Agreement) -> str:
+def agreement(found: "Agreement") -> str:
     """Return how two runs compare: a line for each metric, but those that came out identical in one."""
     same = [metric for metric in found.metrics if metric.verdict == "identical"]
     shown = found.metrics if len(found.metrics) <= _MOST_SHOWN else found.metrics[:1]

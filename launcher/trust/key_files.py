@@ -1,6 +1,8 @@
 """Key files: make a key pair, and sign with a private key that only its owner can read."""
 
+import binascii
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +15,13 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _MAX_KEY_FILE: Final = 1 << 16
+_OPENSSH: Final = re.compile(
+    rb"-----BEGIN OPENSSH PRIVATE KEY-----\n([A-Za-z0-9+/=\n]+)\n-----END OPENSSH PRIVATE KEY-----"
+)
+# Cipher `none`, key derivation `none` without options, one key.
+_OPENSSH_UNENCRYPTED: Final = (
+    b"openssh-key-v1\0" + b"\0\0\0\4none" + b"\0\0\0\4none" + b"\0\0\0\0" + b"\0\0\0\1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,27 @@ class FileSigner:
         return self.private.sign(data)
 
 
+@dataclass(frozen=True, slots=True)
+class DeferredSigner:
+    """Sign with an OpenSSH key of which only the public half, written in clear, was read so far.
+
+    Most commands need to know who would sign long before anything is signed, and many sign nothing:
+    the cryptographic library is loaded with the first signature. `sign` raises `MalformedError` where the
+    private half turns out not to be readable, or not to belong to the public one.
+    """
+
+    public: PublicKey
+    path: Path
+    data: bytes = field(repr=False)
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the signature over `data`."""
+        signer = _load_private(self.path, self.data)
+        if signer.public != self.public:
+            raise _malformed(f"the two halves of the private key `{self.path}` do not belong together")
+        return signer.sign(data)
+
+
 def load_public_file(path: Path) -> PublicKey:
     """Read the public key in the file at `path`; raises `MalformedError`."""
     try:
@@ -46,12 +76,35 @@ def load_public_file(path: Path) -> PublicKey:
         raise _malformed(f"`{path}`: {error.message}", error.context, error.hint) from error
 
 
-def load_signer(path: Path) -> FileSigner:
+def load_signer(path: Path) -> FileSigner | DeferredSigner:
     """Read an unencrypted OpenSSH or PKCS#8 PEM private key that only its owner can read.
 
     Raises `MalformedError` for a file that is missing, open to others, encrypted or of another kind.
     """
     data = _read_private(path)
+    public = _openssh_public(data)
+    return _load_private(path, data) if public is None else DeferredSigner(public, path, data)
+
+
+def _openssh_public(data: bytes) -> PublicKey | None:
+    """Return the public half of an unencrypted OpenSSH key, None for everything else.
+
+    https://github.com/openssh/openssh-portable/blob/master/PROTOCOL.key
+    """
+    match = _OPENSSH.fullmatch(data.strip())
+    try:
+        body = binascii.a2b_base64(match[1]) if match else b""
+        if not body.startswith(_OPENSSH_UNENCRYPTED):
+            return None
+        size = int.from_bytes(body[len(_OPENSSH_UNENCRYPTED) :][:4], "big")
+        blob = body[len(_OPENSSH_UNENCRYPTED) + 4 :][:size]
+        algorithm = blob[4 : 4 + int.from_bytes(blob[:4], "big")].decode()
+        return load_public(f"{algorithm} {binascii.b2a_base64(blob, newline=False).decode()}")
+    except (ValueError, MalformedError):
+        return None
+
+
+def _load_private(path: Path, data: bytes) -> FileSigner:
     if b"PRIVATE KEY-----" not in data[:64]:
         raise _malformed(f"`{path}` is not a private key", "expected an OpenSSH or PKCS#8 PEM private key")
     from cryptography.exceptions import UnsupportedAlgorithm

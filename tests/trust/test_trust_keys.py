@@ -1,6 +1,7 @@
 import os
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,28 @@ def test_whatever_text_is_read_as_a_key_only_our_error_is_raised(text: str) -> N
 
 def test_keys_made_from_numbers_differ() -> None:
     assert len({ed25519_signer(number).public.fingerprint for number in range(9)}) == 9
+
+
+def test_the_public_half_of_an_openssh_key_is_read_without_the_cryptographic_library(tmp_path: Path) -> None:
+    public = new_key(tmp_path / "key")
+    code = (
+        "import sys; from pathlib import Path; from launcher.trust.key_files import load_signer;"
+        "print(load_signer(Path(sys.argv[1])).public.fingerprint, 'cryptography' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "key"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == [public.fingerprint, "False"]
+
+
+def test_a_private_key_whose_halves_do_not_belong_together_signs_nothing(tmp_path: Path) -> None:
+    import base64
+
+    new_key(tmp_path / "key")
+    path = tmp_path / "key"
+    lines = path.read_text().splitlines()
+    body = bytearray(base64.b64decode("".join(lines[1:-1])))
+    place = body.index(b"ssh-ed25519") + len(b"ssh-ed25519") + 4
+    body[place] ^= 1
+    path.write_text("\n".join([lines[0], base64.b64encode(body).decode(), lines[-1], ""]))
+    with pytest.raises(MalformedError):
+        load_signer(path).sign(b"anything")
