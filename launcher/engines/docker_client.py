@@ -54,7 +54,7 @@ class DockerClients:
 
     def give_back(self, client: "APIClient") -> None:
         """Return a client for others to use."""
-        # docker-py keeps a connection open for each URL, and URLs hold container ids; the client stays usable.
+        # docker-py keeps a connection for each URL, and URLs hold container ids; the client stays usable.
         client.close()
         with self._lock:
             self._idle.append(client)
