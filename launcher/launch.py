@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from launcher.errors import EvalctlError
+from launcher.errors import EvalctlError, MalformedError
 from launcher.resolve import require_same, resolve
 from launcher.runs.events import EventLog
 from launcher.runs.leftovers import reap_dead
 from launcher.runs.request import FINISHED_FAILURES, RUNTIMES, Edges, Launched, LaunchRequest
-from launcher.store.attempts import exclusive, past_attempts
+from launcher.store.attempts import close_dead_attempts, exclusive, past_attempts
 from launcher.store.cache import Cache
 from launcher.store.home import Home
+
+MAX_NOTE = 4000
 
 
 def launch(request: LaunchRequest, edges: Edges) -> Launched:
@@ -20,6 +22,7 @@ def launch(request: LaunchRequest, edges: Edges) -> Launched:
     Raises `InfrastructureError`, `RequirementError` or `MalformedError` for what fails before the attempt
     starts; what fails later is in the bundle.
     """
+    _refuse_long(request.note)
     log = EventLog(edges.reporter)
     with log.step("resolve", "resolving the blueprint") as detail:
         resolution = resolve(request.blueprint, Cache(edges.home.cache), request.settings)
@@ -30,6 +33,7 @@ def launch(request: LaunchRequest, edges: Edges) -> Launched:
     with exclusive(
         edges.home, digest, lambda: edges.reporter.stage("waiting for another launch of this lock")
     ):
+        close_dead_attempts(edges.home)
         finished = None if request.rerun else find_finished(request, edges, digest)
         if finished is not None:
             _reap(edges)
@@ -37,6 +41,16 @@ def launch(request: LaunchRequest, edges: Edges) -> Launched:
         from launcher.runs.attempt import run_attempt
 
         return run_attempt(request, edges, resolution, log)
+
+
+def _refuse_long(note: str) -> None:
+    if len(note) > MAX_NOTE:
+        raise MalformedError(
+            "the note is too long to be signed",
+            code="note-too-long",
+            context=f"expected at most {MAX_NOTE} characters, got {len(note)}",
+            hint="keep long remarks in the blueprint's `rationale`, or beside the bundle",
+        )
 
 
 def _reap(edges: Edges) -> None:
@@ -48,7 +62,10 @@ def _reap(edges: Edges) -> None:
 
 
 def find_finished(request: LaunchRequest, edges: Edges, lock: str) -> Launched | None:
-    """Return the bundle that answers for `lock` without running it again, None when there is none."""
+    """Return the bundle that answers for `lock` without running it again, None when there is none.
+
+    It is the first success, the same one for ever, however often the lock was run again or reproduced.
+    """
     wanted = edges.signer.public.fingerprint
     least = request.least_runtime
     answers = [
@@ -62,7 +79,7 @@ def find_finished(request: LaunchRequest, edges: Edges, lock: str) -> Launched |
     failed = [state for state in answers if state.get("failure") in FINISHED_FAILURES]
     if not succeeded and not failed:
         return None
-    state = (succeeded or failed)[-1]
+    state = succeeded[0] if succeeded else failed[-1]
     bundle = _bundle_of(edges.home, state)
     if bundle is None:
         return None

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from launcher.errors import RequirementError
+from launcher.errors import InfrastructureError, RequirementError
 from tests.conftest import Evalctl
 from tests.fakes.engine import World as Inside
-from tests.fakes.world import ITEMS, WRONG, SmallWorld, answering, leaving, write_lines
+from tests.fakes.world import ITEMS, WRONG, SmallWorld, answer, answering, leaving, write_lines
 
 
 def result_of(bundle: Path) -> dict:
@@ -84,3 +84,29 @@ def test_a_replicate_that_needs_what_is_missing_stops_the_others(world: SmallWor
     done = evalctl("launch", world.write(run='command = ["answer"]\nseeds = [1, 2]'))
     assert (done.code, time.monotonic() - started < 10) == (6, True)
     assert not list(world.home.root.glob("bundles/*"))
+
+
+def test_an_engine_that_dies_in_mid_run_is_told_from_the_candidate(
+    world: SmallWorld, evalctl: Evalctl
+) -> None:
+    def program(inside: Inside) -> int:
+        world.engine.reachable = False
+        raise InfrastructureError("the connection broke", code="engine-unreachable")
+
+    world.plays(program)
+    assert "the connection broke" in failed_as(evalctl, world, "engine", 4)
+
+    world.engine.reachable = True
+    world.plays(answer)
+    again = json.loads(evalctl("launch", world.file, "--json").out)
+    assert (again["status"], again["attempt"]) == ("succeeded", 2)
+
+
+def test_a_note_is_signed_and_one_that_no_statement_holds_is_refused(
+    world: SmallWorld, evalctl: Evalctl
+) -> None:
+    world.write()
+    done = evalctl("launch", world.file, "--note", "x" * 4001)
+    assert (done.code, "too long" in done.err) == (2, True)
+    launched = json.loads(evalctl("launch", world.file, "--note", "x" * 4000, "--json").out)
+    assert evalctl("verify", launched["bundle"]).code == 0

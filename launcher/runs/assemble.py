@@ -10,7 +10,6 @@ from typing import Any
 from launcher import __version__
 from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of, hash_file, sha256_hex, sums_text
-from launcher.engines.engine import EngineFacts
 from launcher.environment.facts import Fact, environment_bytes
 from launcher.environment.sbom import sbom_bytes
 from launcher.runs.events import EventLog, events_bytes, now
@@ -37,11 +36,11 @@ class Signing:
     note: str = ""
 
 
-def assemble(plan: RunPlan, scored: Scored, signing: Signing, engine: EngineFacts, log: EventLog) -> str:
+def assemble(plan: RunPlan, scored: Scored, signing: Signing, log: EventLog) -> str:
     """Write every file of the bundle into `plan.attempt.staging` and return the bundle's digest."""
     staging = plan.attempt.staging
     _write_kept_files(plan, scored, staging)
-    facts = [*signing.host, *_run_facts(plan, engine)]
+    facts = [*signing.host, *_run_facts(plan)]
     for name, data in _records(plan, scored, facts, log).items():
         write_new(staging / name, data)
     digests = {path: hash_file(staging / path)[0] for path in _files(staging)}
@@ -70,9 +69,9 @@ def _records(plan: RunPlan, scored: Scored, facts: list[Fact], log: EventLog) ->
     }
 
 
-def _run_facts(plan: RunPlan, engine: EngineFacts) -> Iterator[Fact]:
+def _run_facts(plan: RunPlan) -> Iterator[Fact]:
     pins, inputs = plan.resolution.image.pins, plan.resolution.blueprint.inputs
-    for name, value in asdict(engine).items():
+    for name, value in asdict(plan.engine).items():
         yield Fact(f"engine.{name.replace('_', '-')}", value, "engine")
     yield Fact("image.id", plan.image, "engine")
     yield Fact("image.manifest", pins.manifest, "image")

@@ -46,9 +46,9 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
         "runtime": profile.runtime,
     }
     with closing(engine), begin_attempt(edges.home, resolution.lock.digest, facts) as attempt:
-        plan = RunPlan(resolution, attempt, image, profile, edges.home.label)
+        plan = RunPlan(resolution, attempt, image, profile, engine.describe(), edges.home.label)
         scored, signing = _run_and_score(request, edges, (engine, plan, log))
-        bundle = _publish(edges, (engine, plan, log), scored, signing)
+        bundle = _publish(edges, plan, log, (scored, signing))
     return Launched(bundle, resolution.lock.digest, attempt.number, reused=False)
 
 
@@ -91,14 +91,14 @@ def _prepare(request: LaunchRequest, edges: Edges, lock: Lock) -> "Signing":
     return Signing(edges.signer, attestation, tuple(observe_host()), request.note)
 
 
-def _publish(edges: Edges, run: _Run, scored: "Scored", signing: "Signing") -> Path:
+def _publish(edges: Edges, plan: RunPlan, log: EventLog, made: "tuple[Scored, Signing]") -> Path:
     from launcher.runs.assemble import assemble
 
-    engine, plan, log = run
+    scored, signing = made
     attempt: Attempt = plan.attempt
     attempt.record("bundle")
     edges.reporter.stage("signing the bundle")
-    digest = assemble(plan, scored, signing, engine.describe(), log)
+    digest = assemble(plan, scored, signing, log)
     ending = {"failure": scored.failure, "bundle": digest}
     outcome = "failed" if scored.failure else "succeeded"
     attempt.record("publish", **ending, planned=outcome)

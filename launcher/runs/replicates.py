@@ -59,7 +59,7 @@ def run_replicates(
     A run that fails stops the others. `cancel` is set from outside (Ctrl-C) or here; engine faults become
     outcomes, never exceptions. What `meanwhile` raises stops the runs and is raised.
     """
-    width = max(1, engine.describe().cpus // plan.profile.cpus)
+    width = max(1, plan.engine.cpus // plan.profile.cpus)
     counter = _Counter(log)
 
     def one(replicate: int) -> ReplicateRun:

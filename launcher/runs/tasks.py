@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from launcher.canonical import canonical_bytes, freeze, thaw
-from launcher.engines.engine import ATTEMPT_LABEL, HOME_LABEL, REPLICATE_LABEL, ContainerTask, Mount
+from launcher.engines.engine import (
+    ATTEMPT_LABEL,
+    HOME_LABEL,
+    REPLICATE_LABEL,
+    ContainerTask,
+    EngineFacts,
+    Mount,
+)
 from launcher.resolve import Resolution
 from launcher.spec.bundle import ARTIFACTS, is_portable_name
 from launcher.spec.grammars import THREAD_VARIABLES
@@ -24,6 +31,7 @@ class RunPlan:
     attempt: Attempt
     image: str
     profile: SandboxProfile
+    engine: EngineFacts
     home_label: str
 
     @property

@@ -20,7 +20,7 @@ from launcher.spec.blueprint import Blueprint
 from launcher.spec.reading import read_blueprint
 from launcher.store.cache import Cache
 from launcher.store.home import Home
-from launcher.trust.key_files import FileSigner
+from launcher.trust.keys import Signer
 from launcher.trust.policy import Policy, single_key_policy
 from launcher.verify import Verification, verify
 from scripts.code_bundle import write_bundle
@@ -85,10 +85,8 @@ class SmallWorld:
         return Home(self.root / "home")
 
     @property
-    def signer(self) -> FileSigner:
-        signer = read_signer(self.home, None)
-        assert isinstance(signer, FileSigner)
-        return signer
+    def signer(self) -> Signer:
+        return read_signer(self.home, None)
 
     @property
     def policy(self) -> Policy:
@@ -122,7 +120,7 @@ class SmallWorld:
         }
         return Edges(**{**usual, **changes})
 
-    def launch(self, *, signer: FileSigner | None = None, **request: Any) -> Launched:
+    def launch(self, *, signer: Signer | None = None, **request: Any) -> Launched:
         """Launch the blueprint as it is written now, or as `sections` of it say."""
         blueprint = self.blueprint(**request.pop("sections", {}))
         edges = self.edges(signer=signer) if signer else self.edges()
