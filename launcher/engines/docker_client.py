@@ -86,8 +86,7 @@ class DockerClients:
                 context="expected a Unix socket: the engine mounts folders of this machine",
                 hint="unset DOCKER_HOST, or set it to unix:///var/run/docker.sock",
             )
-        text = ".".join(map(str, version))
-        return APIClient(base_url=address, version=text, timeout=self._timeout)
+        return APIClient(base_url=address, version=_text(version), timeout=self._timeout)
 
 
 def _api_version(answer: Mapping[str, Any]) -> tuple[int, int]:
@@ -96,10 +95,15 @@ def _api_version(answer: Mapping[str, Any]) -> tuple[int, int]:
         raise RequirementError(
             "the engine speaks no version of the interface that evalctl does",
             code="engine-version",
-            context=f"expected {OLDEST_API} to {NEWEST_API}, got {oldest} to {newest}",
+            context=f"expected {_text(OLDEST_API)} to {_text(NEWEST_API)}, "
+            f"got {_text(oldest)} to {_text(newest)}",
             hint="install Docker Engine 20.10 or newer",
         )
     return min(newest, NEWEST_API)
+
+
+def _text(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
 
 
 def _number(text: Any) -> tuple[int, int]:

@@ -14,12 +14,13 @@ from launcher.engines.handover import new_orders
 from launcher.engines.requirements import refuse_shut_files, refuse_unmet, refuse_volumes
 from launcher.engines.supervision import Supervision, Transcript
 from launcher.errors import EvalctlError
-from launcher.sources.layout import Layout
 from launcher.spec.image import ImagePins
 from launcher.spec.sandbox import MAX_OUTPUT_ENTRIES, SandboxProfile
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+    from launcher.sources.layout import Layout
 
 _EXIT_SECONDS = 30
 _ATTACH = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
@@ -69,7 +70,7 @@ class DockerEngine:
             found = find_image(client, pins)
         return found.id if found else None
 
-    def load_image(self, layout: Layout, pins: ImagePins) -> str:
+    def load_image(self, layout: "Layout", pins: ImagePins) -> str:
         """Load an OCI image layout, prove it is `pins`, and return the engine's id of it."""
         from launcher.engines.docker_archive import load_image
 

@@ -4,11 +4,13 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from launcher.sources.layout import Layout
 from launcher.spec.image import ImagePins
 from launcher.spec.sandbox import SandboxProfile
+
+if TYPE_CHECKING:
+    from launcher.sources.layout import Layout
 
 ATTEMPT_LABEL = "evalctl.attempt"
 HOME_LABEL = "evalctl.home"
@@ -161,7 +163,7 @@ class Engine(Protocol):
     def find_image(self, pins: ImagePins) -> str | None:
         """Return the engine's id of an image proven to be `pins`, or None."""
 
-    def load_image(self, layout: Layout, pins: ImagePins) -> str:
+    def load_image(self, layout: "Layout", pins: ImagePins) -> str:
         """Load an OCI image layout, prove it is `pins`, and return the engine's id of it."""
 
     def run(self, task: ContainerTask, observer: Observer, cancel: threading.Event) -> ContainerOutcome:
