@@ -16,43 +16,59 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; every foreseen error becomes words on stderr."""
-    from launcher.cli.commands import find_command, help_text
+    from launcher.cli.output import deliver
 
-    if not arguments or arguments[0] in ("--help", "-h", "help"):
+    _settle_streams()
+    return deliver(lambda: _answer(arguments), as_json="--json" in arguments)
+
+
+def _settle_streams() -> None:
+    """Let text in any encoding out, a path as its own bytes where it can; a closed stream swallows."""
+    import os
+
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the life of the process
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+    if hasattr(sys.stdout, "reconfigure"):
+        whole = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+        sys.stdout.reconfigure(errors="surrogateescape" if whole else "backslashreplace")
+
+
+def _answer(arguments: list[str]) -> int:
+    from launcher.cli.commands import find_command, group_help, help_text
+
+    if not arguments:
+        print(help_text(), end="", file=sys.stderr)
+        return 2
+    first, *others = arguments
+    if first in ("--help", "-h", "help"):
+        if first == "help" and others:
+            return _answer([*others, "--help"])
         print(help_text(), end="")
-        return 0 if arguments else 2
+        return 0
+    if first == "--version":
+        return _version(as_json="--json" in others)
     found = find_command(arguments)
-    if found is None:
-        return _unknown(arguments)
-    command, rest = found
-    from launcher.cli.dispatch import dispatch
+    if found is not None:
+        from launcher.cli.dispatch import dispatch
 
-    return dispatch(command, rest)
-
-
-def _unknown(arguments: list[str]) -> int:
-    import difflib
-
-    from launcher.cli.commands import all_commands
+        return dispatch(*found)
+    group = group_help(first)
+    if group and (not others or others[0] in ("--help", "-h")):
+        print(group, end="", file=sys.stdout if others else sys.stderr)
+        return 0 if others else 2
     from launcher.cli.output import fail
-    from launcher.errors import MalformedError
+    from launcher.cli.usage import unknown_command
 
-    groups = {command.words[0] for command in all_commands() if len(command.words) > 1}
-    words = [" ".join(command.words) for command in all_commands()]
-    typed = " ".join(arguments[: 2 if arguments[0] in groups else 1])
-    if arguments[0] in groups and (len(arguments) == 1 or arguments[1] in ("--help", "-h")):
-        return _group_help(arguments[0], asked=len(arguments) > 1)
-    near = difflib.get_close_matches(typed, words, 1)
-    hint = f"did you mean `evalctl {near[0]}`?" if near else "see `evalctl --help`"
-    error = MalformedError(f"there is no command `{typed}`", code="unknown-command", hint=hint)
-    return fail(error, as_json="--json" in arguments)
+    return fail(unknown_command(arguments), as_json="--json" in arguments)
 
 
-def _group_help(group: str, *, asked: bool) -> int:
-    from launcher.cli.commands import all_commands
+def _version(*, as_json: bool) -> int:
+    from launcher.cli.output import print_json
 
-    print(f"Usage: evalctl {group} COMMAND [ARGUMENTS]\n")
-    for command in all_commands():
-        if command.words[0] == group:
-            print(f"  {' '.join(command.words):<14} {command.summary}")
-    return 0 if asked else 2
+    if as_json:
+        print_json({"version": __version__})
+    else:
+        print(f"evalctl {__version__}")
+    return 0

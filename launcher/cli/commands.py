@@ -80,6 +80,14 @@ def find_command(arguments: list[str]) -> tuple[Command, list[str]] | None:
     return None
 
 
+def group_help(word: str) -> str | None:
+    """Return the page of the commands that begin with `word` and go on, None where there are none."""
+    own = [command for command in all_commands() if command.words[0] == word and len(command.words) > 1]
+    if not own:
+        return None
+    return "\n".join([f"Usage: evalctl {word} COMMAND [ARGUMENTS]", "", *map(_line, own), ""])
+
+
 def help_text() -> str:
     """Return the page that `evalctl --help` prints."""
     lines = [
@@ -89,7 +97,7 @@ def help_text() -> str:
     ]
     for group in GROUPS:
         lines += ["", f"{group.title}:"]
-        lines += [f"  {' '.join(command.words):<14} {command.summary}" for command in group.commands]
+        lines += map(_line, group.commands)
     lines += [
         "",
         "Options:",
@@ -101,3 +109,7 @@ def help_text() -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _line(command: Command) -> str:
+    return f"  {' '.join(command.words):<14} {command.summary}"

@@ -1,12 +1,10 @@
 """Run one command through typer, importing nothing of the others."""
 
 import importlib
-import os
-import sys
 
 from launcher.cli.commands import Command
 from launcher.cli.output import fail
-from launcher.errors import EvalctlError, InfrastructureError, MalformedError
+from launcher.errors import EvalctlError, InfrastructureError
 
 
 def dispatch(command: Command, arguments: list[str]) -> int:
@@ -16,9 +14,6 @@ def dispatch(command: Command, arguments: list[str]) -> int:
         return _call(command, arguments)
     except EvalctlError as error:
         return fail(error, as_json=as_json)
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader is gone; stay quiet at exit
-        return 0
     except OSError as error:
         wrapped = InfrastructureError(
             f"the machine refused: {error.strerror or error}",
@@ -27,7 +22,7 @@ def dispatch(command: Command, arguments: list[str]) -> int:
         )
         return fail(wrapped, as_json=as_json)
     except KeyboardInterrupt:
-        return fail(InfrastructureError("interrupted", code="interrupted"), as_json=as_json)
+        return fail(_interrupted(), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - whatever is not ours is a bug, and is said to be one
         return _bug(error, as_json=as_json)
 
@@ -35,21 +30,30 @@ def dispatch(command: Command, arguments: list[str]) -> int:
 def _call(command: Command, arguments: list[str]) -> int:
     import typer
 
+    from launcher.cli.page import CommandPage
+
     module = importlib.import_module(f"launcher.cli.{command.module}")
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command(context_settings={"help_option_names": ["--help", "-h"]})(getattr(module, command.function))
+    settings = {"help_option_names": ["--help", "-h"]}
+    app.command(cls=CommandPage, context_settings=settings)(getattr(module, command.function))
     program = " ".join(("evalctl", *command.words))
     try:
         result = typer.main.get_command(app).main(arguments, prog_name=program, standalone_mode=False)
     except typer.Abort as error:
-        raise InfrastructureError("interrupted", code="interrupted") from error
+        raise _interrupted() from error
     except typer.Exit as leave:
         return int(leave.exit_code)
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        raise MalformedError(error.format_message(), code="usage", hint=f"see `{program} --help`") from error
+        from launcher.cli.usage import usage_error
+
+        raise usage_error(error, program) from error
     return result if isinstance(result, int) else 0
+
+
+def _interrupted() -> InfrastructureError:
+    return InfrastructureError("interrupted", code="interrupted", hint="type the same command to start again")
 
 
 def _bug(error: Exception, *, as_json: bool) -> int:

@@ -1,28 +1,73 @@
-"""What every command prints the same way: JSON on stdout, errors and talk on stderr."""
+"""What every command prints the same way: data on stdout at once, errors and talk on stderr."""
 
-import json
 import os
 import sys
-import unicodedata
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from launcher.errors import EvalctlError
+from launcher.errors import EvalctlError, InfrastructureError
+from launcher.report.text import printable
+
+
+def deliver(command: Callable[[], int], *, as_json: bool) -> int:
+    """Run `command`, then write what it printed to stdout; return its exit code.
+
+    A reader that leaves early (`| head -1`) changes neither that code nor what is said.
+    """
+    import io
+
+    stdout, page = sys.stdout, io.StringIO()
+    sys.stdout = page
+    try:
+        status = command()
+    finally:
+        sys.stdout = stdout
+    try:
+        stdout.write(page.getvalue())
+        stdout.flush()
+    except BrokenPipeError:
+        _point_away(stdout.fileno())
+    except OSError as error:
+        _point_away(stdout.fileno())
+        unwritten = InfrastructureError(
+            "cannot write to standard output",
+            code="stdout",
+            context=error.strerror,
+            hint="free some disk space",
+        )
+        return fail(unwritten, as_json=as_json)
+    return status
+
+
+def _point_away(descriptor: int) -> None:
+    """Let what is still buffered go nowhere, so that the interpreter's last flush is silent."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object on stdout."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    """Print one JSON object on stdout, in ASCII, so that nothing in it can trick a terminal."""
+    import json
+
+    print(json.dumps(value, allow_nan=False))
 
 
 def say(text: str, *, label: str = "") -> None:
     """Print a line of talk on stderr, control characters escaped, after our own `label`."""
-    print(f"{label}: {printable(text)}" if label else printable(text), file=sys.stderr)
+    body = printable(text).replace("\n", "\n  ")
+    with suppress(OSError):
+        print(f"{label}: {body}" if label else body, file=sys.stderr)
 
 
 def fail(error: EvalctlError, *, as_json: bool) -> int:
     """Print `error` for a person, or as JSON, on stderr; return its exit code."""
     if as_json:
-        print(json.dumps({"error": error.as_json()}, ensure_ascii=False), file=sys.stderr)
+        import json
+
+        with suppress(OSError):
+            print(json.dumps({"error": error.as_json()}), file=sys.stderr)
         return error.exit_status
     for problem in error.problems:
         say(str(problem))
@@ -39,16 +84,3 @@ def paint(text: str, colour: int) -> str:
     if not sys.stderr.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"\x1b[{colour}m{text}\x1b[0m"
-
-
-def printable(text: str) -> str:
-    """Return `text` with control characters escaped, but for line feeds."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_escape(letter) for letter in text)
-
-
-def _escape(letter: str) -> str:
-    if letter == "\n" or letter.isprintable() or unicodedata.category(letter) == "Zs":
-        return letter
-    return letter.encode("unicode_escape").decode()
