@@ -6,25 +6,32 @@ from typing import Annotated, Any
 import typer
 
 from launcher.cli.connect import connect
+from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
 from launcher.image.build import build_image
 from launcher.sources.layout import only_digest, open_layout, pin_image
 from launcher.spec.image import ImagePins
 from launcher.store.home import find_home, make_private
 
-_JSON = typer.Option("--json", help="Print one JSON object.")
 _PLATFORM = "linux/amd64"
 
 
 def build(
-    recipe: Annotated[Path, typer.Argument(help="A folder with recipe.toml and its locks.")],
-    out: Annotated[Path | None, typer.Option(help="The layout's folder; default: RECIPE/layout.")] = None,
-    mirror: Annotated[
-        list[str] | None, typer.Option(help="A further place for packages: a URL or a folder; repeatable.")
+    recipe: Annotated[Path, typer.Argument(metavar="DIR", help="A folder with recipe.toml and its locks.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="LAYOUT", help="Where to write the layout; default: DIR/layout.")
     ] = None,
-    as_json: Annotated[bool, _JSON] = False,
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PLACE", help="A further place for packages: a URL or a folder; repeatable."),
+    ] = None,
+    as_json: Json = False,
 ) -> int:
-    """Build an image layout from a recipe folder."""
+    """Build an image layout from a recipe folder.
+
+    Packages come by their locked sha256 from this home's cache, from the places that this machine's apt
+    and pip are configured with, and from `--mirror`. The same bytes come out on every machine.
+    """
     cache = make_private(find_home().cache / "packages")
     built = build_image(recipe, out or recipe / "layout", cache=cache, mirrors=mirror or (), progress=say)
     if as_json:
@@ -42,8 +49,8 @@ def build(
 
 
 def load(
-    layout: Annotated[Path, typer.Argument(help="An OCI image layout: a folder or a tar.")],
-    as_json: Annotated[bool, _JSON] = False,
+    layout: Annotated[Path, typer.Argument(metavar="LAYOUT", help="An OCI image layout: a folder or a tar.")],
+    as_json: Json = False,
 ) -> int:
     """Put a layout into the engine; prove its digest."""
     opened = open_layout(layout)
@@ -61,8 +68,8 @@ def load(
 
 
 def inspect(
-    layout: Annotated[Path, typer.Argument(help="An OCI image layout: a folder or a tar.")],
-    as_json: Annotated[bool, _JSON] = False,
+    layout: Annotated[Path, typer.Argument(metavar="LAYOUT", help="An OCI image layout: a folder or a tar.")],
+    as_json: Json = False,
 ) -> int:
     """Print the digests of an image layout."""
     opened = open_layout(layout)

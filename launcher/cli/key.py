@@ -5,16 +5,22 @@ from typing import Annotated
 
 import typer
 
+from launcher.cli.options import Json
 from launcher.cli.output import print_json
 from launcher.cli.signing import read_public_key
 from launcher.trust.key_files import new_key
 
 
 def new(
-    name: Annotated[Path, typer.Argument(help="The private key's file; NAME.pub is written beside it.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    name: Annotated[
+        Path, typer.Argument(metavar="NAME", help="The private key's file; NAME.pub is written beside it.")
+    ],
+    as_json: Json = False,
 ) -> int:
-    """Make a key pair for signing."""
+    """Make a key pair for signing.
+
+    An Ed25519 key as OpenSSH writes it, readable by its owner alone. No file is ever overwritten.
+    """
     public = new_key(name)
     if as_json:
         print_json({"key": str(name), "public": f"{name}.pub", "fingerprint": public.fingerprint})
@@ -24,8 +30,10 @@ def new(
 
 
 def show(
-    name: Annotated[Path | None, typer.Argument(help="A key file; default: this home's own key.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    name: Annotated[
+        Path | None, typer.Argument(metavar="NAME", help="A key's file; default: this home's own.")
+    ] = None,
+    as_json: Json = False,
 ) -> int:
     """Print a key's fingerprint and public line."""
     public = read_public_key(name)

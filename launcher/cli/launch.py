@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from launcher.cli.connect import connect
+from launcher.cli.options import BlueprintFolder, Json, Offline, Out, SigningKey
 from launcher.cli.output import print_json, say
 from launcher.cli.results import as_object, exit_code
 from launcher.cli.signing import read_signer, read_verifying_policy
@@ -25,23 +26,31 @@ from launcher.trust.admission import admit_lock
 
 
 def launch(
-    file: Annotated[Path, typer.Argument(help="A blueprint (TOML) or a lock (JSON).")],
-    out: Annotated[Path | None, typer.Option(help="Copy the bundle here; absent or empty before.")] = None,
-    key: Annotated[
-        Path | None, typer.Option(help="The private key that signs; default: this home's.")
-    ] = None,
-    blueprint_dir: Annotated[
-        Path | None, typer.Option(help="Where relative paths start; default: the file's folder.")
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Use no network.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A blueprint (TOML) or a lock (JSON).")],
+    out: Out = None,
+    key: SigningKey = None,
+    blueprint_dir: BlueprintFolder = None,
+    offline: Offline = False,
     rerun: Annotated[
-        bool, typer.Option("--rerun", help="Run again even if a finished bundle exists.")
+        bool, typer.Option("--rerun", help="Run again even where a finished run could be returned.")
     ] = False,
-    runtime: Annotated[str | None, typer.Option(help="At least this isolation: runc or runsc.")] = None,
-    note: Annotated[str, typer.Option(help="A remark kept in the signed provenance.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="At least this isolation: runc or runsc; default: the blueprint's."
+        ),
+    ] = None,
+    note: Annotated[
+        str, typer.Option(metavar="TEXT", help="A remark to keep in the signed provenance; default: none.")
+    ] = "",
+    as_json: Json = False,
 ) -> int:
-    """Run a blueprint or lock; write a signed bundle."""
+    """Run a blueprint or lock; write a signed bundle.
+
+    A lock that ran to its end before is not run again: its bundle is returned. The last line on stdout is
+    the bundle's path. Exit codes: 0 the result stands, 1 a threshold is missed or the evaluation failed,
+    4 no score, 5 the interval does not decide, 6 this machine cannot give what the blueprint asks for.
+    """
     home = find_home()
     if out is not None:
         require_empty(out)
@@ -84,5 +93,8 @@ def _runtime(name: str | None) -> Runtime | None:
     if name is None:
         return None
     raise MalformedError(
-        f"there is no runtime `{name}`", code="unknown-runtime", context=f"expected {' or '.join(RUNTIMES)}"
+        f"there is no runtime `{name}`",
+        code="unknown-runtime",
+        context=f"expected {' or '.join(RUNTIMES)}",
+        hint="see `evalctl launch --help`",
     )

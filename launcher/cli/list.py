@@ -1,10 +1,7 @@
 """`evalctl list`."""
 
-from typing import Annotated
-
-import typer
-
 from launcher.cli.connect import connect
+from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
 from launcher.errors import EvalctlError
 from launcher.runs.leftovers import reap_dead
@@ -13,9 +10,12 @@ from launcher.store.home import find_home
 
 
 def list_bundles(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> int:
-    """List the attempts and bundles of this home."""
+    """List the attempts and bundles of this home.
+
+    Left-overs of launches that died are removed first.
+    """
     home = find_home()
     try:
         reap_dead(home, connect)

@@ -1,17 +1,16 @@
 """`evalctl metrics`."""
 
 import textwrap
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from launcher.cli.options import Json
 from launcher.cli.output import print_json
 from launcher.metrics.definitions import definitions
 
 _INDENT: dict[str, Any] = {"initial_indent": "  ", "subsequent_indent": "    "}
 
 
-def metrics(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> int:
+def metrics(as_json: Json = False) -> int:
     """List the metric definitions."""
     if as_json:
         print_json({"definitions": [definition.as_json() for definition in definitions()]})

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from launcher.cli.connect import connect
+from launcher.cli.options import BundleName, Json, Offline, Out, SigningKey
 from launcher.cli.output import print_json, say
 from launcher.cli.signing import read_signer, read_verifying_policy
 from launcher.report.progress import make_reporter
@@ -23,20 +24,32 @@ EXIT_CODES = {"identical": 0, "equivalent": 0, "diverged": 1, "inconclusive": 5,
 
 
 def reproduce(
-    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A path, or a digest in the store.")],
-    out: Annotated[Path | None, typer.Option(help="Copy the bundle here; absent or empty before.")] = None,
-    key: Annotated[Path | None, typer.Option(help="The private key that signs; default: the home's.")] = None,
+    bundle: BundleName,
+    out: Out = None,
+    key: SigningKey = None,
     signer: Annotated[
-        Path | None, typer.Option(help="Trust this public key alone as the original's signer.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Trust this public key alone as the original's signer; no policy is read."
+        ),
     ] = None,
     blueprint_dir: Annotated[
         Path | None,
-        typer.Option(help="Where its blueprint's relative paths start."),
+        typer.Option(
+            metavar="DIR",
+            help="Where relative paths in its blueprint start; not needed for what the cache holds.",
+        ),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Use no network.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    offline: Offline = False,
+    as_json: Json = False,
 ) -> int:
-    """Launch a bundle's lock again and compare."""
+    """Launch a bundle's lock again and compare.
+
+    The original is verified first. What was found (identical, equivalent, diverged) is signed and put
+    beside the original's attestations. The last line on stdout is the new bundle's path. Exit codes: 0
+    identical or equivalent, 1 diverged or the original is broken, 3 its signer is not trusted, 4 not
+    runnable here, 5 inconclusive.
+    """
     home = find_home()
     if out is not None:
         require_empty(out)

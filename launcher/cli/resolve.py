@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from launcher.cli.options import Json, Offline, SigningKey
 from launcher.cli.output import print_json, say
 from launcher.cli.signing import read_signer
 from launcher.cli.targets import attestation_path, lock_path, read_file, read_target
@@ -18,15 +19,19 @@ from launcher.store.home import find_home
 
 
 def resolve(
-    file: Annotated[Path, typer.Argument(help="A blueprint.")],
-    key: Annotated[Path | None, typer.Option(help="The private key that signs the lock.")] = None,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A blueprint (TOML).")],
+    key: SigningKey = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail if the lock would change.")
+        bool, typer.Option("--check", help="Write nothing; exit 1 if the lock would change.")
     ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Use no network.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    offline: Offline = False,
+    as_json: Json = False,
 ) -> int:
-    """Pin everything a blueprint names; write its lock."""
+    """Pin everything a blueprint names; write its lock.
+
+    NAME.toml gives NAME.lock.json and its signature NAME.lock.sigstore.json beside it. The lock has the same
+    bytes on every machine; its identity names the run.
+    """
     home, target, path = find_home(), read_target(file), lock_path(file)
     settings = FetchSettings(target.base, offline=offline, say=say)
     lock = resolve_blueprint(target.blueprint, Cache(home.cache), settings).lock

@@ -1,9 +1,6 @@
 """`evalctl show`."""
 
-from typing import Annotated
-
-import typer
-
+from launcher.cli.options import BundleName, Json
 from launcher.cli.output import print_json
 from launcher.cli.results import as_object
 from launcher.report.reading import read_view
@@ -13,12 +10,13 @@ from launcher.store.home import find_home
 
 
 def show(
-    bundle: Annotated[
-        str, typer.Argument(metavar="BUNDLE", help="A path, or a digest in this home's store.")
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    bundle: BundleName,
+    as_json: Json = False,
 ) -> int:
-    """Show a bundle's result in the terminal."""
+    """Show a bundle's result in the terminal.
+
+    Shows what the bundle says of itself. Nothing is checked: `evalctl verify` does that.
+    """
     path = find_bundle(find_home(), bundle)
     view = read_view(path)
     if as_json:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from launcher.cli.options import Json
 from launcher.cli.output import print_json
 from launcher.cli.signing import read_verifying_policy, save_policy
 from launcher.errors import InfrastructureError
@@ -13,15 +14,21 @@ from launcher.store.home import find_home
 from launcher.trust.key_files import load_public_file
 from launcher.trust.policy_file import add_key, initial_policy
 
-_JSON = typer.Option("--json", help="Print one JSON object.")
-
 
 def add(
-    public_key: Annotated[Path, typer.Argument(help="An OpenSSH public key line, or a PEM public key.")],
-    name: Annotated[str, typer.Option(help="What to call its owner; default: the file's name.")] = "",
-    as_json: Annotated[bool, _JSON] = False,
+    public_key: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A public key: an OpenSSH line (NAME.pub), or PEM.")
+    ],
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="What to call its owner; default: the file's name.")
+    ] = "",
+    as_json: Json = False,
 ) -> int:
-    """Trust a public key on this machine."""
+    """Trust a public key on this machine.
+
+    Adds it to this home's trust.toml, which `verify` and `reproduce` apply. Compare the fingerprint with
+    what the key's owner publishes before you add it.
+    """
     home = find_home()
     public = load_public_file(public_key)
     owner = name or public_key.name.removesuffix(".pub").replace(".", "-")
@@ -41,7 +48,7 @@ def add(
     return 0
 
 
-def show(as_json: Annotated[bool, _JSON] = False) -> int:
+def show(as_json: Json = False) -> int:
     """Show who is trusted, for what, until when."""
     home = find_home()
     policy = read_verifying_policy(home, None, None)

@@ -5,15 +5,19 @@ from typing import Annotated
 
 import typer
 
+from launcher.cli.options import Json
 from launcher.cli.output import print_json
 from launcher.cli.targets import read_target
 
 
 def validate(
-    file: Annotated[Path, typer.Argument(help="A blueprint or a lock.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A blueprint (TOML) or a lock (JSON).")],
+    as_json: Json = False,
 ) -> int:
-    """Check a blueprint; show every problem at once."""
+    """Check a blueprint; show every problem at once.
+
+    Each problem has its place, FILE:LINE:COLUMN. Nothing is fetched and nothing is run.
+    """
     about = read_target(file).blueprint.about
     if as_json:
         print_json({"file": str(file), "valid": True, "name": about.name, "version": about.version})

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from launcher.cli.options import BundleName, Json
 from launcher.cli.output import print_json, say
 from launcher.cli.signing import read_verifying_policy
 from launcher.report.terminal import verification as render
@@ -18,14 +19,22 @@ EXIT_CODES = {"verified": 0, "failed": 1, "untrusted": 3}
 
 
 def verify(
-    bundle: Annotated[
-        str, typer.Argument(metavar="BUNDLE", help="A path, or a digest in this home's store.")
-    ],
-    key: Annotated[Path | None, typer.Option(help="Trust this public key alone.")] = None,
-    trust: Annotated[Path | None, typer.Option(help="Apply this policy instead of the home's.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    bundle: BundleName,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Trust this public key alone; no policy is read.")
+    ] = None,
+    trust: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The policy to apply; default: this home's trust.toml."),
+    ] = None,
+    as_json: Json = False,
 ) -> int:
-    """Check a bundle offline: bytes, signatures, metrics."""
+    """Check a bundle offline: bytes, signatures, metrics.
+
+    Every file is hashed, every signature checked against the policy, and every metric and interval
+    computed again from the samples. Exit codes: 0 verified, 1 tampered with or malformed, 3 signed by
+    nobody the policy trusts.
+    """
     home = find_home()
     path = find_bundle(home, bundle)
     verification = verify_bundle(path, read_verifying_policy(home, trust, key), datetime.now(UTC))

@@ -1,0 +1,35 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout; an error is one on stderr.")
+]
+BundleName = Annotated[
+    str,
+    typer.Argument(
+        metavar="BUNDLE", help="A bundle's folder, or its digest (8 digits are enough) in this home's store."
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Copy the bundle here, to a folder that is absent or empty."),
+]
+SigningKey = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="The private key that signs; default: this home's, made when it is missing."
+    ),
+]
+BlueprintFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Where relative paths in the blueprint start; default: its file's folder."
+    ),
+]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Use no network: only local files and what the cache holds.")
+]
