@@ -13,7 +13,7 @@ import pytest
 from launcher.engines.docker_engine import DockerEngine
 from launcher.engines.engine import ContainerOutcome, ContainerTask, Mount
 from launcher.spec.sandbox import Scratch
-from tests.engines.tasks import LABELS, Shell, Watcher
+from tests.engines.tasks import LABELS, MakeTask, Shell, Watcher
 
 pytestmark = pytest.mark.engine
 
@@ -160,6 +160,15 @@ def test_planted_outputs_are_refused_one_by_one(shell: Shell) -> None:
         "shut-file": "unreadable",
     }
     assert (task.outputs / "a" / "b" / "c" / "d" / "e" / "fine").is_file()
+
+
+def test_progress_is_not_read_through_a_link(
+    docker_engine: DockerEngine, busybox_image: str, make_task: MakeTask
+) -> None:
+    watcher = Watcher()
+    script = "ln -s /etc/hosts /eval/out/samples.jsonl; sleep 1.5"
+    docker_engine.run(make_task(busybox_image, "sh", "-c", script), watcher, threading.Event())
+    assert watcher.counts == []
 
 
 def test_too_many_files_are_refused_where_the_engine_does_not_stop_them(
