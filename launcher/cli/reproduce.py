@@ -10,8 +10,8 @@ from launcher.cli.connect import connect
 from launcher.cli.options import BundleName, Json, Offline, Out, SigningKey
 from launcher.cli.output import print_json, say
 from launcher.cli.signing import read_signer, read_verifying_policy
+from launcher.report.findings import agreement as render
 from launcher.report.progress import make_reporter
-from launcher.report.terminal import agreement as render
 from launcher.reproduce import Original, Reproduced
 from launcher.reproduce import reproduce as reproduce_bundle
 from launcher.runs.request import Edges

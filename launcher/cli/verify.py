@@ -9,7 +9,7 @@ import typer
 from launcher.cli.options import BundleName, Json
 from launcher.cli.output import print_json, say
 from launcher.cli.signing import read_verifying_policy
-from launcher.report.terminal import verification as render
+from launcher.report.findings import verification as render
 from launcher.store.bundles import find_bundle
 from launcher.store.home import find_home
 from launcher.verify import Verification

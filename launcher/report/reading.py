@@ -1,5 +1,6 @@
 """Read a bundle for display: what it says of itself, without judging whether it may be believed."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,24 +9,54 @@ from launcher.canonical import parse_json
 from launcher.digest import sha256_hex
 from launcher.errors import CheckFailedError, EvalctlError
 from launcher.spec import bundle
-from launcher.spec.lock import Lock, read_lock
+from launcher.spec.lock import read_lock
 from launcher.spec.result import Result
-from launcher.store.directory import walk
+from launcher.store.directory import Inventory, walk
 from launcher.trust.sigstore import open_envelope
 
 _MAX_BYTES = 64 << 20
+_LAST_LINES = 10
+_SHOWN = (
+    bundle.SUMS,
+    bundle.RESULT,
+    bundle.LOCK,
+    bundle.ENVIRONMENT,
+    bundle.RESULT_ATTESTATION,
+    bundle.PROVENANCE_ATTESTATION,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How often each target (a row) met each prediction (a column), and how often none came."""
+
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    failed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LastWords:
+    """The last lines of the log of the replicate that failed; `name` is the file inside the bundle."""
+
+    name: str
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class BundleView:
-    """What views show: the result, the lock, facts about the environment, and who claims to have signed."""
+    """What views show; every text in it is as the bundle gives it, control characters and all.
+
+    `about` are words and what they stand for, from the lock, the environment and the provenance.
+    """
 
     digest: str
     result: Result
-    lock: Lock
     signer: str
-    facts: dict[str, Any]
-    reproductions: int
+    about: tuple[tuple[str, str], ...]
+    reproductions: int = 0
+    confusion: Confusion | None = None
+    last_words: LastWords | None = None
 
 
 def read_view(path: Path) -> BundleView:
@@ -33,28 +64,100 @@ def read_view(path: Path) -> BundleView:
 
     Raises `MalformedError` where it is no directory, `CheckFailedError` for content that cannot be shown.
     """
-    with walk(path) as inventory:
-        try:
-            data = {name: inventory.read(name, _MAX_BYTES) for name in _SHOWN}
-            facts = parse_json(data[bundle.ENVIRONMENT], what=bundle.ENVIRONMENT)["facts"]
-            added = [
-                name for name in inventory.files if name.startswith(f"{bundle.ATTESTATIONS}/reproduction-")
-            ]
-            return BundleView(
-                digest=f"sha256:{sha256_hex(data[bundle.SUMS])}",
-                result=Result.from_json(parse_json(data[bundle.RESULT], what=bundle.RESULT)),
-                lock=read_lock(data[bundle.LOCK], what=bundle.LOCK),
-                signer=open_envelope(data[bundle.RESULT_ATTESTATION]).keyid,
-                facts={fact["name"]: fact["value"] for fact in facts},
-                reproductions=len(added),
-            )
-        except (EvalctlError, KeyError, TypeError) as error:
-            raise CheckFailedError(
-                f"`{path}` cannot be shown",
-                code="bad-bundle",
-                context=str(error),
-                hint=f"see what is wrong with `evalctl verify {path}`",
-            ) from error
+    try:
+        with walk(path) as inventory:
+            return _read(inventory)
+    except (CheckFailedError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _not_shown(path, error) from error
+    except EvalctlError as error:
+        if path.is_dir():
+            raise _not_shown(path, error) from error
+        raise
 
 
-_SHOWN = (bundle.SUMS, bundle.RESULT, bundle.LOCK, bundle.ENVIRONMENT, bundle.RESULT_ATTESTATION)
+def _not_shown(path: Path, error: Exception) -> CheckFailedError:
+    missing = isinstance(error, KeyError)
+    return CheckFailedError(
+        f"`{path}` cannot be shown: it is not a whole bundle",
+        code="bad-bundle",
+        context=f"there is no `{error.args[0]}`" if missing else str(error),
+        hint=f"see what is wrong with `evalctl verify {path}`",
+    )
+
+
+def _read(inventory: Inventory) -> BundleView:
+    data = {name: inventory.read(name, _MAX_BYTES) for name in _SHOWN}
+    result = Result.from_json(parse_json(data[bundle.RESULT], what=bundle.RESULT))
+    envelope = open_envelope(data[bundle.RESULT_ATTESTATION])
+    added = f"{bundle.ATTESTATIONS}/reproduction-"
+    return BundleView(
+        digest=f"sha256:{sha256_hex(data[bundle.SUMS])}",
+        result=result,
+        signer=envelope.keyid,
+        about=tuple(_about(data)),
+        reproductions=sum(1 for name in inventory.files if name.startswith(added)),
+        confusion=_confusion(result.tables.get("confusion")),
+        last_words=_last_words(inventory, result),
+    )
+
+
+def _about(data: Mapping[str, bytes]) -> Sequence[tuple[str, str]]:
+    identity = read_lock(data[bundle.LOCK], what=bundle.LOCK).identity
+    listed = parse_json(data[bundle.ENVIRONMENT], what=bundle.ENVIRONMENT)["facts"]
+    facts = {fact["name"]: fact["value"] for fact in listed}
+    profile = facts.get("sandbox.profile") or {}
+    parameters, metadata = _provenance(data[bundle.PROVENANCE_ATTESTATION])
+    said = [
+        ("image", identity["image"]["manifest"]),
+        ("code", _code(identity["code"])),
+        ("command", " ".join(identity["run"]["command"])),
+        *((str(item["kind"]), _input(item)) for item in identity["inputs"]),
+        ("sandbox", f"{profile.get('runtime', '?')}, network {profile.get('network', '?')}"),
+        ("engine", f"{facts.get('engine.name', '?')} {facts.get('engine.version', '?')}"),
+        ("machine", f"{facts.get('host.cpu-model', '?')}, kernel {facts.get('host.kernel', '?')}"),
+        ("launcher", f"evalctl {facts.get('launcher.version', '?')}, {facts.get('launcher.commit') or '?'}"),
+        ("began", str(metadata["startedOn"])),
+        ("ended", str(metadata["finishedOn"])),
+        ("remark", str(parameters.get("note") or "")),
+    ]
+    return [(word, text) for word, text in said if text]
+
+
+def _code(code: Mapping[str, Any]) -> str:
+    return f"{code['commit']}{' in ' if code['path'] else ''}{code['path']}"
+
+
+def _input(item: Mapping[str, Any]) -> str:
+    held_out = ", held out" if item["role"] == "held-out" else ""
+    return f"{item['name']}, {item['size']} bytes{held_out}, sha256:{str(item['sha256'])[:16]}..."
+
+
+def _provenance(data: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return the launch's internal parameters and its metadata from a statement nobody has checked."""
+    statement = parse_json(open_envelope(data).payload, what=bundle.PROVENANCE_ATTESTATION)
+    predicate = statement["predicate"]
+    return predicate["buildDefinition"]["internalParameters"], predicate["runDetails"]["metadata"]
+
+
+def _confusion(table: Any) -> Confusion | None:
+    if table is None:
+        return None
+    labels = tuple(str(label) for label in table["labels"])
+    counts = tuple(tuple(int(count) for count in row) for row in table["counts"])
+    failed = tuple(int(count) for count in table["failed"])
+    if not len(labels) == len(counts) == len(failed) or any(len(row) != len(labels) for row in counts):
+        raise ValueError("the confusion table has rows of other lengths than it has labels")
+    return Confusion(labels, counts, failed)
+
+
+def _last_words(inventory: Inventory, result: Result) -> LastWords | None:
+    """Return the end of what the replicate that stopped the run wrote to stderr, else to stdout."""
+    failed = [replicate for replicate in result.replicates if replicate.failure]
+    own = [replicate for replicate in failed if replicate.failure != "interrupted"]
+    for replicate in [*own, *failed][:1]:
+        for stream in ("stderr", "stdout"):
+            name = f"{bundle.LOGS}/run-{replicate.replicate}.{stream}"
+            if name in inventory.files:
+                text = inventory.read(name, _MAX_BYTES).decode(errors="backslashreplace")
+                return LastWords(name, tuple(text.expandtabs().splitlines()[-_LAST_LINES:]))
+    return None

@@ -1,145 +1,153 @@
-"""Show results in a terminal: at most 80 columns, no bare number without n and an interval."""
+"""Show a run's result in a terminal: at most 80 columns, no bare number without n and an interval."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
 
-from launcher.report.reading import BundleView
+from launcher.report.reading import BundleView, Confusion
+from launcher.report.text import WIDTH, cut, cut_middle, table, wrapped
 from launcher.spec.blueprint import Threshold
 from launcher.spec.result import MetricResult, Result
 
-if TYPE_CHECKING:
-    from launcher.metrics.agreement import Agreement
-    from launcher.trust.attestations import Check
-
-WIDTH = 80
-_HEADER = ("metric", "value", "interval", "n", "threshold", "published")
+_WORD, _SHORT_WORD = 11, 9
 _MAX_CONFUSION_LABELS = 12
-_MOST_SHOWN = 10
+_MOST_SEEDS = 12
 
 
 def summary(view: BundleView) -> str:
-    """Return the few lines that end a launch: status, verdict, primary metrics, what deviated."""
+    """Return the few lines that end a launch: status, verdict, primary metric, what deviated."""
     result = view.result
-    lines = [_headline(result), *_failure(result)]
     primary = [metric for metric in result.metrics if metric.primary]
-    lines += metric_table(primary)
     others = [metric for metric in result.metrics if not metric.primary]
-    if others:
+    lines = [*_headline(result), *_failure(view)]
+    for metric in primary:
+        lines += _block(metric)
+    if primary and others:
         lines.append(_others(others))
-    lines += [f"note: {deviation}" for deviation in result.deviations if result.status == "succeeded"]
-    return "\n".join(_fit(line) for line in lines)
+    elif others:
+        lines += metric_table(others)
+    return "\n".join([*lines, *_remarks(result)])
 
 
 def full(view: BundleView) -> str:
     """Return everything `evalctl show` prints about a bundle."""
     result = view.result
-    lines = [_headline(result), *_failure(result), ""]
-    if result.metrics:
-        primary = [metric for metric in result.metrics if metric.primary]
-        others = [metric for metric in result.metrics if not metric.primary]
-        for metrics in filter(None, (primary, others)):
-            lines += [*metric_table(metrics), ""]
-    confusion = result.tables.get("confusion")
-    if isinstance(confusion, Mapping):
-        lines += [*_confusion(confusion), ""]
-    lines += [*_replicates(result), *_about(view)]
-    lines += [f"note     {deviation}" for deviation in result.deviations]
-    return "\n".join(_fit(line) for line in lines)
+    parts = [[*_headline(result), *_failure(view)]]
+    parts += [_block(metric, whole=True) for metric in result.metrics if metric.primary]
+    parts.append(metric_table([metric for metric in result.metrics if not metric.primary]))
+    if view.confusion is not None:
+        parts.append(list(_confusion(view.confusion, len(result.replicates))))
+    parts += [list(_seeds(result)), list(_remarks(result)), list(_about(view))]
+    parts.append(["Nothing is checked here, these are the bundle's own words: `evalctl verify` checks."])
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def verification(verdict: str, digest: str | None, checks: "Sequence[Check]") -> str:
-    """Return the lines of a verification: one a check, the verdict last."""
-    lines = [
-        f"{check.status:<8} {check.name}{': ' if check.detail else ''}{check.detail}" for check in checks
-    ]
-    lines.append(f"{verdict} {digest or ''}".rstrip())
-    return "\n".join(_wrapped(line) for line in lines)
+def _headline(result: Result) -> list[str]:
+    about = result.blueprint
+    ended = f"verdict {result.verdict}" if result.failure is None else "no score"
+    return wrapped(f"{about.name} {about.version}: {result.status}, {ended}, attempt {result.attempt}")
 
 
-def agreement(found: "Agreement") -> str:
-    """Return how two runs compare: a line for each metric, but those that came out identical in one."""
-    same = [metric for metric in found.metrics if metric.verdict == "identical"]
-    shown = found.metrics if len(found.metrics) <= _MOST_SHOWN else found.metrics[:1]
-    shown += tuple(metric for metric in found.metrics if metric not in (*same, *shown))
-    rows = [("metric", "original", "reproduced", "verdict")]
-    rows += [(item.name, _number(item.original), _number(item.reproduced), item.verdict) for item in shown]
-    lines = table(rows)
-    if len(shown) < len(found.metrics):
-        lines.append(f"+ {len(found.metrics) - len(shown)} more metrics, identical")
-    lines += [f"{item.name}: {item.reason}" for item in shown if item.verdict != "identical"]
-    lines.append(f"samples: {found.samples.equal} of {found.samples.n} equal")
-    return "\n".join(_fit(line) for line in lines)
+def _failure(view: BundleView) -> list[str]:
+    """Return why there is no score, and the last words of the program that failed."""
+    result, last = view.result, view.last_words
+    if result.failure is None:
+        return []
+    lines = [line for said in result.deviations or ("",) for line in _line(result.failure, said)]
+    if last is None:
+        return [*lines, "It left no logs."]
+    return [*lines, f"The end of {last.name} in the bundle:", *(cut(f"  | {line}") for line in last.lines)]
 
 
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.12g}"
+def _block(metric: MetricResult, *, whole: bool = False) -> list[str]:
+    """Return a metric as lines: value with interval and n, threshold, published figure, spread."""
+    lines = _line(metric.name, f"{_value(metric)}, {_interval_in_words(metric)}, {_count(metric)}")
+    if whole:
+        lines += _line("definition", f"{metric.definition}, {metric.direction} is better")
+    if metric.threshold is not None:
+        lines += _line("threshold", f"{_bounds(metric.threshold)}: {metric.verdict}")
+    if metric.published is not None:
+        lines += _line("published", _published(metric).replace(" ", ": ", 1))
+        if whole:
+            lines += _line("", f"in {metric.published.source}")
+    if metric.spread is not None:
+        seeds = len(metric.per_replicate)
+        lines += _line("spread", f"{metric.spread:.4g} (standard deviation over {seeds} seeds)")
+    return lines
 
 
-def metric_table(metrics: Sequence[MetricResult]) -> list[str]:
-    """Return the lines of a table of metrics; a column in which nothing stands is left out."""
-    return table([_HEADER, *(_row(metric) for metric in metrics)]) if metrics else []
+def _line(word: str, text: str, column: int = _WORD) -> list[str]:
+    return wrapped(text, first=f"{cut_middle(word, 30):<{column - 1}} ", indent=column)
 
 
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return `rows` (the first is the header) as aligned lines without the columns that hold only `-`."""
-    columns = [
-        [cell.ljust(max(map(len, column))) for cell in column]
-        for column in zip(*rows, strict=True)
-        if any(cell != "-" for cell in column[1:])
-    ]
-    return ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
-
-
-def _row(metric: MetricResult) -> tuple[str, ...]:
-    decimals = max(4, metric.published.decimals if metric.published else 0)
-    name = metric.name
+def _value(metric: MetricResult) -> str:
     if metric.value is None:
-        return (name, "none", metric.reason or "", str(metric.n), _threshold(metric), "")
-    return (
-        name,
-        f"{metric.value:.{decimals}f}",
-        _interval(metric),
-        str(metric.n),
-        _threshold(metric),
-        _published(metric),
-    )
+        return "none"
+    decimals = max(4, metric.published.decimals if metric.published else 0)
+    return f"{metric.value:.{decimals}f}"
 
 
-def _interval(metric: MetricResult) -> str:
-    ci = metric.ci
-    if ci is None:
-        return "no interval"
-    return f"{ci.lower:.4f}..{ci.upper:.4f} ({ci.level:.4g})"
+def _interval_in_words(metric: MetricResult) -> str:
+    if metric.ci is None:
+        return f"no interval ({metric.reason or 'none was asked for'})"
+    return f"{_level(metric)} interval {_ends(metric)} ({metric.ci.method})"
 
 
-def _threshold(metric: MetricResult) -> str:
-    threshold = metric.threshold
-    return f"{_bounds(threshold)} {metric.verdict}" if threshold else "-"
+def _level(metric: MetricResult) -> str:
+    return f"{metric.ci.level:.4%}".rstrip("0%").rstrip(".") + "%" if metric.ci else "-"
+
+
+def _ends(metric: MetricResult) -> str:
+    return f"{metric.ci.lower:.4f}..{metric.ci.upper:.4f}" if metric.ci else "none"
+
+
+def _count(metric: MetricResult) -> str:
+    failed = f" ({metric.errors} samples failed)" if metric.errors else ""
+    return f"n {metric.n}{failed}"
 
 
 def _bounds(threshold: Threshold) -> str:
     where = "" if threshold.on == "value" else f"{threshold.on} "
-    low = f">={threshold.min:g}" if threshold.min is not None else ""
-    high = f"<={threshold.max:g}" if threshold.max is not None else ""
-    return where + " ".join(filter(None, (low, high)))
+    low = f">= {threshold.min:g}" if threshold.min is not None else ""
+    high = f"<= {threshold.max:g}" if threshold.max is not None else ""
+    return where + " and ".join(filter(None, (low, high)))
 
 
 def _published(metric: MetricResult) -> str:
     if metric.published is None:
         return "-"
-    met = {True: "met", False: "NOT met", None: "?"}[metric.published_met]
+    met = {True: "met", False: "NOT met", None: "unknown"}[metric.published_met]
     return f"{metric.published.value:.{metric.published.decimals}f} {met}"
 
 
-def _headline(result: Result) -> str:
-    name = f"{result.blueprint.name} {result.blueprint.version}"
-    return f"{name}: {result.status}, verdict {result.verdict}, attempt {result.attempt}"
-
-
-def _failure(result: Result) -> list[str]:
-    if result.failure is None:
+def metric_table(metrics: Sequence[MetricResult]) -> list[str]:
+    """Return the lines of a table of metrics; below it, why a value or an interval is missing."""
+    if not metrics:
         return []
-    return [f"failure: {result.failure}: {'; '.join(result.deviations)}"]
+    levels = {_level(metric) for metric in metrics if metric.ci}
+    common = levels.pop() if len(levels) == 1 else None
+    header = ("metric", "value", f"{common or ''} interval".lstrip(), "by", "n", "spread", "threshold")
+    rows = [(*header, "published"), *(_row(metric, common) for metric in metrics)]
+    missing = [metric for metric in metrics if metric.reason]
+    return [
+        *table(rows),
+        *(line for metric in missing for line in wrapped(f"{metric.name}: {metric.reason}", indent=2)),
+    ]
+
+
+def _row(metric: MetricResult, common: str | None) -> tuple[str, ...]:
+    threshold = "-"
+    if metric.threshold is not None:
+        threshold = f"{_bounds(metric.threshold).replace('= ', '=')} {metric.verdict}"
+    level = "" if common or metric.ci is None else f" {_level(metric)}"
+    return (
+        metric.name,
+        _value(metric),
+        f"{_ends(metric)}{level}",
+        metric.ci.method if metric.ci else "-",
+        f"{metric.n}{f' ({metric.errors} failed)' if metric.errors else ''}",
+        "-" if metric.spread is None else f"{metric.spread:.4f}",
+        threshold,
+        _published(metric),
+    )
 
 
 def _others(metrics: Sequence[MetricResult]) -> str:
@@ -147,54 +155,60 @@ def _others(metrics: Sequence[MetricResult]) -> str:
     met = sum(1 for metric in claimed if metric.published_met)
     figures = f", {met} of {len(claimed)} published figures met" if claimed else ""
     plural = "" if len(metrics) == 1 else "s"
-    return f"+ {len(metrics)} supplementary metric{plural}{figures}"
+    return f"+ {len(metrics)} supplementary metric{plural}{figures}: see `evalctl show`"
 
 
-def _confusion(table: Mapping[str, Any]) -> Iterator[str]:
+def _confusion(found: Confusion, replicates: int) -> Iterator[str]:
     """Yield the confusion table, targets down and predictions across."""
-    labels, counts = table["labels"], table["counts"]
-    if len(labels) > _MAX_CONFUSION_LABELS:
-        yield f"confusion: {len(labels)} labels, see result.json"
+    over = f", over {replicates} seeds" if replicates > 1 else ""
+    if len(found.labels) > _MAX_CONFUSION_LABELS:
+        yield f"confusion of {len(found.labels)} labels{over}: see result.json"
         return
-    names = [str(label)[:6] for label in labels]
-    width = max(4, *(len(name) for name in names), *(len(str(count)) for row in counts for count in row)) + 1
-    yield "confusion (rows: target, columns: prediction)"
-    yield " " * 8 + "".join(name.rjust(width) for name in names)
-    for name, row in zip(names, counts, strict=True):
-        yield name.rjust(8) + "".join(("." if count == 0 else str(count)).rjust(width) for count in row)
+    columns = [*found.labels, *(["none"] if any(found.failed) else [])]
+    rows = [
+        (*row, failed) if any(found.failed) else row
+        for row, failed in zip(found.counts, found.failed, strict=True)
+    ]
+    widest = max(*map(len, columns), *(len(str(cell)) for row in rows for cell in row))
+    width = 1 + min(max(4, widest), (WIDTH - 13) // len(columns) - 1)
+    yield f"confusion (rows: target, columns: prediction{over})"
+    yield " " * 12 + "".join(cut_middle(label, width - 1).rjust(width) for label in columns)
+    for label, row in zip(found.labels, rows, strict=True):
+        cells = "".join(("." if count == 0 else str(count)).rjust(width) for count in row)
+        yield cut_middle(label, 12).rjust(12) + cells
 
 
-def _replicates(result: Result) -> Iterator[str]:
-    for replicate in result.replicates:
-        ending = replicate.failure or "succeeded"
-        yield f"seed     {replicate.seed} (replicate {replicate.replicate}): {ending}"
+def _seeds(result: Result) -> Iterator[str]:
+    """Yield how each seed's container ended, and the first metric's value where there are several seeds."""
+    first = next(iter(sorted(result.metrics, key=lambda metric: not metric.primary)), None)
+    several = first is not None and len(first.per_replicate) > 1
+    for replicate in result.replicates[:_MOST_SEEDS]:
+        text = f"{replicate.seed}: {replicate.failure or 'succeeded'}"
+        if replicate.failure and replicate.exit_code is not None:
+            text += f" (exit code {replicate.exit_code})"
+        value = first.per_replicate[replicate.replicate] if first is not None and several else None
+        if first is not None and value is not None:
+            text += f", {first.name} {value:.4f}"
+        yield from _line("seed", text, _SHORT_WORD)
+    rest = result.replicates[_MOST_SEEDS:]
+    if rest:
+        failed = sum(1 for replicate in rest if replicate.failure)
+        yield f"+ {len(rest)} more seeds, {failed or 'none'} of them failed"
+
+
+def _remarks(result: Result) -> Iterator[str]:
+    """Yield what every view must name: deviations from the plan, and claims that do not hold."""
+    if result.failure is None:
+        for deviation in result.deviations:
+            yield from _line("deviation", deviation)
+    for discrepancy in result.discrepancies:
+        yield from _line("claim", discrepancy)
 
 
 def _about(view: BundleView) -> Iterator[str]:
-    facts, identity = view.facts, view.lock.identity
-    yield f"lock     {view.result.lock}"
-    yield f"bundle   {view.digest}"
-    yield f"image    {identity['image']['manifest']}"
-    yield f"code     {identity['code']['commit']}"
-    yield f"sandbox  {facts.get('sandbox.profile', {}).get('runtime', '?')}, network none"
-    yield f"engine   {facts.get('engine.name', '?')} {facts.get('engine.version', '?')}"
-    yield f"machine  {facts.get('host.cpu-model', '?')}, kernel {facts.get('host.kernel', '?')}"
-    yield f"signer   {view.signer}"
+    said = [("lock", view.result.lock), ("bundle", view.digest), *view.about, ("signer", view.signer)]
+    for word, text in said:
+        yield from _line(word, text, _SHORT_WORD)
     if view.reproductions:
-        yield f"beside   {view.reproductions} statement(s) of reproductions"
-    yield "Nothing is checked here: `evalctl verify` does that."
-
-
-def _wrapped(line: str) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(_printable(line), WIDTH, subsequent_indent=" " * 9)) or ""
-
-
-def _printable(line: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
-
-
-def _fit(line: str) -> str:
-    printable = _printable(line)
-    return printable if len(printable) <= WIDTH else printable[: WIDTH - 3] + "..."
+        text = f"{view.reproductions} statement(s) of reproductions, not checked here"
+        yield from _line("beside", text, _SHORT_WORD)
