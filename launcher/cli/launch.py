@@ -1,5 +1,6 @@
 """`evalctl launch`."""
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,7 @@ import typer
 
 from launcher.cli.connect import connect
 from launcher.cli.options import BlueprintFolder, Json, Offline, Out, SigningKey
-from launcher.cli.output import print_json, say
+from launcher.cli.output import hint, print_json, say
 from launcher.cli.results import as_object, exit_code
 from launcher.cli.signing import read_signer, read_verifying_policy
 from launcher.cli.targets import Target, read_target
@@ -16,13 +17,20 @@ from launcher.digest import sha256_hex
 from launcher.errors import MalformedError
 from launcher.launch import launch as launch_blueprint
 from launcher.report.progress import make_reporter
-from launcher.report.reading import read_view
+from launcher.report.reading import BundleView, read_view
 from launcher.report.terminal import summary
-from launcher.runs.request import RUNTIMES, Edges, LaunchRequest, Runtime
+from launcher.runs.request import RUNTIMES, Edges, Launched, LaunchRequest, Runtime
 from launcher.sources.inputs import FetchSettings
 from launcher.store.bundles import copy_out, require_empty
 from launcher.store.home import Home, find_home
 from launcher.trust.admission import admit_lock
+
+_ADVICE = {
+    "candidate": "mend the evaluation's code or command; the same lock fails again only with `--rerun`",
+    "timeout": "raise `timeout` in [run], or make the evaluation faster",
+    "out-of-memory": "raise `memory` in [resources]",
+    "disk": "raise `output` or `tmp` in [resources]",
+}
 
 
 def launch(
@@ -56,7 +64,7 @@ def launch(
         require_empty(out)
     target = read_target(file, blueprint_dir)
     _admit(home, target)
-    reporter = make_reporter()
+    reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     settings = FetchSettings(target.base, offline=offline, say=reporter.stage)
     request = LaunchRequest(
         target.blueprint, settings, target.lock, target.attestation, rerun, _runtime(runtime), note
@@ -66,17 +74,26 @@ def launch(
     finally:
         reporter.close()
     view = read_view(launched.bundle)
-    for remark in launched.remarks:
-        say(f"note: {remark}")
-    if launched.reused:
-        say("this lock has a finished run: here is its bundle; `--rerun` runs it again")
     path = copy_out(launched.bundle, out) if out else launched.bundle
     if as_json:
-        print_json(as_object(view, path))
+        print_json({**as_object(view, path), "reused": launched.reused, "remarks": launched.remarks})
     else:
         print(summary(view))
         print(path)
+        _say_next(launched, view)
     return exit_code(view)
+
+
+def _say_next(launched: Launched, view: BundleView) -> None:
+    """Say what was not run, and what to do about a failure; all of it is in the object of `--json`."""
+    for remark in launched.remarks:
+        say(f"note: {remark}")
+    if launched.reused:
+        ended = "finished" if view.result.failure is None else "failed"
+        say(f"this lock {ended} before, in attempt {launched.attempt}: that run's bundle is returned")
+        hint("launch it again with `--rerun`")
+    elif view.result.failure is not None:
+        hint(_ADVICE.get(view.result.failure, "launch it again"))
 
 
 def _admit(home: Home, target: Target) -> None:

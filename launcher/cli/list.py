@@ -1,9 +1,13 @@
 """`evalctl list`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from launcher.cli.connect import connect
 from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
 from launcher.errors import EvalctlError
+from launcher.report.text import table
 from launcher.runs.leftovers import reap_dead
 from launcher.store.attempts import all_attempts
 from launcher.store.home import find_home
@@ -26,8 +30,14 @@ def list_bundles(
     if as_json:
         print_json({"attempts": attempts})
         return 0
-    for attempt in attempts:
-        bundle = str(attempt["bundle"] or "-").removeprefix("sha256:")[:16]
-        outcome = attempt["failure"] or attempt["outcome"]
-        print(f"{bundle:<16}  {outcome!s:<13}  {attempt['attempt']!s:>3}  {attempt['name']}")
+    if attempts:
+        print("\n".join(table([("bundle", "outcome", "attempt", "name"), *map(_row, attempts)])))
+    else:
+        say("nothing was launched from this home yet")
     return 0
+
+
+def _row(attempt: Mapping[str, Any]) -> tuple[str, ...]:
+    bundle = str(attempt["bundle"] or "none").removeprefix("sha256:")[:16]
+    outcome = attempt["failure"] or attempt["outcome"]
+    return bundle, str(outcome), str(attempt["attempt"]), str(attempt["name"])

@@ -1,43 +1,64 @@
 """What every command prints the same way: data on stdout at once, errors and talk on stderr."""
 
+import io
 import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 from launcher.errors import EvalctlError, InfrastructureError
 from launcher.report.text import printable
 
 
-def deliver(command: Callable[[], int], *, as_json: bool) -> int:
-    """Run `command`, then write what it printed to stdout; return its exit code.
+class Page(io.TextIOBase):
+    """Standard output that is written at `flush`, and remembers why it could not be.
 
-    A reader that leaves early (`| head -1`) changes neither that code nor what is said.
+    A reader that leaves early (`| head -1`) is no fault: nothing more is written, and nothing is said.
     """
-    import io
 
-    stdout, page = sys.stdout, io.StringIO()
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._parts: list[str] = []
+        self.fault: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Keep `text` for the next flush."""
+        self._parts.append(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what was kept."""
+        text = "".join(self._parts)
+        self._parts.clear()
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                self.fault = error
+            _point_away(self._stream.fileno())
+
+
+def deliver(command: Callable[[], int], *, as_json: bool) -> int:
+    """Run `command` with its standard output on a page, and return its exit code."""
+    stdout, page = sys.stdout, Page(sys.stdout)
     sys.stdout = page
     try:
         status = command()
+        page.flush()
     finally:
         sys.stdout = stdout
-    try:
-        stdout.write(page.getvalue())
-        stdout.flush()
-    except BrokenPipeError:
-        _point_away(stdout.fileno())
-    except OSError as error:
-        _point_away(stdout.fileno())
-        unwritten = InfrastructureError(
-            "cannot write to standard output",
-            code="stdout",
-            context=error.strerror,
-            hint="free some disk space",
-        )
-        return fail(unwritten, as_json=as_json)
-    return status
+    if page.fault is None:
+        return status
+    unwritten = InfrastructureError(
+        "cannot write to standard output",
+        code="stdout",
+        context=page.fault.strerror,
+        hint="free some disk space",
+    )
+    return fail(unwritten, as_json=as_json)
 
 
 def _point_away(descriptor: int) -> None:
@@ -57,8 +78,14 @@ def print_json(value: Any) -> None:
 def say(text: str, *, label: str = "") -> None:
     """Print a line of talk on stderr, control characters escaped, after our own `label`."""
     body = printable(text).replace("\n", "\n  ")
+    sys.stdout.flush()
     with suppress(OSError):
         print(f"{label}: {body}" if label else body, file=sys.stderr)
+
+
+def hint(text: str) -> None:
+    """Print the next thing to type on stderr."""
+    say(text, label=paint("  hint", 36))
 
 
 def fail(error: EvalctlError, *, as_json: bool) -> int:
@@ -66,6 +93,7 @@ def fail(error: EvalctlError, *, as_json: bool) -> int:
     if as_json:
         import json
 
+        sys.stdout.flush()
         with suppress(OSError):
             print(json.dumps({"error": error.as_json()}), file=sys.stderr)
         return error.exit_status
@@ -75,7 +103,7 @@ def fail(error: EvalctlError, *, as_json: bool) -> int:
     if error.context:
         say(f"  {error.context}")
     if error.hint:
-        say(error.hint, label=paint("  hint", 36))
+        hint(error.hint)
     return error.exit_status
 
 

@@ -1,5 +1,6 @@
 """`evalctl reproduce`."""
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -56,7 +57,7 @@ def reproduce(
     path = find_bundle(home, bundle)
     own = read_signer(home, key)
     policy = read_verifying_policy(home, None, signer)
-    reporter = make_reporter()
+    reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     reporter.stage("verifying the original")
     try:
         original = Original(path, verify(path, policy, datetime.now(UTC)))
@@ -69,6 +70,8 @@ def reproduce(
         print_json(_as_object(original, reproduced, place))
     else:
         _print(reproduced, place)
+        if own.public.fingerprint in original.verification.signers:
+            say("note: the same key signed both; a reproduction by another key is what adds truth")
     return EXIT_CODES[reproduced.verdict]
 
 

@@ -9,7 +9,7 @@ from launcher.cli.options import Json, Offline, SigningKey
 from launcher.cli.output import print_json, say
 from launcher.cli.signing import read_signer
 from launcher.cli.targets import attestation_path, lock_path, read_file, read_target
-from launcher.errors import CheckFailedError
+from launcher.errors import CheckFailedError, MalformedError
 from launcher.resolve import resolve as resolve_blueprint
 from launcher.runs.assemble import seal_lock
 from launcher.sources.inputs import FetchSettings
@@ -36,7 +36,7 @@ def resolve(
     settings = FetchSettings(target.base, offline=offline, say=say)
     lock = resolve_blueprint(target.blueprint, Cache(home.cache), settings).lock
     if check:
-        _refuse_drift(path, lock.data)
+        _refuse_drift(file, path, lock.data)
     else:
         signer = read_signer(home, key)
         write_atomically(path, lock.data)
@@ -48,10 +48,16 @@ def resolve(
     return 0
 
 
-def _refuse_drift(path: Path, data: bytes) -> None:
+def _refuse_drift(file: Path, path: Path, data: bytes) -> None:
+    if not path.exists():
+        raise MalformedError(
+            f"there is no lock `{path}` to check",
+            code="no-such-file",
+            hint=f"write it with `evalctl resolve {file}`",
+        )
     if read_file(path) != data:
         raise CheckFailedError(
             f"`{path}` is not what the blueprint resolves to now",
             code="lock-drift",
-            hint="look at what moved, then write it anew with `evalctl resolve`",
+            hint=f"look at what moved, then write it anew with `evalctl resolve {file}`",
         )

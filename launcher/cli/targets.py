@@ -71,9 +71,14 @@ def read_file(path: Path) -> bytes:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
+        hint = f"name a file in it: `{path / 'blueprint.toml'}`" if path.is_dir() else "check the path"
         raise MalformedError(
-            f"cannot read `{path}`", code="no-such-file", context=error.strerror, hint="check the path"
+            f"cannot read `{path}`", code="no-such-file", context=error.strerror, hint=hint
         ) from error
     if len(data) > MAX_BYTES:
-        raise MalformedError(f"`{path}` is larger than {MAX_BYTES} bytes", code="file-too-large")
+        raise MalformedError(
+            f"`{path}` is larger than {MAX_BYTES} bytes",
+            code="file-too-large",
+            hint="name a blueprint or a lock; data belongs into `[[data]]`",
+        )
     return data

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from launcher.cli.options import BundleName, Json
-from launcher.cli.output import print_json, say
+from launcher.cli.output import hint, print_json, say
 from launcher.cli.signing import read_verifying_policy
 from launcher.report.findings import verification as render
 from launcher.store.bundles import find_bundle
@@ -50,7 +50,7 @@ def _say_next(verification: Verification) -> None:
     if verification.verdict == "untrusted":
         for fingerprint in verification.unknown:
             say(f"signed by {fingerprint}, whom this machine does not know")
-        say("hint: compare it with what its owner publishes, then `evalctl trust add NAME.pub`")
+        hint("compare it with what its owner publishes, then `evalctl trust add NAME.pub`")
 
 
 def _as_object(verification: Verification) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import time
 from contextlib import suppress
 from typing import Protocol, TextIO
 
+from launcher.report.text import WIDTH, cut, one_line
+
 _TICK_SECONDS = 0.2
 
 
@@ -32,8 +34,9 @@ class PlainReporter:
 
     def stage(self, text: str) -> None:
         """Print the stage's line."""
-        self._stream.write(f"[{time.monotonic() - self._start:6.1f}s] {text}\n")
-        self._stream.flush()
+        with suppress(OSError, ValueError):
+            self._stream.write(f"[{time.monotonic() - self._start:6.1f}s] {one_line(text)}\n")
+            self._stream.flush()
 
     def samples(self, count: int) -> None:
         """Print nothing: a log wants no ticker."""
@@ -43,14 +46,17 @@ class PlainReporter:
 
 
 class LiveReporter:
-    """One line that is rewritten: stage, elapsed time, samples so far; finished stages stay above it."""
+    """One line that is rewritten: stage, elapsed time, samples so far; finished stages stay above it.
+
+    Only carriage returns and blanks are used, so that it looks the same on every terminal.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._start = time.monotonic()
         self._stage = ""
-        self._since = self._start
+        self._since = time.monotonic()
         self._samples = 0
+        self._drawn = 0
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._tick, daemon=True)
@@ -60,7 +66,7 @@ class LiveReporter:
         """Leave the last stage's line with its time and begin the next."""
         with self._lock:
             self._finish()
-            self._stage, self._since = text, time.monotonic()
+            self._stage, self._since, self._samples = text, time.monotonic(), 0
             self._draw()
 
     def samples(self, count: int) -> None:
@@ -84,28 +90,30 @@ class LiveReporter:
 
     def _finish(self) -> None:
         if self._stage:
-            seconds = time.monotonic() - self._since
-            self._write(f"\r\x1b[K  {seconds:6.1f}s  {self._stage}\n")
+            self._put(f"  {self._text(f'{self._samples} samples' if self._samples else '')}", end="\n")
 
     def _draw(self) -> None:
-        if not self._stage:
-            return
-        elapsed = time.monotonic() - self._start
-        count = f", {self._samples} samples so far" if self._samples else ""
-        line = f"> {elapsed:6.1f}s  {self._stage}{count}"
-        self._write(f"\r\x1b[K{line[: _width(self._stream) - 1]}")
+        if self._stage:
+            self._put(f"> {self._text(f'{self._samples} samples so far' if self._samples else '')}")
 
-    def _write(self, text: str) -> None:
+    def _text(self, samples: str) -> str:
+        elapsed = time.monotonic() - self._since
+        return f"{elapsed:6.1f}s  {self._stage}{', ' if samples else ''}{samples}"
+
+    def _put(self, text: str, end: str = "") -> None:
+        """Write `text` over what stands on the line, and forget the line at its `end`."""
+        line = cut(text, _width(self._stream) - 1)
         with suppress(OSError, ValueError):
-            self._stream.write(text)
+            self._stream.write(f"\r{line.ljust(self._drawn)}{end}")
             self._stream.flush()
+        self._drawn = 0 if end else len(line)
 
 
 def make_reporter(*, quiet: bool = False) -> Reporter:
     """Return the reporter that fits stderr: live on a terminal, silent if `quiet`, else plain lines."""
     if quiet:
         return SilentReporter()
-    live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
+    live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     return LiveReporter(sys.stderr) if live else PlainReporter(sys.stderr)
 
 
@@ -126,4 +134,4 @@ def _width(stream: TextIO) -> int:
     try:
         return os.get_terminal_size(stream.fileno()).columns
     except OSError:
-        return 80
+        return WIDTH

@@ -36,7 +36,7 @@ def full(view: BundleView) -> str:
     if view.confusion is not None:
         parts.append(list(_confusion(view.confusion, len(result.replicates))))
     parts += [list(_seeds(result)), list(_remarks(result)), list(_about(view))]
-    parts.append(["Nothing is checked here, these are the bundle's own words: `evalctl verify` checks."])
+    parts.append(["Nothing is checked here: `evalctl verify` does that."])
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 

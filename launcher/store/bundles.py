@@ -87,7 +87,7 @@ def find_bundle(home: Home, name: str) -> Path:
         context=f"{len(found)} bundles begin so"
         if found
         else "it is neither a path nor a digest in the store",
-        hint=f"look into `{home.bundles}`",
+        hint="see what there is with `evalctl list`",
     )
 
 
