@@ -146,5 +146,5 @@ def _not_as_pinned(pins: ImagePins, context: str) -> InfrastructureError:
         f"the engine does not hold the image `{pins.manifest}` as pinned",
         code="image-not-as-pinned",
         context=context,
-        hint=f"docker image rm {pins.config}, then launch again",
+        hint=f"remove it with `docker image rm {pins.config}`, then launch again",
     )

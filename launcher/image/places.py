@@ -229,7 +229,7 @@ def _mismatch(artefact: Artefact, got: str) -> InfrastructureError:
         f"the cache has other bytes for `{artefact.name}` {artefact.version}",
         code="package-digest-mismatch",
         context=f"expected sha256 {artefact.sha256}, got {got}",
-        hint="evalctl image build FOLDER again; the file is fetched anew",
+        hint="type `evalctl image build FOLDER` again; the file is fetched anew",
     )
 
 
@@ -241,5 +241,5 @@ def _not_found(missing: list[Artefact], faults: list[str]) -> InfrastructureErro
         f"`{first.file}` was found nowhere{more}",
         code="package-not-found",
         context=f"expected sha256 {first.sha256}; {tried}",
-        hint="evalctl image build FOLDER --mirror URL-OR-FOLDER, or lock anew with images/relock.py",
+        hint="name a place that has it: `evalctl image build FOLDER --mirror PLACE`; or lock anew",
     )

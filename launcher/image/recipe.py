@@ -127,7 +127,7 @@ def _read(path: Path) -> bytes:
         raise MalformedError(
             f"`{path}` cannot be read: {error.strerror}",
             code="recipe-not-found",
-            hint="evalctl image build FOLDER, with recipe.toml, packages.lock and wheels.lock in FOLDER",
+            hint="`evalctl image build FOLDER` wants recipe.toml, packages.lock and wheels.lock in FOLDER",
         ) from error
 
 

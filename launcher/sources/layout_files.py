@@ -116,14 +116,16 @@ def mismatch(layout: Layout, what: str, expected: str, got: str) -> Infrastructu
         f"{what} in `{layout.path}` has other bytes than its digest says",
         code="image-digest-mismatch",
         context=f"expected {expected}, got {got}",
-        hint="remove the layout and make it again: evalctl image build FOLDER",
+        hint="remove the layout and make it again: `evalctl image build FOLDER`",
     )
 
 
 def absent(message: str) -> InfrastructureError:
     """Return the error for an image, or a part of one, that is not there."""
     return InfrastructureError(
-        message, code="image-not-found", hint="evalctl image build FOLDER, with FOLDER one of images/*"
+        message,
+        code="image-not-found",
+        hint="build one with `evalctl image build FOLDER`, FOLDER one of images/*",
     )
 
 

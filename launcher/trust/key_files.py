@@ -118,7 +118,9 @@ def _load_private(path: Path, data: bytes) -> FileSigner:
     except (TypeError, ValueError, UnsupportedAlgorithm) as error:
         raise _refused_private(path, data, error) from error
     if not isinstance(private, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
-        raise _malformed(f"`{path}` is neither an Ed25519 nor a P-256 key", hint="evalctl key new NAME")
+        raise _malformed(
+            f"`{path}` is neither an Ed25519 nor a P-256 key", hint="make a key with `evalctl key new NAME`"
+        )
     if isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name != "secp256r1":
         raise _malformed(f"`{path}` is on the curve {private.curve.name}", "expected P-256")
     encoding, form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
@@ -201,10 +203,12 @@ def _refused_private(path: Path, data: bytes, error: Exception) -> MalformedErro
         return _malformed(
             f"the private key `{path}` is encrypted",
             "this version signs with unencrypted keys",
-            "evalctl key new NAME",
+            "make another with `evalctl key new NAME`",
             code="key-encrypted",
         )
-    return _malformed(f"`{path}` cannot be read as a private key", hint="evalctl key new NAME")
+    return _malformed(
+        f"`{path}` cannot be read as a private key", hint="make a key with `evalctl key new NAME`"
+    )
 
 
 def _exists(path: Path) -> MalformedError:
@@ -214,7 +218,9 @@ def _exists(path: Path) -> MalformedError:
 def _unreadable(path: Path, error: OSError) -> MalformedError:
     reason = error.strerror or str(error)
     return _malformed(
-        f"cannot read the key `{path}`: {reason}", hint="evalctl key new NAME", code="no-such-key"
+        f"cannot read the key `{path}`: {reason}",
+        hint="check the path, or make a key with `evalctl key new NAME`",
+        code="no-such-key",
     )
 
 
