@@ -1,10 +1,9 @@
 """The table of commands: the help page and the lazy loader read it, so that help imports no command."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command: the words a person types, the module and function behind them, and its summary."""
 
     words: tuple[str, ...]
@@ -13,8 +12,7 @@ class Command:
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """A heading of the help page and its commands."""
 
     title: str
@@ -104,8 +102,9 @@ def help_text() -> str:
         "  --help         Show this page; `evalctl COMMAND --help` shows a command's own.",
         "  --version      Print the version.",
         "",
-        "Exit codes: 0 ok, 1 checked and failed, 2 usage or malformed input, 3 trust policy",
-        "unmet, 4 infrastructure failed (no score), 5 inconclusive, 6 a requirement is unmet.",
+        "Exit codes: 0 ok, 1 checked and failed, 2 usage or malformed input, 3 trust",
+        "policy unmet, 4 infrastructure failed (no score), 5 inconclusive, 6 a requirement",
+        "is unmet.",
         "",
     ]
     return "\n".join(lines)

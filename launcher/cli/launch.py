@@ -26,7 +26,7 @@ from launcher.store.home import Home, find_home
 from launcher.trust.admission import admit_lock
 
 _ADVICE = {
-    "candidate": "mend the evaluation's code or command; the same lock fails again only with `--rerun`",
+    "candidate": "mend it and launch again; the same lock runs again only with `--rerun`",
     "timeout": "raise `timeout` in [run], or make the evaluation faster",
     "out-of-memory": "raise `memory` in [resources]",
     "disk": "raise `output` or `tmp` in [resources]",

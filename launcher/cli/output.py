@@ -11,8 +11,8 @@ from launcher.errors import EvalctlError, InfrastructureError
 from launcher.report.text import printable
 
 
-class Page(io.TextIOBase):
-    """Standard output that is written at `flush`, and remembers why it could not be.
+class Page(io.StringIO):
+    """Standard output that is kept until `flush`, and remembers why it could not be.
 
     A reader that leaves early (`| head -1`) is no fault: nothing more is written, and nothing is said.
     """
@@ -20,18 +20,13 @@ class Page(io.TextIOBase):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        self._parts: list[str] = []
         self.fault: OSError | None = None
-
-    def write(self, text: str) -> int:
-        """Keep `text` for the next flush."""
-        self._parts.append(text)
-        return len(text)
 
     def flush(self) -> None:
         """Write what was kept."""
-        text = "".join(self._parts)
-        self._parts.clear()
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
         try:
             self._stream.write(text)
             self._stream.flush()

@@ -70,7 +70,7 @@ def reproduce(
         print_json(_as_object(original, reproduced, place))
     else:
         _print(reproduced, place)
-        if own.public.fingerprint in original.verification.signers:
+        if reproduced.statement and own.public.fingerprint in original.verification.signers:
             say("note: the same key signed both; a reproduction by another key is what adds truth")
     return EXIT_CODES[reproduced.verdict]
 

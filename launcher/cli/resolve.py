@@ -1,15 +1,17 @@
 """`evalctl resolve`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from launcher.cli.options import Json, Offline, SigningKey
-from launcher.cli.output import print_json, say
+from launcher.cli.output import print_json
 from launcher.cli.signing import read_signer
 from launcher.cli.targets import attestation_path, lock_path, read_file, read_target
 from launcher.errors import CheckFailedError, MalformedError
+from launcher.report.progress import make_reporter
 from launcher.resolve import resolve as resolve_blueprint
 from launcher.runs.assemble import seal_lock
 from launcher.sources.inputs import FetchSettings
@@ -33,12 +35,16 @@ def resolve(
     bytes on every machine; its identity names the run.
     """
     home, target, path = find_home(), read_target(file), lock_path(file)
-    settings = FetchSettings(target.base, offline=offline, say=say)
-    lock = resolve_blueprint(target.blueprint, Cache(home.cache), settings).lock
-    if check:
+    signer = None if check else read_signer(home, key)
+    reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
+    try:
+        settings = FetchSettings(target.base, offline=offline, say=reporter.stage)
+        lock = resolve_blueprint(target.blueprint, Cache(home.cache), settings).lock
+    finally:
+        reporter.close()
+    if signer is None:
         _refuse_drift(file, path, lock.data)
     else:
-        signer = read_signer(home, key)
         write_atomically(path, lock.data)
         write_atomically(attestation_path(path), seal_lock(lock, signer))
     if as_json:

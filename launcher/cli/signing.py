@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from launcher.cli.output import say
+from launcher.cli.output import hint, say
 from launcher.errors import MalformedError, TrustError
 from launcher.store.files import write_atomically
 from launcher.store.home import Home, find_home, make_private
@@ -31,6 +31,10 @@ def _make_own_key(home: Home) -> None:
     if not home.trust.exists():
         save_policy(home, initial_policy(_OWN_NAME, public, datetime.now(UTC)))
         say(f"this machine now trusts it (`{home.trust}`); nobody else does until they add it")
+    else:
+        hint(
+            f"`{home.trust}` does not name it: `evalctl trust add {home.default_key}.pub --name {_OWN_NAME}`"
+        )
 
 
 def read_public_key(path: Path | None) -> PublicKey:

@@ -46,6 +46,7 @@ def usage_error(error: Any, program: str) -> MalformedError:
             hint=f"see `{program} --help`",
         )
     message = error.format_message().replace("'", "`").rstrip(".")
+    message = message[:1].lower() + message[1:]
     return MalformedError(f"`{program}`: {message}", code="usage", hint=f"see `{program} --help`")
 
 

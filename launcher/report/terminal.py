@@ -8,6 +8,7 @@ from launcher.spec.blueprint import Threshold
 from launcher.spec.result import MetricResult, Result
 
 _WORD, _SHORT_WORD = 11, 9
+_LONGEST_TEXT = 2 * (WIDTH - _SHORT_WORD)
 _MAX_CONFUSION_LABELS = 12
 _MOST_SEEDS = 12
 
@@ -51,7 +52,9 @@ def _failure(view: BundleView) -> list[str]:
     result, last = view.result, view.last_words
     if result.failure is None:
         return []
-    lines = [line for said in result.deviations or ("",) for line in _line(result.failure, said)]
+    lines = [
+        line for said in result.deviations or ("",) for line in _line("failure", f"{result.failure}: {said}")
+    ]
     if last is None:
         return [*lines, "It left no logs."]
     return [*lines, f"The end of {last.name} in the bundle:", *(cut(f"  | {line}") for line in last.lines)]
@@ -70,7 +73,7 @@ def _block(metric: MetricResult, *, whole: bool = False) -> list[str]:
             lines += _line("", f"in {metric.published.source}")
     if metric.spread is not None:
         seeds = len(metric.per_replicate)
-        lines += _line("spread", f"{metric.spread:.4g} (standard deviation over {seeds} seeds)")
+        lines += _line("spread", f"{metric.spread:.4f} (standard deviation over {seeds} seeds)")
     return lines
 
 
@@ -208,7 +211,7 @@ def _remarks(result: Result) -> Iterator[str]:
 def _about(view: BundleView) -> Iterator[str]:
     said = [("lock", view.result.lock), ("bundle", view.digest), *view.about, ("signer", view.signer)]
     for word, text in said:
-        yield from _line(word, text, _SHORT_WORD)
+        yield from _line(word, cut(text, _LONGEST_TEXT), _SHORT_WORD)
     if view.reproductions:
         text = f"{view.reproductions} statement(s) of reproductions, not checked here"
         yield from _line("beside", text, _SHORT_WORD)

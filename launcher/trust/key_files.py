@@ -212,7 +212,9 @@ def _refused_private(path: Path, data: bytes, error: Exception) -> MalformedErro
 
 
 def _exists(path: Path) -> MalformedError:
-    return _malformed(f"`{path}` exists already", "keys are never overwritten", code="file-exists")
+    return _malformed(
+        f"`{path}` exists already", "keys are never overwritten", "name another file", code="file-exists"
+    )
 
 
 def _unreadable(path: Path, error: OSError) -> MalformedError:
