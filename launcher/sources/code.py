@@ -5,13 +5,17 @@ line-ending rule or smudge filter of this machine changes a byte. git checks eac
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.digest import sha256_hex
 from launcher.errors import EvalctlError, InfrastructureError, MalformedError
+from launcher.sources.git import Git
 from launcher.sources.inputs import FetchSettings, local_path, redacted
 from launcher.spec.blueprint import Code
 from launcher.spec.lock import CodePins
@@ -19,13 +23,13 @@ from launcher.store.cache import Cache
 from launcher.store.files import write_atomically
 from launcher.store.home import make_private
 
-_GIT_SECONDS = 600
 _MAX_FILES = 100_000
 _MAX_BYTES = 4 << 30
+_MAX_LISTING = 64 << 20
+_HEADER = re.compile(rb"tree ([0-9a-f]{40})\n(?:[^\n]+\n)*?committer [^\n]* ([0-9]{1,15}) [+-][0-9]{4}\n")
 
 
-@dataclass(frozen=True, slots=True)
-class CodeTree:
+class CodeTree(Struct, frozen=True):
     """A commit's files on disk (`root`), its pins, and the committer's time in seconds since 1970."""
 
     root: Path
@@ -33,8 +37,7 @@ class CodeTree:
     commit_time: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     mode: str
     object_id: str
     path: str
@@ -93,8 +96,9 @@ def _no_path(code: Code, path: str, what: str) -> MalformedError:
 
 def _sums(root: Path) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield `(path, (mode, sha256))` of all files and links below `root`."""
-    for folder, _, names in os.walk(root):
-        for name in names:
+    for folder, folders, names in os.walk(root):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in (*names, *links):
             path = Path(folder, name)
             if path.is_symlink():
                 mode, data = "120000", os.fsencode(path.readlink())
@@ -110,38 +114,35 @@ def _content(sums: Mapping[str, tuple[str, str]]) -> str:
 
 
 def _fetch(code: Code, cache: Cache, settings: FetchSettings, folder: Path) -> None:
-    import shutil
     import tempfile
 
     make_private(folder.parent)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as temporary:
-        repository, staging = Path(temporary, "git"), Path(temporary, "entry")
-        _bring_objects(code, settings, repository)
-        facts = _materialise(code, repository, staging / "tree")
+        staging, git = Path(temporary, "entry"), Git(Path(temporary))
+        _bring_objects(code, settings, git)
+        facts = _materialise(code, git, staging / "tree")
         write_atomically(staging / "facts.json", canonical_bytes(facts))
-        if folder.exists():
-            shutil.rmtree(folder)
+        if folder.exists() and _cached(folder, code) is not None:
+            return
+        with suppress(FileNotFoundError):
+            folder.rename(Path(temporary, "damaged"))
         staging.rename(folder)
 
 
-def _bring_objects(code: Code, settings: FetchSettings, repository: Path) -> None:
-    source = code.git if "://" in code.git else str(local_path(code.git, settings.base))
-    if "://" in code.git and settings.offline:
+def _bring_objects(code: Code, settings: FetchSettings, git: Git) -> None:
+    """Fetch the commit; a path is made absolute, so that git takes it for neither an option nor a host."""
+    remote = code.git.startswith(("http://", "https://"))
+    if remote and settings.offline:
         raise InfrastructureError(
             f"commit `{code.commit}` is not in the cache, and `--offline` forbids to fetch it",
             code="code-not-cached",
             hint="launch once without --offline",
         )
-    _git(None, "init", "--quiet", "--bare", str(repository))
-    want = [code.commit]
-    if Path(source).is_file():
-        want = ["+refs/*:refs/bundle/*", "+HEAD:refs/bundle/HEAD"]
-        heads = _git(repository, "bundle", "list-heads", source).decode(errors="replace")
-        if not any(line.endswith(" HEAD") for line in heads.splitlines()):
-            want.pop()
+    source = code.git if remote else str(local_path(code.git, settings.base).absolute())
     try:
-        _git(repository, "fetch", "--quiet", "--no-tags", source, *want)
-        _git(repository, "cat-file", "-e", f"{code.commit}^{{commit}}")
+        want = [code.commit] if remote or not Path(source).is_file() else _bundled_references(git, source)
+        git.run("fetch", "--quiet", "--no-tags", "--", source, *want)
+        git.run("cat-file", "-e", f"{code.commit}^{{commit}}")
     except InfrastructureError as error:
         raise InfrastructureError(
             f"commit `{code.commit}` is not to be had",
@@ -151,18 +152,29 @@ def _bring_objects(code: Code, settings: FetchSettings, repository: Path) -> Non
         ) from error
 
 
-def _materialise(code: Code, repository: Path, root: Path) -> dict[str, object]:
+def _bundled_references(git: Git, bundle: str) -> list[str]:
+    """Return what to fetch from a `git bundle` file to have all of it."""
+    heads = git.run("bundle", "list-heads", bundle).splitlines()
+    head = ["+HEAD:refs/bundle/HEAD"] if any(line.endswith(b" HEAD") for line in heads) else []
+    return ["+refs/*:refs/bundle/*", *head]
+
+
+def _materialise(code: Code, git: Git, root: Path) -> dict[str, object]:
     """Write the commit's files under `root` and return the facts kept beside them."""
-    header = _git(repository, "show", "--no-patch", "--format=%T %ct", code.commit).decode().split()
-    listing = _git(repository, "ls-tree", "-r", "-z", "--full-tree", code.commit)
+    header = _HEADER.match(git.run("cat-file", "commit", code.commit))
+    if header is None:
+        raise _refused("the commit has no tree or no time")
+    listing = git.run("ls-tree", "-r", "-z", "--full-tree", code.commit, limit=_MAX_LISTING)
+    if listing.count(b"\0") > _MAX_FILES or len(listing) >= _MAX_LISTING:
+        raise _refused(f"it has too many files; at most {_MAX_FILES} are taken")
     entries = [_entry(line) for line in listing.split(b"\0") if line]
-    if len(entries) > _MAX_FILES:
-        raise _refused(f"it has {len(entries)} files; at most {_MAX_FILES} are taken")
+    _refuse_overlap(entries)
     root.mkdir(parents=True)
-    for entry, data in _blobs(repository, entries):
+    for entry, data in _blobs(git, entries):
         _write_entry(root, entry, data)
+    _refuse_way_out(root, entries)
     _open_folders(root)
-    return {"tree": header[0], "time": int(header[1]), "content": _content(dict(_sums(root)))}
+    return {"tree": header[1].decode(), "time": int(header[2]), "content": _content(dict(_sums(root)))}
 
 
 def _entry(line: bytes) -> _Entry:
@@ -172,18 +184,36 @@ def _entry(line: bytes) -> _Entry:
         path = raw.decode()
     except UnicodeDecodeError as error:
         raise _refused(f"the name {raw!r} is not UTF-8") from error
+    if any(part in ("", ".", "..") or part.lower() == ".git" for part in path.split("/")):
+        raise _refused(f"the name {path!a} is not one inside a tree")
     if kind != "blob":
         raise _refused(f"`{path}` is a submodule; put its files into the commit")
     return _Entry(mode, object_id, path)
 
 
-def _blobs(repository: Path, entries: list[_Entry]) -> Iterator[tuple[_Entry, bytes]]:
+def _refuse_overlap(entries: list[_Entry]) -> None:
+    """Refuse a tree in which one path is a file and a folder, or stands twice: git itself never makes one."""
+    files = {entry.path for entry in entries}
+    folders = {parent.as_posix() for path in files for parent in PurePosixPath(path).parents}
+    if len(files) != len(entries) or files & folders:
+        raise _refused("a name stands twice in it")
+
+
+def _refuse_way_out(root: Path, entries: list[_Entry]) -> None:
+    """Refuse links that leave the tree by way of other links."""
+    top = root.resolve()
+    for entry in entries:
+        if entry.mode == "120000" and not Path(os.path.realpath(root / entry.path)).is_relative_to(top):
+            raise _refused(f"the link `{entry.path}` points outside the tree")
+
+
+def _blobs(git: Git, entries: list[_Entry]) -> Iterator[tuple[_Entry, bytes]]:
     """Yield each entry with its bytes through one `git cat-file --batch`."""
     wanted = "".join(f"{entry.object_id}\n" for entry in entries).encode()
-    sizes = _git(repository, "cat-file", "--batch-check=%(objectsize)", feed=wanted).split()
+    sizes = git.run("cat-file", "--batch-check=%(objectsize)", feed=wanted).split()
     if sum(map(int, sizes)) > _MAX_BYTES:
         raise _refused(f"its files are larger than {_MAX_BYTES} bytes")
-    output = memoryview(_git(repository, "cat-file", "--batch=%(objectsize)", feed=wanted))
+    output = memoryview(git.run("cat-file", "--batch=%(objectsize)", feed=wanted))
     offset = 0
     for entry, size in zip(entries, map(int, sizes), strict=True):
         offset += len(str(size)) + 1
@@ -223,56 +253,4 @@ def _refused(reason: str) -> MalformedError:
         code="code-tree-refused",
         context=reason,
         hint="commit a tree of plain files and links inside it",
-    )
-
-
-def _git(repository: Path | None, *arguments: str, feed: bytes = b"") -> bytes:
-    """Run git without the user's configuration, hooks or prompts; return its output."""
-    import subprocess
-
-    where = [] if repository is None else [f"--git-dir={repository}"]
-    try:
-        done = subprocess.run(
-            ["git", *where, *arguments],
-            input=feed,
-            capture_output=True,
-            env=_git_environment(),
-            timeout=_GIT_SECONDS,
-            check=True,
-        )
-    except FileNotFoundError as error:
-        raise InfrastructureError(
-            "`git` is not installed", code="git-missing", hint="install git (`apt-get install git`)"
-        ) from error
-    except subprocess.TimeoutExpired as error:
-        raise _git_failed(arguments, f"no answer within {_GIT_SECONDS} s") from error
-    except subprocess.CalledProcessError as error:
-        raise _git_failed(arguments, error.stderr.decode(errors="replace").strip()[-500:]) from error
-    return done.stdout
-
-
-def _git_failed(arguments: tuple[str, ...], context: str) -> InfrastructureError:
-    return InfrastructureError(
-        f"`git {arguments[0]}` failed",
-        code="git-failed",
-        context=context or "it said nothing",
-        hint="check that `code.git` is a repository or a `git bundle` file that you can read",
-    )
-
-
-def _git_environment() -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    settings = {
-        "uploadpack.allowAnySHA1InWant": "true",
-        "protocol.ext.allow": "never",
-        "fetch.fsckObjects": "true",
-        "core.hooksPath": os.devnull,
-        "gc.auto": "0",
-        "safe.directory": "*",
-    }
-    numbered: dict[str, str] = {}
-    for index, (key, value) in enumerate(settings.items()):
-        numbered |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
-    return (
-        kept | numbered | {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     )
