@@ -103,8 +103,8 @@ def help_text() -> str:
         "  --version      Print the version.",
         "",
         "Exit codes: 0 ok, 1 checked and failed, 2 usage or malformed input, 3 trust",
-        "policy unmet, 4 infrastructure failed (no score), 5 inconclusive, 6 a requirement",
-        "is unmet.",
+        "policy unmet, 4 infrastructure failed (no score), 5 inconclusive, 6 a",
+        "requirement is unmet.",
         "",
     ]
     return "\n".join(lines)

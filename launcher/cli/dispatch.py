@@ -22,7 +22,10 @@ def dispatch(command: Command, arguments: list[str]) -> int:
         )
         return fail(wrapped, as_json=as_json)
     except KeyboardInterrupt:
-        return fail(_interrupted(), as_json=as_json)
+        interrupted = InfrastructureError(
+            "interrupted", code="interrupted", hint="type the same command to start again"
+        )
+        return fail(interrupted, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - whatever is not ours is a bug, and is said to be one
         return _bug(error, as_json=as_json)
 
@@ -38,9 +41,10 @@ def _call(command: Command, arguments: list[str]) -> int:
     app.command(cls=CommandPage, context_settings=settings)(getattr(module, command.function))
     program = " ".join(("evalctl", *command.words))
     try:
-        result = typer.main.get_command(app).main(arguments, prog_name=program, standalone_mode=False)
-    except typer.Abort as error:
-        raise _interrupted() from error
+        parser = typer.main.get_command(app)
+        # Not `main`: that turns an interrupt and a broken pipe into exit codes of its own.
+        with parser.make_context(program, arguments) as context:
+            result = parser.invoke(context)
     except typer.Exit as leave:
         return int(leave.exit_code)
     except Exception as error:
@@ -50,10 +54,6 @@ def _call(command: Command, arguments: list[str]) -> int:
 
         raise usage_error(error, program) from error
     return result if isinstance(result, int) else 0
-
-
-def _interrupted() -> InfrastructureError:
-    return InfrastructureError("interrupted", code="interrupted", hint="type the same command to start again")
 
 
 def _bug(error: Exception, *, as_json: bool) -> int:

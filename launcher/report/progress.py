@@ -10,6 +10,7 @@ from typing import Protocol, TextIO
 from launcher.report.text import WIDTH, cut, one_line
 
 _TICK_SECONDS = 0.2
+_TYPED = 4
 
 
 class Reporter(Protocol):
@@ -48,7 +49,7 @@ class PlainReporter:
 class LiveReporter:
     """One line that is rewritten: stage, elapsed time, samples so far; finished stages stay above it.
 
-    Only carriage returns and blanks are used, so that it looks the same on every terminal.
+    Only carriage returns, backspaces and blanks are used, so that it looks the same on every terminal.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -101,10 +102,15 @@ class LiveReporter:
         return f"{elapsed:6.1f}s  {self._stage}{', ' if samples else ''}{samples}"
 
     def _put(self, text: str, end: str = "") -> None:
-        """Write `text` over what stands on the line, and forget the line at its `end`."""
-        line = cut(text, _width(self._stream) - 1)
+        """Write `text` over what stands on the line, and forget the line at its `end`.
+
+        What a person typed meanwhile (`^C`) stands behind the text: blanks go over it, and the cursor back.
+        """
+        line = cut(text, _width(self._stream) - _TYPED - 1)
+        blanks = max(0, self._drawn - len(line)) + _TYPED
+        back = "\b" * blanks
         with suppress(OSError, ValueError):
-            self._stream.write(f"\r{line.ljust(self._drawn)}{end}")
+            self._stream.write(f"\r{line}{' ' * blanks}{end or back}")
             self._stream.flush()
         self._drawn = 0 if end else len(line)
 

@@ -1,0 +1,99 @@
+"""The command table, the functions behind it, and every hint agree with each other."""
+
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from launcher.cli.commands import Command, all_commands, find_command, help_text
+from tests.cli.transcripts import CHECKOUT
+
+SOURCES = sorted((CHECKOUT / "launcher").rglob("*.py"))
+README = CHECKOUT / "README.md"
+
+
+def function_of(command: Command) -> object:
+    return getattr(importlib.import_module(f"launcher.cli.{command.module}"), command.function)
+
+
+def options_of(command: Command) -> set[str]:
+    app = typer.Typer(add_completion=False)
+    app.command()(function_of(command))  # type: ignore[type-var]
+    return {option for parameter in typer.main.get_command(app).params for option in parameter.opts}
+
+
+every_command = pytest.mark.parametrize(
+    "command", all_commands(), ids=lambda command: " ".join(command.words)
+)
+
+
+@every_command
+def test_the_summary_in_the_table_is_the_first_line_of_the_docstring(command: Command) -> None:
+    assert (inspect.getdoc(function_of(command)) or "").splitlines()[0] == command.summary
+
+
+@every_command
+def test_every_command_has_json(command: Command) -> None:
+    assert "--json" in options_of(command)
+
+
+def typed(text: str) -> Iterator[str]:
+    """Yield the command lines in `text`: what stands in backticks and begins with `evalctl`."""
+    yield from re.findall(r"`evalctl ([^`]*)`", text)
+
+
+def strings(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+        elif isinstance(node, ast.JoinedStr):
+            parts = (part.value if isinstance(part, ast.Constant) else "X" for part in node.values)
+            yield node.lineno, "".join(str(part) for part in parts)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(CHECKOUT)))
+def test_every_command_line_that_is_named_can_be_typed(path: Path) -> None:
+    lines = ((line, words) for line, text in strings(path) for words in typed(text))
+    for line, words in lines:
+        check(words, f"{path.name}:{line}")
+
+
+def test_every_command_line_in_the_documents_can_be_typed() -> None:
+    for path in (README, *CHECKOUT.glob("docs/*.md"), *CHECKOUT.glob("blueprints/*/README.md")):
+        for words in typed(path.read_text()):
+            check(words, path.name)
+
+
+def check(words: str, where: str) -> None:
+    arguments = [word.rstrip(",.;:") for word in words.split()]
+    if arguments[0] in {command.words[0] for command in all_commands()} and len(arguments) == 1:
+        return
+    if arguments[0] in ("X", "COMMAND", "--help", "--version"):
+        return
+    found = find_command(arguments)
+    assert found, f"{where}: there is no command `evalctl {words}`"
+    command, rest = found
+    unknown = {word for word in rest if word.startswith("--")} - options_of(command) - {"--help"}
+    assert not unknown, f"{where}: `evalctl {words}` has no {unknown}"
+
+
+def test_every_option_that_a_hint_names_exists() -> None:
+    known = {option for command in all_commands() for option in options_of(command)} | {"--help", "--version"}
+    foreign = {"--name-only", "--batch"}
+    for path in SOURCES:
+        for line, text in strings(path):
+            for option in re.findall(r"`(--[a-z-]+)", text):
+                assert option in known | foreign, f"{path.name}:{line}: `{option}`"
+
+
+def test_help_fits_a_terminal() -> None:
+    assert max(map(len, help_text().splitlines())) <= 80
+
+
+def test_the_readme_shows_the_page_of_commands() -> None:
+    assert f"```\n$ evalctl --help\n{help_text()}```" in README.read_text()
