@@ -5,12 +5,10 @@ differently: each one stands for one exit code of the command line.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One fault in a text a person wrote, with its place (1-based line and column)."""
 
     file: str

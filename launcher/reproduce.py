@@ -1,7 +1,8 @@
 """Reproduce: launch a bundle's lock again, compare the two, and sign what was found."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from launcher import __version__
 from launcher.errors import CheckFailedError, InfrastructureError, TrustError
@@ -27,8 +28,7 @@ from launcher.trust.sigstore import seal
 from launcher.verify import Contents, Verification, load_contents
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
+class Original(Struct, frozen=True):
     """The bundle to reproduce: where it is, and what was found when it was verified."""
 
     path: Path
@@ -53,8 +53,7 @@ class Original:
         return self.verification.contents
 
 
-@dataclass(frozen=True, slots=True)
-class Reproduced:
+class Reproduced(Struct, frozen=True):
     """What came of it: the new bundle, how the two compare, and where the signed statement is."""
 
     verdict: ReproductionVerdict

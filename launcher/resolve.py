@@ -1,8 +1,9 @@
 """Resolve a blueprint: have everything it names at hand, by digest, and pin it in a lock."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from launcher.errors import InfrastructureError
 from launcher.sources.code import CodeTree, fetch_code
@@ -13,8 +14,7 @@ from launcher.spec.lock import Lock, Pins, make_lock
 from launcher.store.cache import Cache
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """A lock and where on this machine its image, code and inputs are."""
 
     blueprint: Blueprint

@@ -1,10 +1,11 @@
 """Verify a bundle offline: its files, its signatures, the policy, and every number from the samples again."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.digest import sha256_hex
@@ -31,8 +32,7 @@ MAX_RECORD_BYTES = 64 << 20
 _PARSED = (bundle.BLUEPRINT, bundle.LOCK, bundle.RESULT, bundle.ENVIRONMENT, bundle.SBOM, bundle.SAMPLES)
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Struct, frozen=True):
     """The whole answer about one bundle; `result` and `samples` are there once they can be trusted."""
 
     verdict: Literal["verified", "failed", "untrusted"]
@@ -44,8 +44,7 @@ class Verification:
     contents: "Contents | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """What a bundle says, read strictly."""
 
     blueprint: Blueprint

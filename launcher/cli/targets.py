@@ -1,7 +1,8 @@
 """What a person names on the command line: a blueprint or a lock file, and what comes with it."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from launcher.errors import MalformedError
 from launcher.metrics.definitions import problems
@@ -11,8 +12,7 @@ from launcher.spec.lock import MAX_BYTES, Lock, check_lock, read_lock
 from launcher.spec.reading import read_blueprint
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A blueprint, the lock it came in (None for a bare blueprint), and where its relative paths start."""
 
     blueprint: Blueprint

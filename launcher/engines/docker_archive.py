@@ -7,8 +7,9 @@ be pruned; then the next launch loads it again.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+
+from msgspec import Struct
 
 from launcher.canonical import canonical_bytes
 from launcher.errors import InfrastructureError
@@ -28,8 +29,7 @@ class ImageClient(Protocol):
         """Send an archive; yield the engine's messages."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedImage:
+class LoadedImage(Struct, frozen=True):
     """An image in an engine: the Id to create containers by, and which pinned digest that Id is."""
 
     id: str

@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from msgspec import Struct, field
 
 from launcher.spec.image import ImagePins
 from launcher.spec.sandbox import SandboxProfile
@@ -21,16 +22,14 @@ RefusalReason = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A file or folder of this host that the container sees read-only at `target`."""
 
     source: Path
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerTask:
+class ContainerTask(Struct, frozen=True):
     """One container to run once: `image` is the engine's own image id, never a tag; `timeout` is in seconds.
 
     `outputs` and `logs` are empty folders of the caller; the logs become `stdout` and `stderr` there, and
@@ -51,24 +50,21 @@ class ContainerTask:
     log_limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFile:
+class OutputFile(Struct, frozen=True):
     """One file of `/eval/out` that was copied; `path` is relative, with `/` between its parts."""
 
     path: str
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """One thing in `/eval/out` that was not copied; odd bytes of `path` stand as `%XX`."""
 
     path: str
     reason: RefusalReason
 
 
-@dataclass(frozen=True, slots=True)
-class CollectedOutputs:
+class CollectedOutputs(Struct, frozen=True):
     """What came out, sorted by path; `complete` is False where the hand-over broke off."""
 
     files: tuple[OutputFile, ...] = ()
@@ -77,8 +73,7 @@ class CollectedOutputs:
     complete: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CapturedLog:
+class CapturedLog(Struct, frozen=True):
     """One captured stream: `captured` bytes are in the file, `total` were written."""
 
     captured: int = 0
@@ -90,8 +85,7 @@ class CapturedLog:
         return self.captured < self.total
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerOutcome:
+class ContainerOutcome(Struct, frozen=True):
     """What became of a container, from facts alone.
 
     `exit_code`, `signal` and `exec_error` are the command's own end as its parent saw it; all None means that
@@ -119,8 +113,7 @@ class ContainerOutcome:
     stderr: CapturedLog = CapturedLog()
 
 
-@dataclass(frozen=True, slots=True)
-class EngineFacts:
+class EngineFacts(Struct, frozen=True):
     """What an engine says of itself and its host; `limits` are the bounds it can enforce."""
 
     name: str

@@ -7,8 +7,9 @@ be anything at all; after it everything is pid 1's, and one byte that does not f
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from launcher.engines.engine import Refusal, RefusalReason
 from launcher.errors import InfrastructureError
@@ -35,8 +36,7 @@ _REASONS: dict[int, RefusalReason] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(Struct, frozen=True):
     """What the launcher tells the init first: two secrets and the bounds of the hand-over."""
 
     final_token: bytes
@@ -54,22 +54,19 @@ def new_orders(*, entries: int, size: int) -> Orders:
     return Orders(os.urandom(32), os.urandom(16), entries, size)
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """Bytes the command wrote to its standard output."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """Lines of samples.jsonl so far; the command can forge this one."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """How the command ended, as wait(2) told its parent; `stopped` when the launcher had asked for it."""
 
     stopped: bool
@@ -81,23 +78,20 @@ class Status:
     max_rss_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class FileBegan:
+class FileBegan(Struct, frozen=True):
     """A file of `size` bytes follows, all of it, before anything else."""
 
     path: str
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class FileData:
+class FileData(Struct, frozen=True):
     """The next bytes of the file that began last."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """The hand-over is whole."""
 
 

@@ -5,8 +5,9 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from launcher.engines.attachment import STDOUT, FrameReader
 from launcher.engines.capture import Capture
@@ -30,8 +31,7 @@ _GLANCE_SECONDS = 0.2
 StopReason = Literal["timeout", "cancel"]
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How many seconds a stop may take to be obeyed, and a hand-over may stand still."""
 
     grace: float = 5.0
@@ -48,8 +48,7 @@ class Connection(Protocol):
         """Return framed output: b"" at its end, None when nothing came within `seconds`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
+class Transcript(Struct, frozen=True):
     """All that came out of a container; `status` is None when its first process did not report."""
 
     status: Status | None

@@ -1,8 +1,9 @@
 """The environment manifest: facts, each with the place it was read from."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from launcher.canonical import canonical_bytes
 
@@ -11,8 +12,7 @@ SCHEMA = "evalctl/environment/v1"
 Source = Literal["image", "engine", "host", "probe", "declared"]
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One observation: a dotted name, a JSON value, and who says so."""
 
     name: str

@@ -7,9 +7,10 @@ dpkg.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from launcher.errors import InfrastructureError
 from launcher.image.tree import Spool, Tree, image_path
@@ -24,8 +25,7 @@ _STATUS = "var/lib/dpkg/status.d"
 _LARGEST_CONTROL_FILE = 16 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(Struct, frozen=True):
     """What a package says of itself: its control paragraph and, where shipped, its MD5 sums."""
 
     name: str

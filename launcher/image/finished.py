@@ -1,8 +1,9 @@
 """Tell whether a layout already is what a recipe would give, so that it need not be built again."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from launcher.canonical import parse_json
 from launcher.digest import digest_of
@@ -13,8 +14,7 @@ from launcher.image.recipe import Recipe
 _BUILDER = "1"  # raise it with every change that moves an image's bytes
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltImage:
+class BuiltImage(Struct, frozen=True):
     """What was built: `digest` is the manifest's, which blueprints pin."""
 
     digest: str

@@ -5,10 +5,11 @@ Layers are uncompressed: their digest is their diff_id, and no compressor's vers
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of
@@ -18,8 +19,7 @@ INPUTS_ANNOTATION = "org.w3id.evalctl-launcher.inputs"
 _TYPE = "application/vnd.oci.image"
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """A layer that was written: its digest (also its diff_id), its size, and what made it."""
 
     digest: str

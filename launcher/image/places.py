@@ -8,9 +8,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from launcher.digest import hash_file, hash_stream
 from launcher.errors import InfrastructureError
@@ -21,8 +22,7 @@ _LIMIT_S = 1800
 _IDLE_S = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(Struct, frozen=True):
     """A folder of files named by their SHA-256 in hex."""
 
     folder: Path
@@ -47,8 +47,7 @@ class Cache:
         return stream
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """Where to look, in this order: `cache`, then apt or pip as this machine has them set up, then `mirrors`.
 
     A mirror is an http(s) URL or a folder, with packages at `pool/...` and wheels by file name, or with any

@@ -2,9 +2,10 @@
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from launcher.digest import is_sha256_hex, sha256_hex
 from launcher.errors import MalformedError
@@ -12,8 +13,7 @@ from launcher.errors import MalformedError
 SCHEMA = "evalctl/image-recipe/v1"
 
 
-@dataclass(frozen=True, slots=True)
-class Artefact:
+class Artefact(Struct, frozen=True):
     """One locked file: a Debian package (`file` is its path below a mirror's root) or a wheel (its name)."""
 
     name: str
@@ -23,8 +23,7 @@ class Artefact:
     file: str
 
 
-@dataclass(frozen=True, slots=True)
-class Python:
+class Python(Struct, frozen=True):
     """The image's own interpreter and where its wheels go; absolute paths inside the image."""
 
     version: str
@@ -34,8 +33,7 @@ class Python:
     site_packages: str
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """What the image's OCI configuration says."""
 
     user: str
@@ -44,8 +42,7 @@ class Config:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """Globs over paths in the image (`*` also crosses `/`): leave out `exclude`, except for `keep`."""
 
     exclude: tuple[str, ...]
@@ -63,8 +60,7 @@ class Filter:
         return lambda path: excluded.match(path) is None or kept.match(path) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """A whole recipe; `inputs` is the digest of the recipe's and the locks' bytes."""
 
     name: str
@@ -162,8 +158,7 @@ def _artefact(row: "_Table") -> Artefact:
     return artefact
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
+class _Table(Struct, frozen=True):
     """One TOML table and its place, read key by key with the expected type."""
 
     values: dict[str, Any]

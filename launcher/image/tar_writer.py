@@ -6,7 +6,8 @@ of Python.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from launcher.errors import InfrastructureError
 from launcher.image.tree import Node, Spool
@@ -61,8 +62,7 @@ def _pax_record(key: str, value: str) -> bytes:
     return str(length).encode() + body
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(Struct, frozen=True):
     name: bytes
     mode: int
     size: int

@@ -5,8 +5,9 @@ Nothing is ever created on the host under a name that a package chose.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
+
+from msgspec import Struct, field
 
 from launcher.errors import InfrastructureError
 
@@ -16,8 +17,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _STICKY = 0o1777
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(Struct, frozen=True):
     """Where a file's bytes lie in the spool."""
 
     offset: int
@@ -56,8 +56,7 @@ class Spool:
         return b"".join(self.chunks(extent))
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One path of the image; `mode` holds normalised permission bits, never setuid or setgid."""
 
     kind: Literal["directory", "file", "symlink"]
@@ -66,8 +65,7 @@ class Node:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """The paths of one layer on top of those `below`; relative, `/`-separated, without `.` or `..`."""
 
     below: Mapping[str, Node] = field(default_factory=dict)

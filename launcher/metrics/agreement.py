@@ -6,9 +6,10 @@ own noise), `diverged` (outside it) or `inconclusive` (nothing says how far it m
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
+
+from msgspec import Struct
 
 from launcher.metrics.intervals import student_quantile
 from launcher.metrics.judgement import signed_decimal
@@ -22,16 +23,14 @@ Outcome = Literal["identical", "equivalent", "diverged", "inconclusive"]
 _WORST_FIRST: Final[tuple[Outcome, ...]] = ("diverged", "inconclusive", "equivalent", "identical")
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What one run left: the samples of its bundle, and the metrics computed from them."""
 
     samples: Sequence[Sample]
     metrics: Sequence[MetricResult]
 
 
-@dataclass(frozen=True, slots=True)
-class SampleAgreement:
+class SampleAgreement(Struct, frozen=True):
     """How many samples (replicate, task, id, epoch) either run has, and in how many both say the same.
 
     `equal` counts whole records, `agreeing` those with the same prediction, or failed in both, and `unpaired`
@@ -53,8 +52,7 @@ class SampleAgreement:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class MetricAgreement:
+class MetricAgreement(Struct, frozen=True):
     """One metric in both runs; `reason` says in words what the verdict rests on."""
 
     name: str
@@ -74,8 +72,7 @@ class MetricAgreement:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(Struct, frozen=True):
     """The whole comparison; its verdict is the worst of its metrics'."""
 
     verdict: Outcome

@@ -4,8 +4,9 @@ A definition never changes: another meaning gets another number after the `@`.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal
+
+from msgspec import Struct, field
 
 from launcher.errors import MalformedError
 from launcher.metrics.bootstrap import DEFAULT_RESAMPLES, MAX_RESAMPLES, MIN_RESAMPLES
@@ -30,8 +31,7 @@ _ITEMS: Final = (
 _MEASURED: Final = " A sample that lacks the number is refused, never left out. Weights count."
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(Struct, frozen=True):
     """One definition; `methods` lists the intervals that fit it, the default first.
 
     `class_methods` is the same where the metric is about one class.

@@ -6,8 +6,9 @@ replicates of one task and id are one observation, so that measuring an item twi
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from launcher.errors import MalformedError
 from launcher.metrics.bootstrap import DEFAULT_RESAMPLES, percentile_interval, resampled_values
@@ -22,8 +23,7 @@ from launcher.spec.result import ConfidenceInterval, MetricResult, SampleCounts
 from launcher.spec.sample import Sample
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
+class _Measured(Struct, frozen=True):
     """One metric with its point estimates; `n` counts the items that entered the denominator."""
 
     metric: Metric
@@ -34,8 +34,7 @@ class _Measured:
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Estimate:
+class _Estimate(Struct, frozen=True):
     """An interval, or why there is none."""
 
     ends: tuple[float, float] | None

@@ -1,15 +1,15 @@
 """The definitions as the blueprint's reader asks about them, so that `spec` need not know `metrics`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from launcher.metrics.definitions import Definition, definitions, problems
 from launcher.spec.blueprint import Interval, Metric
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """One definition's answers to the reader of a blueprint."""
 
     definition: Definition

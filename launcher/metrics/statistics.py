@@ -7,8 +7,9 @@ two operations that differ. No statistic changes when every sum is multiplied by
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+
+from msgspec import Struct
 
 from launcher.metrics.tally import Outcome
 
@@ -17,8 +18,7 @@ Score = Literal["precision", "recall", "f1"]
 Average = Literal["macro", "micro", "weighted"]
 
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
+class Arithmetic(Struct, frozen=True):
     """Division where 0/0 is 0, and the square root."""
 
     divide: Callable[[Any, Any], Any]
@@ -63,8 +63,7 @@ class Proportion(Statistic, Protocol):
         """Return the value that a share of successes gives."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accuracy:
+class Accuracy(Struct, frozen=True):
     """The share of samples whose prediction is the target."""
 
     width: int = 2
@@ -93,8 +92,7 @@ class Accuracy:
         return share
 
 
-@dataclass(frozen=True, slots=True)
-class ClassScore:
+class ClassScore(Struct, frozen=True):
     """Precision, recall or F1 of one label."""
 
     score: Score
@@ -127,8 +125,7 @@ class ClassScore:
         return 2.0 * share / (1.0 + share) if self.score == "f1" else share
 
 
-@dataclass(frozen=True, slots=True)
-class AverageScore:
+class AverageScore(Struct, frozen=True):
     """Precision, recall or F1 over all labels; `places` has each label's index, in the labels' order."""
 
     score: Score
@@ -165,8 +162,7 @@ class AverageScore:
         return arithmetic.divide(weighted, sum(actual))
 
 
-@dataclass(frozen=True, slots=True)
-class Mean:
+class Mean(Struct, frozen=True):
     """The mean of numbers, or its square root; `scale` is a power of two that makes every number whole."""
 
     scale: int

@@ -7,8 +7,9 @@ the machine and its mathematics library cannot change a digit.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from launcher.spec.sample import Sample
 
@@ -18,8 +19,7 @@ Outcome = Any
 Row = tuple[int, Outcome, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     """What is left of a set of samples.
 
     `items` has each distinct tuple of rows `(replicate, outcome, weight)` that one item (task and id) gave,

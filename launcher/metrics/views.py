@@ -1,16 +1,16 @@
 """Views: what a metric looks at in a sample."""
 
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any
+
+from msgspec import Struct
 
 from launcher.errors import MalformedError
 from launcher.metrics.labels import label_key
 from launcher.spec.sample import Sample
 
 
-@dataclass(frozen=True, slots=True)
-class Labels:
+class Labels(Struct, frozen=True):
     """The target's and the prediction's label; a failed item's prediction is "", which no label is."""
 
     def outcome(self, sample: Sample) -> tuple[str, str]:
@@ -24,8 +24,7 @@ class Labels:
         return sample.error is not None or sample.prediction is None
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(Struct, frozen=True):
     """The number a container left as `scores.NAME`; a sample without it is refused, never left out."""
 
     name: str
@@ -42,8 +41,7 @@ class Scores:
         return sample.error is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Deviations:
+class Deviations(Struct, frozen=True):
     """How far a number predicted is from its target, or the square of that; failed items are refused."""
 
     squared: bool

@@ -1,9 +1,10 @@
 """Read a bundle for display: what it says of itself, without judging whether it may be believed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from launcher.canonical import parse_json
 from launcher.digest import sha256_hex
@@ -26,8 +27,7 @@ _SHOWN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Confusion:
+class Confusion(Struct, frozen=True):
     """How often each target (a row) met each prediction (a column), and how often none came."""
 
     labels: tuple[str, ...]
@@ -35,16 +35,14 @@ class Confusion:
     failed: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LastWords:
+class LastWords(Struct, frozen=True):
     """The last lines of the log of the replicate that failed; `name` is the file inside the bundle."""
 
     name: str
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BundleView:
+class BundleView(Struct, frozen=True):
     """What views show; every text in it is as the bundle gives it, control characters and all.
 
     `about` are words and what they stand for, from the lock, the environment and the provenance.

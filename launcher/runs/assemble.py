@@ -3,9 +3,10 @@
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from launcher import __version__
 from launcher.canonical import canonical_bytes
@@ -26,8 +27,7 @@ from launcher.trust.keys import Signer
 from launcher.trust.sigstore import seal
 
 
-@dataclass(frozen=True, slots=True)
-class Signing:
+class Signing(Struct, frozen=True):
     """Who signs, the attestation under which the lock is launched, facts about the host, and a note."""
 
     signer: Signer
@@ -71,7 +71,7 @@ def _records(plan: RunPlan, scored: Scored, facts: list[Fact], log: EventLog) ->
 
 def _run_facts(plan: RunPlan) -> Iterator[Fact]:
     pins, inputs = plan.resolution.image.pins, plan.resolution.blueprint.inputs
-    for name, value in asdict(plan.engine).items():
+    for name, value in to_builtins(plan.engine).items():
         yield Fact(f"engine.{name.replace('_', '-')}", value, "engine")
     yield Fact("image.id", plan.image, "engine")
     yield Fact("image.manifest", pins.manifest, "image")

@@ -3,8 +3,9 @@
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Literal, TypeVar
+
+from msgspec import Struct
 
 from launcher.engines.engine import ContainerOutcome, Engine
 from launcher.errors import InfrastructureError
@@ -20,8 +21,7 @@ Failure = Literal[
 _Made = TypeVar("_Made")
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicateRun:
+class ReplicateRun(Struct, frozen=True):
     """What became of one replicate; `failure` is None when the container did its part."""
 
     replicate: int
@@ -46,8 +46,7 @@ class _Counter:
         self._log.reporter.samples(sum(self._counts.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Observer:
+class _Observer(Struct, frozen=True):
     samples_so_far: Callable[[int], None]
 
 

@@ -1,9 +1,10 @@
 """What a launch is asked, what it may touch, and what it answers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from launcher.report.progress import Reporter
 from launcher.sources.inputs import FetchSettings
@@ -24,8 +25,7 @@ RUNTIMES: tuple[Runtime, ...] = ("runc", "runsc")
 FINISHED_FAILURES = frozenset({"candidate", "timeout", "out-of-memory", "disk", "sandbox"})
 
 
-@dataclass(frozen=True, slots=True)
-class LaunchRequest:
+class LaunchRequest(Struct, frozen=True):
     """What to launch: a blueprint, and the lock it must give when a lock was named."""
 
     blueprint: Blueprint
@@ -42,8 +42,7 @@ class LaunchRequest:
         return max((self.blueprint.sandbox.runtime, self.runtime or RUNTIMES[0]), key=RUNTIMES.index)
 
 
-@dataclass(frozen=True, slots=True)
-class Edges:
+class Edges(Struct, frozen=True):
     """What touches the world: the home, the engine (connected when needed), the key, the screen."""
 
     home: Home
@@ -52,8 +51,7 @@ class Edges:
     reporter: Reporter
 
 
-@dataclass(frozen=True, slots=True)
-class Launched:
+class Launched(Struct, frozen=True):
     """A finished attempt's bundle; `reused` when it was there before, with what differs in `remarks`."""
 
     bundle: Path

@@ -1,8 +1,9 @@
 """From what the containers left to samples, metrics and the result; nothing they claim is copied."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from launcher.errors import MalformedError
 from launcher.metrics.confusion import confusion
@@ -23,8 +24,7 @@ _READ = frozenset({"samples.jsonl", "events.jsonl"})
 _NO_SAMPLES = BundledSamples(b"", (), ())
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(Struct, frozen=True):
     """What an attempt came to: the result, the bytes of samples.jsonl, and the containers' events."""
 
     runs: tuple[ReplicateRun, ...]
@@ -38,8 +38,7 @@ class Scored:
         return self.result.failure
 
 
-@dataclass(frozen=True, slots=True)
-class _Ending:
+class _Ending(Struct, frozen=True):
     failure: Failure | None
     reason: str = ""
     samples: BundledSamples = _NO_SAMPLES

@@ -1,9 +1,10 @@
 """From a resolved lock to what the engine is asked to run, once for each seed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from launcher.canonical import canonical_bytes, freeze, thaw
 from launcher.engines.engine import (
@@ -23,8 +24,7 @@ from launcher.store.attempts import Attempt
 LOG_BYTES = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class RunPlan:
+class RunPlan(Struct, frozen=True):
     """All that the replicates of one attempt share."""
 
     resolution: Resolution

@@ -1,7 +1,8 @@
 """Find an image by its digest: its pins, and an OCI layout that holds it; names never matter."""
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from msgspec import Struct, to_builtins
 
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.errors import EvalctlError, InfrastructureError
@@ -14,8 +15,7 @@ from launcher.store.files import write_atomically
 from launcher.store.home import make_private
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedImage:
+class PinnedImage(Struct, frozen=True):
     """An image's pins, and the layout it can be loaded from where one is at hand."""
 
     pins: ImagePins
@@ -68,7 +68,7 @@ def _recall(image: Image, cache: Cache) -> ImagePins | None:
 def _remember(image: Image, pins: ImagePins, cache: Cache) -> None:
     path = _memory(image, cache)
     make_private(path.parent)
-    write_atomically(path, canonical_bytes(asdict(pins)))
+    write_atomically(path, canonical_bytes(to_builtins(pins)))
 
 
 def _not_found(digest: str, tried: tuple[str, ...]) -> InfrastructureError:

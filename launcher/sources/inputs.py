@@ -2,9 +2,10 @@
 
 import urllib.parse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from launcher.errors import InfrastructureError
 from launcher.spec.blueprint import Input
@@ -19,8 +20,7 @@ _TIMEOUT_SECONDS = 60
 _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-@dataclass(frozen=True, slots=True)
-class FetchSettings:
+class FetchSettings(Struct, frozen=True):
     """Where relative paths start, and whether the network may be used; `say` tells of progress."""
 
     base: Path

@@ -6,9 +6,10 @@ same documents are read too. A tar is read in place: nothing is extracted.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from launcher.canonical import parse_json
 from launcher.digest import digest_of, is_digest
@@ -54,8 +55,7 @@ _LAYERS: Mapping[str, Literal["none", "gzip"]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """What a manifest says of a blob (an OCI content descriptor)."""
 
     media_type: str

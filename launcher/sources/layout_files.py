@@ -4,9 +4,10 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from launcher.errors import InfrastructureError
 
@@ -15,8 +16,7 @@ _LARGEST_DOCUMENT = 8 << 20
 _MOST_MEMBERS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """An image layout at `path`; for a tar, `members` tells offset and size of each regular file in it."""
 
     path: Path

@@ -5,9 +5,10 @@ turns TOML into these values, with places and advice, is `launcher.spec.reading`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 SCHEMA = "evalctl/blueprint/v1"
 
@@ -18,8 +19,7 @@ Unpack = Literal["none", "zst", "gz", "tar", "zip"]
 Direction = Literal["higher", "lower"]
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Struct, frozen=True):
     """`[blueprint]`: what this evaluation is called and why it is as it is."""
 
     name: str
@@ -32,16 +32,14 @@ class About:
     supersedes: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ImageReference:
+class ImageReference(Struct, frozen=True):
     """One place an image may be had: `REGISTRY/NAME` or an OCI layout (`oci:PATH`)."""
 
     transport: Literal["registry", "oci"]
     location: str
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """`[image]`: the container image, named by the digest of its manifest or index."""
 
     ref: str
@@ -50,8 +48,7 @@ class Image:
     platform: str = "linux/amd64"
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """`[code]`: a commit, where its repository or `git bundle` is, and the working directory inside."""
 
     git: str
@@ -60,16 +57,14 @@ class Code:
     lockfiles: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """The period the data speaks for."""
 
     from_: date | None = None
     to: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Lineage:
+class Lineage(Struct, frozen=True):
     """`derived-from`: how an input was made from others, so that it can be replayed."""
 
     data: tuple[str, ...] = ()
@@ -77,8 +72,7 @@ class Lineage:
     image: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Struct, frozen=True):
     """`[[data]]` or `[[model]]`: bytes by checksum; `uri` only says where they may be found."""
 
     kind: Literal["data", "model"]
@@ -98,8 +92,7 @@ class Input:
     slot: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Gpu:
+class Gpu(Struct, frozen=True):
     """`[resources.gpu]`: the GPUs one container needs; absent means none."""
 
     count: int = 1
@@ -109,8 +102,7 @@ class Gpu:
     models: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(Struct, frozen=True):
     """What one container may use; `memory` bounds everything, `/tmp`, `/eval/out` and `shm` included."""
 
     cpus: int = 1
@@ -122,8 +114,7 @@ class Resources:
     gpu: Gpu | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """`[run]`: the exact entry point, one replicate for each seed."""
 
     command: tuple[str, ...]
@@ -135,8 +126,7 @@ class Run:
     resumable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(Struct, frozen=True):
     """`[score]`: targets joined by the launcher (`labels`), or a second container (`command`)."""
 
     labels: str | None = None
@@ -146,8 +136,7 @@ class Score:
     resources: Resources = Resources()
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """`[[service]]`: a container beside `[run]` or `[score]`, reachable by name, without egress."""
 
     name: str
@@ -161,8 +150,7 @@ class Service:
     resources: Resources = Resources()
 
 
-@dataclass(frozen=True, slots=True)
-class Sandbox:
+class Sandbox(Struct, frozen=True):
     """`[sandbox]`: what isolates the container; every entry of `allow` is a named widening."""
 
     network: Literal["none", "egress"] = "none"
@@ -172,16 +160,14 @@ class Sandbox:
     secrets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Struct, frozen=True):
     """`ci`: how the interval is made (None: the definition's own default) and its level."""
 
     method: str | None = None
     level: float = 0.95
 
 
-@dataclass(frozen=True, slots=True)
-class Threshold:
+class Threshold(Struct, frozen=True):
     """`threshold`: the bound a value or an end of its interval must keep."""
 
     min: float | None = None
@@ -189,8 +175,7 @@ class Threshold:
     on: Literal["value", "ci-lower", "ci-upper"] = "value"
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """`published`: the figure somebody printed, and to how many decimals."""
 
     value: float
@@ -198,16 +183,14 @@ class Published:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerance:
+class Tolerance(Struct, frozen=True):
     """`reproduce`: how far a reproduction may be off and still count as equivalent."""
 
     abs: float | None = None
     sample_agreement: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Struct, frozen=True):
     """`[[metric]]`: one number the launcher computes from the samples, declared before the run."""
 
     name: str
@@ -223,8 +206,7 @@ class Metric:
     reproduce: Tolerance | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(Struct, frozen=True):
     """`[matrix]`: one lock for each combination of the axes' values."""
 
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -232,8 +214,7 @@ class Matrix:
     exclude: tuple[Mapping[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Blueprint:
+class Blueprint(Struct, frozen=True):
     """A whole blueprint; `text` is the TOML it was read from, byte for byte."""
 
     text: str

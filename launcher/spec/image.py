@@ -1,10 +1,9 @@
 """Pins: the digests that say which image bytes run."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class ImagePins:
+class ImagePins(Struct, frozen=True):
     """Every digest of one image for one platform, each `sha256:<hex>`.
 
     `index` is set where the reference named an image index. `manifest` names the bytes in transport; `config`

@@ -5,9 +5,10 @@ verifier takes the pins out of a lock, applies it to the blueprint inside and mu
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from launcher.canonical import canonical_bytes, freeze, parse_json
 from launcher.digest import digest_of, is_digest, is_sha256_hex
@@ -20,8 +21,7 @@ SCHEMA = "evalctl/lock/v1"
 MAX_BYTES = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class CodePins:
+class CodePins(Struct, frozen=True):
     """The commit's git tree id, the digest of its files' bytes, and those of the named lock files.
 
     `content` is the hex SHA-256 of the lines `MODE SHA256  PATH` of all files, sorted by path bytes.
@@ -32,8 +32,7 @@ class CodePins:
     lockfiles: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Pins:
+class Pins(Struct, frozen=True):
     """What only a resolution can know: image, code tree, and the size of each input in bytes."""
 
     image: ImagePins
@@ -41,8 +40,7 @@ class Pins:
     sizes: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class Lock:
+class Lock(Struct, frozen=True, dict=True):
     """A resolved blueprint: `identity` decides the result, `blueprint` is the TOML it came from."""
 
     identity: Mapping[str, Any]
@@ -116,7 +114,7 @@ def identity_of(blueprint: Blueprint, pins: Pins) -> dict[str, Any]:
         },
         "score": _score(blueprint.score),
         "metrics": [_metric(metric) for metric in blueprint.metrics],
-        "resources": freeze(asdict(blueprint.resources)),
+        "resources": freeze(to_builtins(blueprint.resources)),
         "sandbox": profile_for(blueprint.resources, blueprint.sandbox).as_identity(),
         "redactable": blueprint.redactable,
     }
@@ -220,7 +218,7 @@ def _score(score: Score | None) -> dict[str, Any] | None:
         "command": list(score.command),
         "timeout": score.timeout,
         "env": dict(score.env),
-        "resources": freeze(asdict(score.resources)),
+        "resources": freeze(to_builtins(score.resources)),
     }
 
 
@@ -234,12 +232,12 @@ def _metric(metric: Metric) -> dict[str, Any]:
         "parameters": freeze(metric.parameters),
         "primary": metric.primary,
         "direction": metric.direction,
-        "ci": freeze(asdict(metric.ci)),
-        "threshold": freeze(asdict(metric.threshold)) if metric.threshold else None,
+        "ci": freeze(to_builtins(metric.ci)),
+        "threshold": freeze(to_builtins(metric.threshold)) if metric.threshold else None,
         "published": freeze({"value": published.value, "decimals": published.decimals})
         if published
         else None,
-        "reproduce": freeze(asdict(metric.reproduce)) if metric.reproduce else None,
+        "reproduce": freeze(to_builtins(metric.reproduce)) if metric.reproduce else None,
     }
 
 

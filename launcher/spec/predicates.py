@@ -7,8 +7,9 @@ https://slsa.dev/spec/v1.0/provenance
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self
+
+from msgspec import Struct, field
 
 from launcher.digest import is_sha256_hex
 from launcher.spec import fields
@@ -31,8 +32,7 @@ _GIT_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _INVOCATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(Struct, frozen=True):
     """One input of a run by digest: `sha256`, or `gitCommit` and `gitTree`, in hex; a uri if public."""
 
     name: str
@@ -58,8 +58,7 @@ class Dependency:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
+class Suite(Struct, frozen=True):
     """The blueprint that was evaluated, by name and version."""
 
     name: str
@@ -76,8 +75,7 @@ class Suite:
         return cls(fields.text(table["name"], "name"), fields.text(table["version"], "version"))
 
 
-@dataclass(frozen=True, slots=True)
-class Builder:
+class Builder(Struct, frozen=True):
     """Who ran it: a URI for the place that launches, and the versions of what launched there."""
 
     id: str
@@ -94,8 +92,7 @@ class Builder:
         return cls(fields.text(table["id"], "id"), fields.texts(table["version"], "version"))
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(Struct, frozen=True):
     """SLSA provenance v1: what ran, out of what, by whom and when.
 
     `lock` is the run's identity (`sha256:<hex>`); times are UTC as `YYYY-MM-DDTHH:MM:SS[.ffffff]Z`.
@@ -160,8 +157,7 @@ class Provenance:
         return provenance
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """One metric as measured; numbers are decimal strings, `n` a count of sample ids.
 
     `comparator` says how the value (`on`: value, ci-lower or ci-upper) must stand to `threshold`.
@@ -226,8 +222,7 @@ class Claim:
         return claim
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationResult:
+class EvaluationResult(Struct, frozen=True):
     """What came out of one attempt, in words that follow in-toto's draft `eval-result`."""
 
     invocation_id: str
@@ -286,8 +281,7 @@ class EvaluationResult:
         return result
 
 
-@dataclass(frozen=True, slots=True)
-class LockStatement:
+class LockStatement(Struct, frozen=True):
     """Whoever signs this wants the lock launched; the subject is `lock.json`."""
 
     lock: str
@@ -304,8 +298,7 @@ class LockStatement:
         return cls(fields.digest(table["lock"], "lock"), Suite.from_json(table["blueprint"]))
 
 
-@dataclass(frozen=True, slots=True)
-class MetricReproduction:
+class MetricReproduction(Struct, frozen=True):
     """One metric in the original and when run again, as decimal strings, and how they compare."""
 
     name: str
@@ -334,8 +327,7 @@ class MetricReproduction:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Reproduction:
+class Reproduction(Struct, frozen=True):
     """Somebody launched the original's lock again; digests are `sha256:<hex>` of each bundle's SHA256SUMS.
 
     `samples` is (compared, equal) as counts; `environment` names what the machine was, as short texts.

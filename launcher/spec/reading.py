@@ -1,8 +1,9 @@
 """Read a blueprint: every problem at once, each with its place and a way to mend it."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Protocol
+
+from msgspec.structs import replace
 
 from launcher.errors import MalformedError, Problem
 from launcher.spec.advice import advice

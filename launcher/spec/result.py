@@ -5,9 +5,10 @@ precision; signed statements hold `decimal_string` of the same numbers.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Final, Literal, Self
+
+from msgspec import Struct, field
 
 from launcher.canonical import canonical_bytes
 from launcher.errors import CheckFailedError
@@ -40,8 +41,7 @@ def decimal_string(value: float) -> str:
     return canonical_bytes(round12(value)).decode()
 
 
-@dataclass(frozen=True, slots=True)
-class ConfidenceInterval:
+class ConfidenceInterval(Struct, frozen=True):
     """An interval with the method that made it and its nominal level."""
 
     lower: float
@@ -50,8 +50,7 @@ class ConfidenceInterval:
     level: float
 
 
-@dataclass(frozen=True, slots=True)
-class MetricResult:
+class MetricResult(Struct, frozen=True):
     """One metric as computed; where the samples give no `value` or `ci`, that is None and `reason` says why.
 
     `n` counts the distinct items (task and id) behind the value, `errors` the failed samples among them.
@@ -120,16 +119,14 @@ class MetricResult:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class SampleCounts:
+class SampleCounts(Struct, frozen=True):
     """How many distinct items (task and id) were answered, and how many samples are failed ones."""
 
     n: int
     errors: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicateOutcome:
+class ReplicateOutcome(Struct, frozen=True):
     """How one seed's container ended; `exit_code` is None where it never started or was not seen to end."""
 
     replicate: int
@@ -161,8 +158,7 @@ class ReplicateOutcome:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """Everything result.json says; `lock` is the run's identity (`sha256:<hex>`), `attempt` counts from 1.
 
     `tables` holds views of the samples by name, such as `confusion`. `deviations` name what differed from

@@ -7,10 +7,12 @@ added and `seconds` moved to the events, as RFC 8785 lines ordered by replicate,
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from io import BytesIO
 from math import isfinite
 from typing import Any, BinaryIO, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from launcher.canonical import MAX_DEPTH, MAX_INTEGER, canonical_bytes, parse_json
 from launcher.digest import is_sha256_hex
@@ -24,16 +26,14 @@ _MAX_SHOWN: Final = 3
 _LONG_INTEGER: Final = re.compile(rb"[0-9]{16}")
 
 
-@dataclass(frozen=True, slots=True)
-class SampleLimits:
+class SampleLimits(Struct, frozen=True):
     """How much a container may leave: bytes in one line, and lines."""
 
     line: int = 1 << 20
     samples: int = 10_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(Struct, frozen=True):
     """Which file is read, and the code of its faults."""
 
     name: str
@@ -51,8 +51,7 @@ _SAMPLES: Final = _Source("`samples.jsonl`", "bad-samples")
 _LABELS: Final = _Source("the labels", "bad-labels")
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """One item of one replicate; None means that the field is absent, which JSON null never does.
 
     A sample with `error`, or with neither prediction nor scores, is a failed item. Samples with the same
@@ -97,8 +96,7 @@ class Sample:
         return canonical_bytes(self.as_json()) + b"\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """How long one sample took, for the events: samples themselves hold no clock."""
 
     replicate: int
@@ -108,8 +106,7 @@ class Timing:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class BundledSamples:
+class BundledSamples(Struct, frozen=True):
     """What goes into the bundle: the bytes of samples.jsonl, its samples in order, the times taken out."""
 
     data: bytes

@@ -4,8 +4,9 @@ Every engine applies the same value; sizes come from `[resources]`, the rest is 
 what tells the host apart (its kernel command line, devices, pressure and control groups).
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from launcher.errors import MalformedError, RequirementError
 from launcher.spec.blueprint import KIB, MIB, Resources, Sandbox
@@ -44,8 +45,7 @@ _BYTES_PER_INODE = 16 * KIB
 _LEAST_INODES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Scratch:
+class Scratch(Struct, frozen=True):
     """A writable folder in memory, bounded in bytes and inodes, with its mount options."""
 
     path: str
@@ -58,8 +58,7 @@ class Scratch:
         return ",".join(("rw", *self.options, f"size={self.bytes}", f"nr_inodes={self.inodes}"))
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxProfile:
+class SandboxProfile(Struct, frozen=True):
     """What an engine must apply to one container; `memory` bounds its processes and scratch folders together.
 
     `runtime` is the least isolation asked for, `ulimits` are `(name, limit)` pairs that only ever lower.

@@ -5,8 +5,9 @@ digest set is `sha256` alone.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 from launcher.digest import is_sha256_hex
 from launcher.spec import fields
@@ -26,8 +27,7 @@ STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 _MAX_SUBJECTS: Final = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """Say something (`predicate`) about artefacts: `subjects` are `(name, hex SHA-256)`, sorted by name."""
 
     subjects: tuple[tuple[str, str], ...]

@@ -10,17 +10,17 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.errors import EvalctlError, InfrastructureError
 from launcher.store.home import Home, make_private
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One try at a lock: its number (from 1), its opaque invocation id, and its folder."""
 
     lock: str

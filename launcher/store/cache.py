@@ -3,16 +3,16 @@
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from launcher.digest import hash_file
 from launcher.errors import InfrastructureError
 from launcher.store.home import make_private
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(Struct, frozen=True):
     """Blobs under `sha256/`, unpacked trees under `trees/`; entries appear whole or not at all."""
 
     root: Path

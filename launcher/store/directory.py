@@ -10,10 +10,11 @@ import os
 import stat
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+from msgspec import Struct
 
 from launcher.errors import CheckFailedError, InfrastructureError, MalformedError
 from launcher.spec.bundle import (
@@ -28,8 +29,7 @@ _OPEN_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXE
 _OPEN_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(Struct, frozen=True):
     """A regular file as the walk saw it: its size in bytes, and which file it is on which device."""
 
     size: int
@@ -37,8 +37,7 @@ class FoundFile:
     inode: int
 
 
-@dataclass(frozen=True, slots=True)
-class Inventory:
+class Inventory(Struct, frozen=True):
     """What a bundle's directory holds, by path; keeps the directory open until `close`.
 
     Whatever is read or hashed through it raises `CheckFailedError` where a file is no longer the one that the

@@ -1,15 +1,15 @@
 """The home directory: where keys, trust, cache, attempts and bundles of one user live."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from launcher.digest import sha256_hex
 from launcher.errors import InfrastructureError
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(Struct, frozen=True):
     """The places inside one home directory; nothing is created until something is written."""
 
     root: Path

@@ -6,9 +6,10 @@ the policy does not know is never parsed and never counted. Tampering (`failed`)
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from launcher.digest import sha256_hex
 from launcher.errors import CheckFailedError, EvalctlError
@@ -46,8 +47,7 @@ from launcher.trust.policy import Claim, Decision, Policy, Role
 from launcher.trust.sigstore import open_envelope
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One thing that was looked at, in the words of `verify --json`."""
 
     name: str
@@ -55,8 +55,7 @@ class Check:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CountedReproduction:
+class CountedReproduction(Struct, frozen=True):
     """A reproduction signed by a key trusted for it; `independent`: by another key than the result's."""
 
     signer: str
@@ -64,8 +63,7 @@ class CountedReproduction:
     statement: Reproduction
 
 
-@dataclass(frozen=True, slots=True)
-class AttestationReport:
+class AttestationReport(Struct, frozen=True):
     """What the attestations are worth; signers are fingerprints whose signatures hold.
 
     The statements are None where the policy does not know who signed them; `unknown` are the fingerprints
@@ -98,8 +96,7 @@ class AttestationReport:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Attestation:
+class _Attestation(Struct, frozen=True):
     """One file: its structure, and its statement if a known key's signature over it holds."""
 
     path: str
@@ -111,8 +108,7 @@ class _Attestation:
         return self.envelope.keyid
 
 
-@dataclass(frozen=True, slots=True)
-class _Evidence:
+class _Evidence(Struct, frozen=True):
     digests: Mapping[str, str]
     attestations: Mapping[str, _Attestation]
     policy: Policy
@@ -132,8 +128,7 @@ class _Evidence:
         return self.policy.decide(Claim(role, self.signers(path), predicate, builder), self.now)
 
 
-@dataclass(frozen=True, slots=True)
-class _Contents:
+class _Contents(Struct, frozen=True):
     provenance: Provenance | None
     result: EvaluationResult | None
     lock: LockStatement | None

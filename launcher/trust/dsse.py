@@ -5,8 +5,9 @@ in-toto statement as RFC 8785 bytes of float-free JSON with ASCII keys. The `key
 picks which trusted key to try.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.errors import CheckFailedError, EvalctlError
@@ -15,8 +16,7 @@ from launcher.trust.keys import PublicKey
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """A DSSE envelope with its one signature; nothing in it is true before `verify_envelope`."""
 
     keyid: str

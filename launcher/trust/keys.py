@@ -8,8 +8,9 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Final, Literal, Protocol
+
+from msgspec import Struct
 
 from launcher.errors import MalformedError
 
@@ -28,8 +29,7 @@ _P256_P: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
 _P256_B: Final = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 
 
-@dataclass(frozen=True, slots=True)
-class PublicKey:
+class PublicKey(Struct, frozen=True):
     """One public key; `point` is 32 bytes (Ed25519) or 65 (P-256, uncompressed)."""
 
     algorithm: Algorithm

@@ -5,9 +5,10 @@ rule allows is denied, and a policy past its `expires` denies everything.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, get_args
+
+from msgspec import Struct
 
 from launcher.errors import TrustError
 from launcher.trust.keys import PublicKey
@@ -19,8 +20,7 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 REVOCATIONS: Final[tuple[Revocation, ...]] = get_args(Revocation)
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedKey:
+class TrustedKey(Struct, frozen=True):
     """`[keys.NAME]`: one principal. No `builders` means: whatever it launched on.
 
     `revoked_from` voids every signature from then on. A signature carries no time of its own that anybody
@@ -53,8 +53,7 @@ class TrustedKey:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """`[rules.ROLE]`: how many distinct principals of `members` must sign; empty `predicates`: any type."""
 
     threshold: int
@@ -62,8 +61,7 @@ class Rule:
     predicates: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """What is to be decided: these keys signed the same payload of this type.
 
     `signers` are fingerprints whose signatures hold; `builder` is None where no builder takes part (a lock).
@@ -75,16 +73,14 @@ class Claim:
     builder: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """Whether the policy accepts a claim, and why (not)."""
 
     allowed: bool
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """A whole policy; `version` only ever grows, and after `expires` nothing is trusted."""
 
     version: int

@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeGuard, TypeVar
+
+from msgspec.structs import replace
 
 from launcher.errors import MalformedError, Problem
 from launcher.trust.keys import PublicKey, load_public

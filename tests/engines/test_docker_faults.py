@@ -1,10 +1,10 @@
 """What a person is told when the engine is not there, or says no."""
 
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from launcher.engines.attachment import FrameReader
 from launcher.engines.docker_engine import DockerEngine

@@ -5,10 +5,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from launcher.engines.docker_engine import DockerEngine
 from launcher.engines.engine import ContainerOutcome, ContainerTask, Mount

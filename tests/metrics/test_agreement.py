@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from launcher.metrics.agreement import Agreement, Evidence, compare_runs
 from launcher.metrics.evaluation import evaluate

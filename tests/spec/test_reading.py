@@ -1,9 +1,9 @@
-import dataclasses
 import time
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec.structs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +32,7 @@ def test_a_minimal_blueprint_has_every_default_of_the_value_classes() -> None:
     blueprint = read(MINIMAL)
     given_run = Run(command=("python", "main.py"))
     assert (blueprint.run, blueprint.resources, blueprint.sandbox) == (given_run, Resources(), Sandbox())
-    metric = dataclasses.replace(blueprint.metrics[0], primary=False)
+    metric = msgspec.structs.replace(blueprint.metrics[0], primary=False)
     assert metric == type(metric)(name="accuracy", definition="accuracy@1")
     assert blueprint == Blueprint(
         text=MINIMAL.decode(),
@@ -88,7 +88,7 @@ def test_the_first_metric_is_primary_where_none_is() -> None:
 def test_line_ends_of_windows_are_kept_in_the_text_and_give_the_same_values() -> None:
     windows = read(MINIMAL.replace(b"\n", b"\r\n"))
     assert windows.text.count("\r\n") == MINIMAL.count(b"\n")
-    assert dataclasses.replace(windows, text=MINIMAL.decode()) == read(MINIMAL)
+    assert msgspec.structs.replace(windows, text=MINIMAL.decode()) == read(MINIMAL)
 
 
 def test_a_definition_is_checked_only_where_definitions_are_given(definitions: Definitions) -> None:

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from launcher.canonical import canonical_bytes
 from launcher.errors import MalformedError, RequirementError

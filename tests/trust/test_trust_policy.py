@@ -1,9 +1,9 @@
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from sealed_bundle import ALICE, BOB, MALLORY, NOW, p256_signer
 
 from launcher.errors import EvalctlError, MalformedError, TrustError
