@@ -50,7 +50,10 @@ def fetch_input(item: Input, cache: Cache, settings: FetchSettings) -> Path:
 
 def redacted(uri: str) -> str:
     """Return `uri` without user, password, query and fragment, which may hold secrets."""
-    parts = urllib.parse.urlsplit(uri)
+    try:
+        parts = urllib.parse.urlsplit(uri)
+    except ValueError:
+        return f"{uri.partition(':')[0]}:..."
     if not parts.netloc:
         return uri
     host = parts.netloc.rpartition("@")[2]
@@ -58,8 +61,7 @@ def redacted(uri: str) -> str:
 
 
 def _chunks(item: Input, settings: FetchSettings) -> Iterator[bytes]:
-    scheme = urllib.parse.urlsplit(item.uri).scheme
-    if scheme in ("http", "https"):
+    if item.uri.startswith(("http://", "https://")):
         if settings.offline:
             raise InfrastructureError(
                 f"`{item.name}` is not in the cache, and `--offline` forbids to fetch it",
@@ -125,6 +127,8 @@ def _download(item: Input) -> Iterator[bytes]:
 
 def _open(item: Input, offset: int) -> "http.client.HTTPResponse":
     """Open `item.uri` at byte `offset`, waiting longer after each passing failure (tenacity)."""
+    import http.client
+
     import tenacity
 
     retrying = tenacity.Retrying(
@@ -135,7 +139,7 @@ def _open(item: Input, offset: int) -> "http.client.HTTPResponse":
     )
     try:
         response: http.client.HTTPResponse = retrying(_request, item.uri, offset)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise _unreachable(item, error) from error
     if offset and response.status != 206:
         response.close()
@@ -144,23 +148,40 @@ def _open(item: Input, offset: int) -> "http.client.HTTPResponse":
 
 
 def _request(uri: str, offset: int) -> "http.client.HTTPResponse":
+    """Send one request; redirects lead to http and https alone, never to files or other protocols."""
     import urllib.request
 
     headers = {"User-Agent": "evalctl-launcher", "Accept-Encoding": "identity"}
     if offset:
         headers["Range"] = f"bytes={offset}-"
     request = urllib.request.Request(uri, headers=headers)  # noqa: S310 - the scheme is http or https
-    response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)  # noqa: S310
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+        urllib.request.UnknownHandler,
+    ):
+        opener.add_handler(handler())
+    response: http.client.HTTPResponse = opener.open(request, timeout=_TIMEOUT_SECONDS)
     return response
 
 
 def _passes(error: BaseException) -> bool:
     """Say whether a failed request may succeed when it is tried again."""
+    import http.client
+    import socket
     import urllib.error
 
     if isinstance(error, urllib.error.HTTPError):
         return error.code in _PASSING_STATUSES
-    return isinstance(error, OSError)
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(reason, socket.gaierror):
+        return reason.errno == socket.EAI_AGAIN
+    return isinstance(reason, OSError | http.client.BadStatusLine)
 
 
 def _unreachable(item: Input, error: BaseException) -> InfrastructureError:
