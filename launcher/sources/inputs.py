@@ -133,7 +133,7 @@ def _open(item: Input, offset: int) -> "http.client.HTTPResponse":
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(_passes),
-        wait=tenacity.wait_exponential_jitter(initial=0.2, max=10),
+        wait=tenacity.wait_exponential(multiplier=0.2, max=10) + tenacity.wait_random(0, 0.2),
         stop=tenacity.stop_after_attempt(_ATTEMPTS),
         reraise=True,
     )
