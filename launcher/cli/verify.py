@@ -41,9 +41,13 @@ def verify(
     if as_json:
         print_json(_as_object(verification))
     else:
-        print(render(verification.verdict, verification.digest, verification.checks))
+        print(_shown(verification))
         _say_next(verification)
     return EXIT_CODES[verification.verdict]
+
+
+def _shown(verification: Verification) -> str:
+    return render(verification.verdict, verification.digest, verification.checks, verification.reproductions)
 
 
 def _say_next(verification: Verification) -> None:

@@ -8,16 +8,24 @@ from launcher.report.text import WIDTH, table, wrapped
 
 if TYPE_CHECKING:
     from launcher.metrics.agreement import Agreement
-    from launcher.trust.attestations import Check
+    from launcher.trust.attestations import Check, CountedReproduction
 
 _MOST_SHOWN = 10
 _HEX = re.compile(r"([0-9a-f]{12})[0-9a-f]{52}")
 _INDENT = 9
 
 
-def verification(verdict: str, digest: str | None, checks: "Sequence[Check]") -> str:
-    """Return the lines of a verification: one or two a check, the verdict last."""
+def verification(
+    verdict: str,
+    digest: str | None,
+    checks: "Sequence[Check]",
+    reproductions: "Sequence[CountedReproduction]",
+) -> str:
+    """Return the lines of a verification: one or two a check, the reproductions, the verdict last."""
     lines = [line for check in checks for line in _check(check)]
+    for counted in reproductions:
+        key = "another key" if counted.independent else "the same key"
+        lines += wrapped(f"reproduced: {counted.statement.verdict}, says {key}", indent=_INDENT)
     lines.append(f"{verdict} {digest or ''}".rstrip())
     return "\n".join(lines)
 
