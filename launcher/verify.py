@@ -16,9 +16,9 @@ from launcher.metrics.judgement import combine_verdicts
 from launcher.metrics.reference import references
 from launcher.spec import bundle
 from launcher.spec.blueprint import Blueprint
-from launcher.spec.claims import evaluation_result
-from launcher.spec.lock import Lock, check_lock, read_lock
-from launcher.spec.predicates import EvaluationResult
+from launcher.spec.claims import dependencies, evaluation_result
+from launcher.spec.lock import Lock, check_lock, pins_from, read_lock
+from launcher.spec.predicates import EvaluationResult, Provenance
 from launcher.spec.reading import read_blueprint
 from launcher.spec.result import MetricResult, Result, round12
 from launcher.spec.sample import Sample, read_bundle_samples
@@ -75,10 +75,10 @@ def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification
     report = check_attestations(digests, signed, policy, now)
     checks = [Check("files", "ok", f"{len(digests)} files"), *report.checks]
     digest = f"sha256:{digests[bundle.SUMS]}"
-    if report.verdict == "failed" or report.result is None or report.lock is None:
+    if report.verdict == "failed" or None in (report.provenance, report.result, report.lock):
         checks.append(Check("contents", "skipped", "nothing is parsed before its signature holds"))
         return _answer(report, digest, tuple(checks), None)
-    contents, more = _check_contents(files, report.result)
+    contents, more = _check_contents(files, report)
     return _answer(report, digest, (*checks, *more), contents)
 
 
@@ -146,15 +146,19 @@ def read_contents(files: Mapping[str, bytes]) -> Contents:
 
 
 def _check_contents(
-    files: Mapping[str, bytes], signed: EvaluationResult
+    files: Mapping[str, bytes], report: AttestationReport
 ) -> tuple[Contents | None, list[Check]]:
     try:
         contents = read_contents(files)
     except EvalctlError as error:
         return None, [_failed("contents", error)]
+    signed, provenance = report.result, report.provenance
+    assert signed and provenance  # noqa: S101 - the caller asks only about statements that were read
     return contents, [
         Check("contents", "ok", "blueprint, lock, result and samples are well-formed and fit"),
         _check("lock", lambda: _compare_lock(contents, signed)),
+        _check("inputs", lambda: _compare_inputs(contents, provenance)),
+        _check("replicates", lambda: _compare_replicates(contents)),
         _check("metrics", lambda: _compare_metrics(contents)),
         _check("claims", lambda: _compare_claims(contents, signed)),
     ]
@@ -175,13 +179,45 @@ def _compare_lock(contents: Contents, signed: EvaluationResult) -> None:
         raise CheckFailedError("result and blueprint name different evaluations", code="disagreement")
 
 
+def _compare_inputs(contents: Contents, provenance: Provenance) -> None:
+    """Check that the signed provenance names what the lock pins, all of it and nothing else."""
+    expected = tuple(dependencies(contents.blueprint, pins_from(contents.lock.identity)))
+    if expected == provenance.dependencies:
+        return
+    named = {item.name: item for item in provenance.dependencies}
+    odd = [item.name for item in expected if named.get(item.name) != item]
+    raise CheckFailedError(
+        "the signed provenance names other inputs than the lock pins",
+        code="disagreement",
+        context=f"of those that are pinned, `{odd[0]}` differs" if odd else "it names more than are pinned",
+    )
+
+
+def _compare_replicates(contents: Contents) -> None:
+    """Check that there is one outcome for each seed, and none that failed behind a score."""
+    result, seeds = contents.result, contents.blueprint.run.seeds
+    if [(run.replicate, run.seed) for run in result.replicates] != list(enumerate(seeds)):
+        raise CheckFailedError("the replicates are not those of the lock's seeds", code="disagreement")
+    if result.status == "succeeded" and any(run.failure for run in result.replicates):
+        raise CheckFailedError("one of the replicates of a run with a score failed", code="disagreement")
+
+
 def _compare_metrics(contents: Contents) -> None:
     """Compute everything again from the samples and compare it at 12 significant digits."""
     result, samples = contents.result, contents.samples
-    if result.status == "failed":
-        if result.metrics or result.verdict != "none":
-            raise CheckFailedError("a failed run has a score", code="disagreement")
-        return
+    if result.status == "failed" and (result.metrics or result.verdict != "none" or samples):
+        raise CheckFailedError("a failed run has samples or a score", code="disagreement")
+    if result.status == "succeeded":
+        _compare_scores(contents)
+    if sample_counts(samples) != result.samples:
+        raise CheckFailedError("the counts of samples do not follow from the samples", code="disagreement")
+    tables = {"confusion": table} if (table := confusion(samples)) else {}
+    if canonical_bytes(tables) != canonical_bytes(result.tables):
+        raise CheckFailedError("the tables do not follow from the samples", code="disagreement")
+
+
+def _compare_scores(contents: Contents) -> None:
+    result, samples = contents.result, contents.samples
     seeds = contents.blueprint.run.seeds
     metrics = evaluate(contents.blueprint.metrics, samples, seeds)
     if len(metrics) != len(result.metrics):
@@ -190,11 +226,6 @@ def _compare_metrics(contents: Contents) -> None:
         _compare_metric(expected, got)
     if combine_verdicts(metrics) != result.verdict:
         raise CheckFailedError("the verdict does not follow from the metrics", code="disagreement")
-    if sample_counts(samples) != result.samples:
-        raise CheckFailedError("the counts of samples do not follow from the samples", code="disagreement")
-    tables = {"confusion": table} if (table := confusion(samples)) else {}
-    if canonical_bytes(tables) != canonical_bytes(result.tables):
-        raise CheckFailedError("the tables do not follow from the samples", code="disagreement")
 
 
 def _compare_metric(expected: MetricResult, got: MetricResult) -> None:

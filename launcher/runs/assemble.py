@@ -18,9 +18,9 @@ from launcher.runs.replicates import ReplicateRun
 from launcher.runs.scoring import Scored
 from launcher.runs.tasks import RunPlan, artifact_place
 from launcher.spec import bundle
-from launcher.spec.claims import evaluation_result
-from launcher.spec.lock import Lock
-from launcher.spec.predicates import LOCAL_BUILDER, Builder, Dependency, LockStatement, Provenance, Suite
+from launcher.spec.claims import dependencies, evaluation_result
+from launcher.spec.lock import Lock, pins_from
+from launcher.spec.predicates import LOCAL_BUILDER, Builder, LockStatement, Provenance, Suite
 from launcher.spec.statement import lock_statement, provenance_statement, result_statement
 from launcher.store.files import write_new
 from launcher.trust.keys import Signer
@@ -136,7 +136,7 @@ def _attestations(
     provenance = Provenance(
         lock=lock.digest,
         suite=suite,
-        dependencies=tuple(_dependencies(plan)),
+        dependencies=tuple(dependencies(plan.resolution.blueprint, pins_from(lock.identity))),
         builder=builder,
         invocation_id=plan.attempt.invocation_id,
         started_on=log.started,
@@ -155,13 +155,3 @@ def seal_lock(lock: Lock, signer: Signer) -> bytes:
     """Return the attestation of `lock.json` by `signer`."""
     suite = Suite(lock.identity["name"], lock.identity["version"])
     return seal(lock_statement(sha256_hex(lock.data), LockStatement(lock.digest, suite)), signer)
-
-
-def _dependencies(plan: RunPlan) -> Iterator[Dependency]:
-    blueprint, pins = plan.resolution.blueprint, plan.resolution.image.pins
-    yield Dependency("image", {"sha256": pins.manifest.removeprefix("sha256:")})
-    yield Dependency("image-config", {"sha256": pins.config.removeprefix("sha256:")})
-    yield Dependency("code", {"gitCommit": blueprint.code.commit, "gitTree": plan.resolution.code.pins.tree})
-    for item in blueprint.inputs:
-        public = item.access == "public" and item.uri.startswith(("http://", "https://"))
-        yield Dependency(f"{item.kind}/{item.name}", {"sha256": item.sha256}, item.uri if public else None)

@@ -1,9 +1,22 @@
-"""From the result to the signed claims: the same facts, every number a decimal string."""
+"""From result and lock to what is signed of them: the same facts, every number a decimal string."""
 
+from collections.abc import Iterator
 from typing import Literal
 
-from launcher.spec.predicates import Builder, Claim, EvaluationResult
+from launcher.spec.blueprint import Blueprint
+from launcher.spec.lock import Pins
+from launcher.spec.predicates import Builder, Claim, Dependency, EvaluationResult
 from launcher.spec.result import MetricResult, Result, decimal_string
+
+
+def dependencies(blueprint: Blueprint, pins: Pins) -> Iterator[Dependency]:
+    """Yield what a run of a lock is made of, as its provenance names it; uris only of public inputs."""
+    yield Dependency("image", {"sha256": pins.image.manifest.removeprefix("sha256:")})
+    yield Dependency("image-config", {"sha256": pins.image.config.removeprefix("sha256:")})
+    yield Dependency("code", {"gitCommit": blueprint.code.commit, "gitTree": pins.code.tree})
+    for item in blueprint.inputs:
+        public = item.access == "public" and item.uri.startswith(("http://", "https://"))
+        yield Dependency(f"{item.kind}/{item.name}", {"sha256": item.sha256}, item.uri if public else None)
 
 
 def evaluation_result(result: Result, builder: Builder, evaluated_at: str) -> EvaluationResult:

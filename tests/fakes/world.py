@@ -96,16 +96,16 @@ class SmallWorld:
     def settings(self) -> FetchSettings:
         return FetchSettings(self.folder)
 
-    def write(self, **sections: str) -> Path:
+    def write(self, **sections: str | None) -> Path:
         """Write the blueprint with these sections in place of the usual ones, `tail` behind them all."""
         self.file.write_text(blueprint_text(self.folder, **sections))
         return self.file
 
-    def blueprint(self, **sections: str) -> Blueprint:
+    def blueprint(self, **sections: str | None) -> Blueprint:
         data = self.write(**sections).read_bytes()
         return read_blueprint(data, file=str(self.file), definitions=references())
 
-    def resolve(self, **sections: str) -> Resolution:
+    def resolve(self, **sections: str | None) -> Resolution:
         return resolve(self.blueprint(**sections), Cache(self.home.cache), self.settings)
 
     def plays(self, program: Program, name: str = "answer") -> None:
@@ -130,17 +130,19 @@ class SmallWorld:
         return verify(bundle, policy or self.policy, datetime.now(UTC))
 
 
-def blueprint_text(folder: Path, **sections: str) -> str:
+def blueprint_text(folder: Path, **sections: str | None) -> str:
     """Return a blueprint of the files in `folder`; a section that is None there is left out."""
     pins = json.loads((folder / "pins.json").read_text())
     text = 'schema = "evalctl/blueprint/v1"\n'
     for name, usual in SECTIONS.items():
         body = sections.get(name, usual)
+        if body is None:
+            continue
         for pin, value in pins.items():
             body = body.replace("{" + pin + "}", value)
         if body or name in sections:
             text += f"{_HEADERS.get(name, f'[{name}]')}\n{body}\n\n"
-    return text + sections.get("tail", "")
+    return text + (sections.get("tail") or "")
 
 
 def make_template(root: Path) -> None:
