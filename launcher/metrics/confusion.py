@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from launcher.canonical import MAX_INTEGER
 from launcher.metrics.labels import is_category, label_key, label_order
 from launcher.spec.sample import Sample
 
@@ -40,4 +41,5 @@ def confusion(samples: Sequence[Sample]) -> dict[str, Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    return int(value) if isinstance(value, float) else value
+    """Write whole doubles as integers where JSON carries those exactly."""
+    return int(value) if isinstance(value, float) and abs(value) <= MAX_INTEGER else value
