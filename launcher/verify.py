@@ -156,15 +156,14 @@ def _check_contents(
     assert signed and provenance  # noqa: S101 - the caller asks only about statements that were read
     return contents, [
         Check("contents", "ok", "blueprint, lock, result and samples are well-formed and fit"),
-        _check("lock", lambda: _compare_lock(contents, signed)),
-        _check("inputs", lambda: _compare_inputs(contents, provenance)),
-        _check("replicates", lambda: _compare_replicates(contents)),
+        _check("lock", lambda: _compare_lock(contents, signed, provenance)),
         _check("metrics", lambda: _compare_metrics(contents)),
         _check("claims", lambda: _compare_claims(contents, signed)),
     ]
 
 
-def _compare_lock(contents: Contents, signed: EvaluationResult) -> None:
+def _compare_lock(contents: Contents, signed: EvaluationResult, provenance: Provenance) -> None:
+    """Check that everything in the bundle speaks of the run that the lock pins."""
     digest, result = contents.lock.digest, contents.result
     if not digest == result.lock == signed.lock:
         raise CheckFailedError(
@@ -177,6 +176,8 @@ def _compare_lock(contents: Contents, signed: EvaluationResult) -> None:
         contents.blueprint.about.version,
     ):
         raise CheckFailedError("result and blueprint name different evaluations", code="disagreement")
+    _compare_inputs(contents, provenance)
+    _compare_replicates(contents)
 
 
 def _compare_inputs(contents: Contents, provenance: Provenance) -> None:
