@@ -35,6 +35,13 @@ def resolve(
     bytes on every machine; its identity names the run.
     """
     home, target, path = find_home(), read_target(file), lock_path(file)
+    if target.lock is not None:
+        raise MalformedError(
+            f"`{file}` is a lock already",
+            code="not-a-blueprint",
+            context="expected a blueprint (TOML)",
+            hint=f"launch it with `evalctl launch {file}`",
+        )
     signer = None if check else read_signer(home, key)
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     try:

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from launcher.cli.app import run
 from launcher.cli.commands import Command, all_commands, find_command, help_text
 from tests.cli.transcripts import CHECKOUT
 
@@ -40,6 +42,16 @@ def test_the_summary_in_the_table_is_the_first_line_of_the_docstring(command: Co
 @every_command
 def test_every_command_has_json(command: Command) -> None:
     assert "--json" in options_of(command)
+
+
+@every_command
+def test_a_wrong_option_is_one_json_object_on_stderr(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command.words, "--no-such", "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert set(json.loads(err)["error"]) == {"code", "message", "context", "hint"}
 
 
 def typed(text: str) -> Iterator[str]:
