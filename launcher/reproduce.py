@@ -5,7 +5,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from launcher import __version__
-from launcher.errors import CheckFailedError, InfrastructureError, TrustError
+from launcher.errors import CheckFailedError, EvalctlError, InfrastructureError, MalformedError, TrustError
 from launcher.launch import launch
 from launcher.metrics.agreement import Agreement, Evidence, compare_runs
 from launcher.runs.events import now
@@ -19,6 +19,7 @@ from launcher.spec.predicates import (
     Reproduction,
     ReproductionVerdict,
 )
+from launcher.spec.reading import read_blueprint
 from launcher.spec.result import decimal_string
 from launcher.spec.statement import reproduction_statement
 from launcher.store.bundles import bundle_digest
@@ -70,12 +71,13 @@ def reproduce(original: Original, settings: FetchSettings, edges: Edges) -> Repr
     home. Raises `CheckFailedError` or `TrustError` for an original that does not verify.
     """
     contents = original.contents
+    if reason := _beyond_this_version(contents):
+        return Reproduced("not-runnable", None, reason=reason)
     request = LaunchRequest(contents.blueprint, settings, contents.lock, rerun=True)
     try:
         launched = launch(request, edges)
-    except InfrastructureError as error:
-        reason = error.message + (f" ({error.context})" if error.context else "")
-        return Reproduced("not-runnable", None, reason=reason)
+    except (InfrastructureError, MalformedError) as error:
+        return Reproduced("not-runnable", None, reason=_in_words(error))
     edges.reporter.stage("comparing")
     again = load_contents(launched.bundle)
     if contents.result.status == "failed":
@@ -91,6 +93,20 @@ def reproduce(original: Original, settings: FetchSettings, edges: Edges) -> Repr
     data = _statement(original, contents, launched.bundle, agreement, edges)
     statement = _keep(edges.home, original, launched.bundle, data)
     return Reproduced(agreement.verdict, launched.bundle, agreement, statement)
+
+
+def _beyond_this_version(contents: Contents) -> str:
+    """Say what the original's blueprint asks for and this version would leave out; empty where nothing is."""
+    try:
+        read_blueprint(contents.lock.blueprint.encode(), file=names.BLUEPRINT)
+    except MalformedError as error:
+        return "; ".join(map(str, error.problems)) or error.message
+    return ""
+
+
+def _in_words(error: EvalctlError) -> str:
+    context = f" ({error.context})" if error.context else ""
+    return f"{error.message}{context}" + (f"; {error.hint}" if error.hint else "")
 
 
 def _failed_again(again: Contents, bundle: Path) -> Reproduced:
@@ -129,6 +145,7 @@ def _keep(home: Home, original: Original, bundle: Path, data: bytes) -> Path:
     """Write the statement beside the original's own, else under `reproductions/` in the home."""
     beside = original.path / names.reproduction_attestation(bundle_digest(bundle))
     try:
+        _refuse_full(beside.parent)
         write_atomically(beside, data)
     except InfrastructureError:
         digest = original.verification.digest or ""
@@ -136,3 +153,10 @@ def _keep(home: Home, original: Original, bundle: Path, data: bytes) -> Path:
         write_atomically(kept, data)
         return kept
     return beside
+
+
+def _refuse_full(attestations: Path) -> None:
+    """Raise `InfrastructureError` where one attestation more would make the bundle fail."""
+    # SHA256SUMS counts among them.
+    if len(list(attestations.iterdir())) >= names.MAX_ATTESTATIONS - 1:
+        raise InfrastructureError(f"`{attestations}` is full", code="too-many-attestations")

@@ -1,6 +1,7 @@
 """Fixtures for the tests of the verbs: a small world of one's own, and the command line run inside it."""
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,3 +53,20 @@ def evalctl(
         return Finished(code, said.out, said.err)
 
     return call
+
+
+@pytest.fixture
+def read_only() -> Iterator[Callable[[Path], None]]:
+    """Return a function that mounts a folder read-only over itself, which binds root as well."""
+    folders: list[Path] = []
+
+    def mount(folder: Path) -> None:
+        for options in (["--bind"], ["-o", "remount,bind,ro"]):
+            done = subprocess.run(["mount", *options, folder, folder], capture_output=True, check=False)
+            if done.returncode:
+                pytest.skip(f"this machine lets nobody mount a read-only folder: {done.stderr.decode()}")
+            folders.append(folder)
+
+    yield mount
+    for folder in dict.fromkeys(folders):
+        subprocess.run(["umount", folder], check=True)

@@ -16,12 +16,10 @@ import pytest
 
 from launcher.canonical import canonical_bytes
 from launcher.spec import bundle as names
-from launcher.spec.lock import identity_of, pins_from
-from launcher.spec.reading import read_blueprint
 from launcher.trust.policy import single_key_policy
 from launcher.verify import verify
 from tests.conftest import Evalctl
-from tests.fakes.forgery import change_json, copy_of, reseal
+from tests.fakes.forgery import change_json, copy_of, relock, relocked, reseal
 from tests.fakes.world import SmallWorld, answering, copy_world, leaving
 from tests.trust.sealed_bundle import MALLORY
 
@@ -310,32 +308,6 @@ def test_a_lock_of_what_this_version_cannot_run_still_verifies(shared: SmallWorl
     relock(bundle, b'\n[matrix]\naxes = { "run.seeds" = [[1], [2]] }\n')
     reseal(bundle, shared.signer, **relocked(bundle))
     assert verdict(shared, bundle) == "verified"
-
-
-def relock(bundle: Path, tail: bytes) -> None:
-    """Append to the blueprint and make the lock that fits it."""
-    text = (bundle / "blueprint.toml").read_bytes() + tail
-    blueprint = read_blueprint(text, file="blueprint.toml", supported_only=False)
-    (bundle / "blueprint.toml").write_bytes(text)
-
-    def change(lock: Any) -> None:
-        lock["identity"] = identity_of(blueprint, pins_from(lock["identity"]))
-        lock["blueprint"] = text.decode()
-
-    change_json(bundle / "lock.json", change)
-
-
-def relocked(bundle: Path) -> dict[str, Callable[[Any], None]]:
-    """Return the changes that name the lock as it is now in every statement."""
-    from launcher.spec.lock import read_lock
-
-    digest = read_lock((bundle / "lock.json").read_bytes()).digest
-    change_json(bundle / "result.json", lambda result: result.update(lock=digest))
-    return {
-        "provenance": lambda it: it["buildDefinition"]["externalParameters"].update(lock=digest),
-        "result": lambda it: it.update(lock=digest),
-        "lock": lambda it: it.update(lock=digest),
-    }
 
 
 def test_verification_uses_no_network_and_no_engine(shared: SmallWorld, bundle: Path) -> None:

@@ -76,5 +76,6 @@ def _not_found(digest: str, tried: tuple[str, ...]) -> InfrastructureError:
         f"the image `{digest}` is not to be had",
         code="image-not-found",
         context=f"tried {', '.join(tried)}; this version reads OCI layouts (`oci:PATH`), no registry",
-        hint="build it (`evalctl image build DIR`), or name its layout in `mirrors`",
+        hint="build it (`evalctl image build DIR`), name its layout in `mirrors`, "
+        "or name the blueprint's folder with `--blueprint-dir`",
     )

@@ -1,6 +1,7 @@
 """Write files so that a crash leaves the old bytes or the new ones, never half of either."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from launcher.errors import InfrastructureError
@@ -15,8 +16,11 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     try:
         write_new(temporary, data, mode=mode)
         temporary.rename(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _not_writable(path, error) from error
         raise
     sync_folder(path.parent)
 
@@ -31,12 +35,16 @@ def write_new(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
-        raise InfrastructureError(
-            f"cannot write `{path}`",
-            code="not-writable",
-            context=error.strerror,
-            hint="free some disk space, or make the folder writable",
-        ) from error
+        raise _not_writable(path, error) from error
+
+
+def _not_writable(path: Path, error: OSError) -> InfrastructureError:
+    return InfrastructureError(
+        f"cannot write `{path}`",
+        code="not-writable",
+        context=error.strerror,
+        hint="free some disk space, or make the folder writable",
+    )
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 from launcher.canonical import canonical_bytes
 from launcher.digest import hash_file, sha256_hex, sums_text
 from launcher.spec import bundle as names
+from launcher.spec.lock import identity_of, pins_from, read_lock
+from launcher.spec.reading import read_blueprint
 from launcher.spec.statement import bundle_subjects
 from launcher.trust.keys import Signer
 from launcher.trust.sigstore import seal
@@ -67,3 +69,27 @@ def reseal(
         if change:
             change(statement["predicate"])
         (bundle / attestation).write_bytes(seal(statement, signer))
+
+
+def relock(bundle: Path, tail: bytes) -> None:
+    """Append to the blueprint and make the lock that fits it."""
+    text = (bundle / "blueprint.toml").read_bytes() + tail
+    blueprint = read_blueprint(text, file="blueprint.toml", supported_only=False)
+    (bundle / "blueprint.toml").write_bytes(text)
+
+    def change(lock: Any) -> None:
+        lock["identity"] = identity_of(blueprint, pins_from(lock["identity"]))
+        lock["blueprint"] = text.decode()
+
+    change_json(bundle / "lock.json", change)
+
+
+def relocked(bundle: Path) -> dict[str, Change]:
+    """Return the changes that name the lock as it is now in every statement."""
+    digest = read_lock((bundle / "lock.json").read_bytes()).digest
+    change_json(bundle / "result.json", lambda result: result.update(lock=digest))
+    return {
+        "provenance": lambda it: it["buildDefinition"]["externalParameters"].update(lock=digest),
+        "result": lambda it: it.update(lock=digest),
+        "lock": lambda it: it.update(lock=digest),
+    }
