@@ -125,9 +125,16 @@ def engine_faults(doing: str) -> Iterator[None]:
         raise InfrastructureError(
             f"the container engine could not {doing}: it does not answer",
             code="engine-unreachable",
-            context=_innermost(error),
+            context=f"at {_address()}: {_innermost(error)}",
             hint="start it: `systemctl start docker`, or `dockerd` as root",
         ) from error
+
+
+def _address() -> str:
+    """Return where an engine is looked for unless told otherwise."""
+    import os
+
+    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
 
 
 def _refused(doing: str, error: Any) -> EvalctlError:
@@ -152,6 +159,10 @@ def _refused(doing: str, error: Any) -> EvalctlError:
 
 
 def _innermost(error: BaseException) -> str:
-    while error.__context__ is not None and not isinstance(error, OSError):
-        error = error.__context__
-    return str(error)
+    """Return what the operating system said first, in its own words, else the error's."""
+    reason, link = str(error), error.__context__
+    while link is not None:
+        if isinstance(link, OSError) and link.strerror:
+            reason = link.strerror
+        link = link.__context__
+    return reason

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from launcher.report.reading import BundleView, Confusion
 from launcher.report.text import WIDTH, cut, cut_middle, table, wrapped
 from launcher.spec.blueprint import Threshold
-from launcher.spec.result import MetricResult, Result
+from launcher.spec.result import MetricResult, Result, round12
 
 _WORD, _SHORT_WORD = 11, 9
 _LONGEST_TEXT = 2 * (WIDTH - _SHORT_WORD)
 _MAX_CONFUSION_LABELS = 12
 _MOST_SEEDS = 12
+_SHARES = frozenset({"accuracy@1", "precision@1", "recall@1"})
 
 
 def summary(view: BundleView) -> str:
@@ -62,7 +63,8 @@ def _failure(view: BundleView) -> list[str]:
 
 def _block(metric: MetricResult, *, whole: bool = False) -> list[str]:
     """Return a metric as lines: value with interval and n, threshold, published figure, spread."""
-    lines = _line(metric.name, f"{_value(metric)}, {_interval_in_words(metric)}, {_count(metric)}")
+    value = _value(metric) + _fraction(metric)
+    lines = _line(metric.name, f"{value}, {_interval_in_words(metric)}, {_count(metric)}")
     if whole:
         lines += _line("definition", f"{metric.definition}, {metric.direction} is better")
     if metric.threshold is not None:
@@ -86,6 +88,15 @@ def _value(metric: MetricResult) -> str:
         return "none"
     decimals = max(4, metric.published.decimals if metric.published else 0)
     return f"{metric.value:.{decimals}f}"
+
+
+def _fraction(metric: MetricResult) -> str:
+    """Return ` (871/899)` where the value is a plain share of the items, else nothing."""
+    share = metric.definition in _SHARES and len(metric.per_replicate) == 1 and metric.n > 0
+    if metric.value is None or not share:
+        return ""
+    count = round(metric.value * metric.n)
+    return f" ({count}/{metric.n})" if round12(count / metric.n) == round12(metric.value) else ""
 
 
 def _interval_in_words(metric: MetricResult) -> str:
