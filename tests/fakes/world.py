@@ -123,6 +123,10 @@ class SmallWorld:
     def launch(self, *, signer: Signer | None = None, **request: Any) -> Launched:
         """Launch the blueprint as it is written now, or as `sections` of it say."""
         blueprint = self.blueprint(**request.pop("sections", {}))
+        return self.launch_read(blueprint, signer=signer, **request)
+
+    def launch_read(self, blueprint: Blueprint, *, signer: Signer | None = None, **request: Any) -> Launched:
+        """Launch a blueprint that was read before."""
         edges = self.edges(signer=signer) if signer else self.edges()
         return launch(LaunchRequest(blueprint, self.settings, **request), edges)
 
