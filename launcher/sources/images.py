@@ -1,5 +1,7 @@
 """Find an image by its digest: its pins, and an OCI layout that holds it; names never matter."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import Struct, to_builtins
@@ -35,19 +37,29 @@ def find_image(image: Image, cache: Cache, settings: FetchSettings) -> PinnedIma
     The digest decides; a place whose bytes are not what the digest says is an error, not a reason to go on.
     Raises `InfrastructureError` (`image-not-found`, `image-digest-mismatch`).
     """
-    known = _recall(image, cache)
-    layouts = [
-        local_path(place.location, settings.base) for place in image.places if place.transport == "oci"
-    ]
-    layout = next((open_layout(path) for path in layouts if path.exists()), None)
     tried = tuple(f"{place.transport}:{place.location}" for place in image.places)
-    if known is not None:
-        return PinnedImage(known, layout, tried)
-    if layout is None:
+    known = _recall(image, cache)
+    for place in image.places:
+        if place.transport == "oci" and (path := local_path(place.location, settings.base)).exists():
+            with _passing_over_the_absent():
+                layout = open_layout(path)
+                pins = pin_image(layout, image.digest, image.platform)
+                if known is None:
+                    _remember(image, pins, cache)
+                return PinnedImage(pins, layout, tried)
+    if known is None:
         raise _not_found(image.digest, tried)
-    pins = pin_image(layout, image.digest, image.platform)
-    _remember(image, pins, cache)
-    return PinnedImage(pins, layout, tried)
+    return PinnedImage(known, None, tried)
+
+
+@contextmanager
+def _passing_over_the_absent() -> Iterator[None]:
+    """Go on where a place lacks the image; bytes that are not their digest are an error all the same."""
+    try:
+        yield
+    except InfrastructureError as error:
+        if error.code != "image-not-found":
+            raise
 
 
 def _memory(image: Image, cache: Cache) -> Path:
