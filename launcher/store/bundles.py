@@ -49,19 +49,21 @@ def require_empty(out: Path) -> None:
 def copy_out(bundle: Path, out: Path) -> Path:
     """Copy a finished bundle to `out` (absent or empty), whole or not at all, and return `out`."""
     require_empty(out)
-    temporary = out.absolute().with_name(f".{out.name}.{os.getpid()}")
+    place = out.resolve()
+    temporary = place.with_name(f".{place.name}.{os.getpid()}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(bundle, temporary, symlinks=True)
-        if out.exists():
-            out.rmdir()
-        temporary.rename(out)
-    except OSError as error:
+        # A rename replaces an empty folder, and no other, in one step.
+        temporary.rename(place)
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
         raise InfrastructureError(
             f"cannot copy the bundle to `{out}`",
             code="not-writable",
-            context=f"{error.strerror}; the bundle is safe at `{bundle}`",
+            context=f"{error.strerror or error}; the bundle is safe at `{bundle}`",
             hint="name a folder on a disk with room that you may write",
         ) from error
     return out
