@@ -102,11 +102,19 @@ class SmallWorld:
         return self.file
 
     def blueprint(self, **sections: str | None) -> Blueprint:
-        data = self.write(**sections).read_bytes()
-        return read_blueprint(data, file=str(self.file), definitions=references())
+        self.write(**sections)
+        return self.read()
+
+    def read(self) -> Blueprint:
+        return read_blueprint(self.file.read_bytes(), file=str(self.file), definitions=references())
 
     def resolve(self, **sections: str | None) -> Resolution:
-        return resolve(self.blueprint(**sections), Cache(self.home.cache), self.settings)
+        self.write(**sections)
+        return self.resolve_file()
+
+    def resolve_file(self) -> Resolution:
+        """Resolve the blueprint as it stands in its file."""
+        return resolve(self.read(), Cache(self.home.cache), self.settings)
 
     def plays(self, program: Program, name: str = "answer") -> None:
         self.engine.programs[name] = program
