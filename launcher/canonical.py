@@ -86,7 +86,9 @@ def parse_json(data: bytes, *, what: str = "JSON", max_depth: int = MAX_DEPTH) -
     return value
 
 
-_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# A string without its end matches to the end of the text: tried anew at each quotation mark in it, it would take
+# quadratic time.
+_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 def _refuse_depth(text: str, what: str, limit: int) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import time
 from typing import Any
 
 import pytest
@@ -87,3 +88,12 @@ def test_floats_and_dates_are_frozen_as_text_and_thawed_as_numbers() -> None:
         "l": [{"$float": "1.0"}],
     }
     assert thaw(frozen) == {"t": 0.1, "d": "2026-01-02", "n": 1, "l": [1.0]}
+
+
+@pytest.mark.parametrize("escape", ['\\"', "\\\\", "a"])
+def test_a_string_without_an_end_is_refused_in_linear_time(escape: str) -> None:
+    hostile = "[]" * 65 + '"' + escape * (1 << 20)
+    started = time.process_time()
+    with pytest.raises(MalformedError):
+        parse_json(hostile.encode())
+    assert time.process_time() - started < 5
