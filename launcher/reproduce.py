@@ -23,7 +23,7 @@ from launcher.spec.reading import read_blueprint
 from launcher.spec.result import decimal_string
 from launcher.spec.statement import reproduction_statement
 from launcher.store.bundles import bundle_digest
-from launcher.store.files import write_atomically
+from launcher.store.files import create_atomically, write_atomically
 from launcher.store.home import Home, make_private
 from launcher.trust.sigstore import seal
 from launcher.verify import Contents, Verification, load_contents
@@ -146,7 +146,7 @@ def _keep(home: Home, original: Original, bundle: Path, data: bytes) -> Path:
     beside = original.path / names.reproduction_attestation(bundle_digest(bundle))
     try:
         _refuse_full(beside.parent)
-        write_atomically(beside, data)
+        create_atomically(beside, data)
     except InfrastructureError:
         digest = original.verification.digest or ""
         kept = make_private(home.root / "reproductions" / digest.removeprefix("sha256:")) / beside.name

@@ -117,6 +117,8 @@ def classify(outcome: ContainerOutcome, timeout: int) -> tuple[Failure | None, s
         return "engine", "the container ended without the report of its first process"
     if outcome.exit_code != 0:
         return "candidate", f"it exited with code {outcome.exit_code}"
+    if not outcome.outputs.complete:
+        return "engine", "what it left did not come out whole"
     if outcome.outputs.refused:
         first = outcome.outputs.refused[0]
         more = f" (and {len(outcome.outputs.refused) - 1} more)" if len(outcome.outputs.refused) > 1 else ""

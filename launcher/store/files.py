@@ -25,6 +25,29 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
+def create_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Put `data` at `path`, which does not exist, with no other name in the folder meanwhile.
+
+    Whoever walks the folder, or finds it after a crash, sees the whole file or none. Where the file system
+    knows no unnamed files, this is `write_atomically`. Raises `InfrastructureError`.
+    """
+    try:
+        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, mode)
+    except OSError:
+        write_atomically(path, data, mode=mode)
+        return
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(descriptor)
+            # With a descriptor of a folder, and only then, Python asks for the link itself to be followed.
+            os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    sync_folder(path.parent)
+
+
 def write_new(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Create `path` with `data`, synced to disk; it must not exist."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

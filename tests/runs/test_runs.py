@@ -47,6 +47,7 @@ REFUSED = CollectedOutputs(refused=(Refusal("a", "link"), Refusal("b", "special"
         ({"exit_code": None, "cancelled": True}, "interrupted"),
         ({"exit_code": None}, "engine"),
         ({"exit_code": 1, "outputs": REFUSED}, "candidate"),
+        ({"outputs": CollectedOutputs()}, "engine"),
     ],
 )
 def test_a_failure_follows_from_facts(change: dict[str, object], failure: Failure | None) -> None:

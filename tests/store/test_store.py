@@ -14,7 +14,7 @@ from launcher.errors import InfrastructureError, MalformedError
 from launcher.store.attempts import begin_attempt, close_dead_attempts, exclusive, is_alive, past_attempts
 from launcher.store.bundles import copy_out, find_bundle, publish, require_empty
 from launcher.store.cache import Cache
-from launcher.store.files import write_atomically, write_new
+from launcher.store.files import create_atomically, write_atomically, write_new
 from launcher.store.home import Home, find_home
 
 DATA = os.urandom(1 << 20)
@@ -104,6 +104,20 @@ def test_an_atomic_write_replaces_all_or_nothing(tmp_path: Path, read_only: Call
         write_atomically(folder / "file", b"no")
     assert caught.value.context == "Read-only file system"
     assert files_below(folder) == ["file"]
+
+
+def test_a_file_is_created_whole_without_a_second_name(
+    tmp_path: Path, read_only: Callable[[Path], None]
+) -> None:
+    create_atomically(tmp_path / "file", DATA)
+    assert ((tmp_path / "file").read_bytes(), (tmp_path / "file").stat().st_nlink) == (DATA, 1)
+    with pytest.raises(InfrastructureError, match="cannot write"):
+        create_atomically(tmp_path / "file", b"other")
+    (tmp_path / "disk").mkdir()
+    read_only(tmp_path / "disk")
+    with pytest.raises(InfrastructureError, match="cannot write"):
+        create_atomically(tmp_path / "disk" / "file", DATA)
+    assert files_below(tmp_path) == ["file"]
 
 
 def test_a_new_file_never_replaces_or_follows(tmp_path: Path) -> None:
