@@ -47,10 +47,11 @@ class Console:
         *,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        advice: Sequence[str] = (),
     ) -> None:
         """Run `command` quietly, with a reminder every ten seconds of what it is doing.
 
-        Raises `SetupError` with the end of its output when it fails.
+        Raises `SetupError` with the end of its output, and with `advice`, when it fails.
         """
         self.say(doing)
         with tempfile.TemporaryFile("w+", errors="replace") as output:
@@ -66,7 +67,7 @@ class Console:
             if status:
                 output.seek(0)
                 shown = " ".join(map(str, command))
-                raise SetupError(f"`{shown}` ended with status {status}", log=output.read())
+                raise SetupError(f"`{shown}` ended with status {status}", advice=advice, log=output.read())
 
     def _wait(self, process: "subprocess.Popen[bytes]", doing: str) -> int:
         while True:

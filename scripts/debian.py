@@ -8,10 +8,11 @@ from typing import Final
 
 from scripts.console import Console, SetupError
 
-# What tests build attackers with, or hold our keys against; by the program that shows it is there.
+# What tests build attackers with, make small disks with and hold keys against, by a program that shows it.
 _TEST_TOOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "/bin/busybox": ("busybox-static",),
     "gcc": ("gcc", "libc6-dev"),
+    "mount": ("mount",),
     "ssh-keygen": ("openssh-client",),
 }
 
@@ -22,15 +23,20 @@ def can_install() -> bool:
 
 
 def install_packages(names: list[str], console: Console) -> None:
-    """Install `names`, refreshing the package lists only where that is needed."""
+    """Install `names`, refreshing the package lists only where that is needed.
+
+    Raises `SetupError` with what to type to see whether apt works at all.
+    """
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
     options = ["--yes", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"]
+    advice = [f"apt-get update && apt-get install -y {' '.join(names)}    # and then the same `make` again"]
     install, doing = ["apt-get", "install", *options, *names], f"Debian packages: {' '.join(names)}"
     try:
         console.run(install, doing, environment=environment)
     except SetupError:
-        console.run(["apt-get", "update"], "Debian packages: refreshing the lists", environment=environment)
-        console.run(install, doing, environment=environment)
+        refresh = "Debian packages: refreshing the lists"
+        console.run(["apt-get", "update"], refresh, environment=environment, advice=advice)
+        console.run(install, doing, environment=environment, advice=advice)
 
 
 def ensure_test_tools(_root: Path, console: Console) -> None:

@@ -1,5 +1,6 @@
 """Fixtures for the tests of the verbs: a small world of one's own, and the command line run inside it."""
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -61,6 +62,8 @@ def read_only() -> Iterator[Callable[[Path], None]]:
     folders: list[Path] = []
 
     def mount(folder: Path) -> None:
+        if shutil.which("mount") is None:
+            pytest.skip("`mount` is not here to make a folder read-only with")
         for options in (["--bind"], ["-o", "remount,bind,ro"]):
             done = subprocess.run(["mount", *options, folder, folder], capture_output=True, check=False)
             if done.returncode:
