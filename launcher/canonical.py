@@ -86,8 +86,8 @@ def parse_json(data: bytes, *, what: str = "JSON", max_depth: int = MAX_DEPTH) -
     return value
 
 
-# A string without its end matches to the end of the text: tried anew at each quotation mark in it, it would take
-# quadratic time.
+# A string without its end matches to the end of the text: tried anew at each of its quotation marks, it would
+# take quadratic time.
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 

@@ -143,8 +143,8 @@ def _confusion(table: Any) -> Confusion | None:
     labels = tuple(str(label) for label in table["labels"])
     counts = tuple(tuple(int(count) for count in row) for row in table["counts"])
     failed = tuple(int(count) for count in table["failed"])
-    if not len(labels) == len(counts) == len(failed) or any(len(row) != len(labels) for row in counts):
-        raise ValueError("the confusion table has rows of other lengths than it has labels")
+    if not labels or not len(labels) == len(counts) == len(failed) or {*map(len, counts)} != {len(labels)}:
+        raise ValueError("the confusion table has no labels, or rows of other lengths than it has labels")
     return Confusion(labels, counts, failed)
 
 
@@ -157,5 +157,5 @@ def _last_words(inventory: Inventory, result: Result) -> LastWords | None:
             name = f"{bundle.LOGS}/run-{replicate.replicate}.{stream}"
             if name in inventory.files:
                 text = inventory.read(name, _MAX_BYTES).decode(errors="backslashreplace")
-                return LastWords(name, tuple(text.expandtabs().splitlines()[-_LAST_LINES:]))
+                return LastWords(name, tuple(line.expandtabs() for line in text.splitlines()[-_LAST_LINES:]))
     return None

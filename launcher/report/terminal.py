@@ -195,12 +195,13 @@ def _confusion(found: Confusion, replicates: int) -> Iterator[str]:
 def _seeds(result: Result) -> Iterator[str]:
     """Yield how each seed's container ended, and the first metric's value where there are several seeds."""
     first = next(iter(sorted(result.metrics, key=lambda metric: not metric.primary)), None)
-    several = first is not None and len(first.per_replicate) > 1
+    values = dict(enumerate(first.per_replicate)) if first is not None else {}
+    several = len(values) > 1
     for replicate in result.replicates[:_MOST_SEEDS]:
         text = f"{replicate.seed}: {replicate.failure or 'succeeded'}"
         if replicate.failure and replicate.exit_code is not None:
             text += f" (exit code {replicate.exit_code})"
-        value = first.per_replicate[replicate.replicate] if first is not None and several else None
+        value = values.get(replicate.replicate) if several else None
         if first is not None and value is not None:
             text += f", {first.name} {value:.4f}"
         yield from _line("seed", text, _SHORT_WORD)

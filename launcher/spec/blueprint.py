@@ -13,6 +13,7 @@ from msgspec import Struct, field
 SCHEMA = "evalctl/blueprint/v1"
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+MAX_DECIMALS = 15
 
 Determinism = Literal["bitwise", "sample", "metric"]
 Unpack = Literal["none", "zst", "gz", "tar", "zip"]

@@ -66,7 +66,7 @@ _PUBLISHED = Table(
     "The figure that somebody printed.",
     (
         Key("value", number(), "The figure."),
-        Key("decimals", integer(0, 15), "To how many decimals it was printed."),
+        Key("decimals", integer(0, values.MAX_DECIMALS), "To how many decimals it was printed."),
         Key("source", line(), "Where.", ""),
     ),
     make=values.Published,

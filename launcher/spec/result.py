@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from launcher.canonical import canonical_bytes
 from launcher.errors import CheckFailedError
 from launcher.spec import fields
-from launcher.spec.blueprint import Direction, Published, Threshold
+from launcher.spec.blueprint import MAX_DECIMALS, Direction, Published, Threshold
 from launcher.spec.predicates import Failure, Suite, Verdict
 
 SCHEMA: Final = "evalctl/result/v1"
@@ -259,9 +259,15 @@ def _published(value: Any) -> Published | None:
     table = fields.table(value, "published", "value decimals source")
     return Published(
         _number(table["value"], "value"),
-        _count(table["decimals"], "decimals"),
+        _decimals(table["decimals"]),
         fields.text(table["source"], "source"),
     )
+
+
+def _decimals(value: Any) -> int:
+    if (decimals := _count(value, "decimals")) > MAX_DECIMALS:
+        raise fields.bad(f"`decimals` is more than {MAX_DECIMALS}")
+    return decimals
 
 
 def _interval(table: Mapping[str, Any]) -> ConfidenceInterval | None:
