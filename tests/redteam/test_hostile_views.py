@@ -49,6 +49,6 @@ def test_what_can_be_shown_is_plain_text_of_80_columns(
     bundle: Path = world.launch(sections={"run": 'command = ["answer"]\nseeds = [3, 4]'}).bundle
     change_json(bundle / "result.json", change)
     view = read_view(bundle)
-    for line in (full(view) + summary(view)).split("\n"):
+    for line in f"{full(view)}\n{summary(view)}".split("\n"):
         assert len(line) <= 80
         assert line.isprintable()
