@@ -376,7 +376,7 @@ def test_a_failure_is_told_by_its_facts(world: SmallWorld, evalctl: Evalctl, cas
 
 def test_a_command_that_does_not_exist_is_the_candidates_failure(world: SmallWorld, evalctl: Evalctl) -> None:
     world.write(run='command = ["nobody"]')
-    assert "could not be started" in failed_as(evalctl, world, "candidate")
+    assert "`nobody` could not be started" in failed_as(evalctl, world, "candidate")
 
 
 def test_one_bad_replicate_stops_the_others_and_is_named(world: SmallWorld, evalctl: Evalctl) -> None:

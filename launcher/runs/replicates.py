@@ -11,6 +11,7 @@ from launcher.engines.engine import ContainerOutcome, Engine
 from launcher.errors import InfrastructureError
 from launcher.runs.events import EventLog
 from launcher.runs.tasks import RunPlan, artifact_place, container_task
+from launcher.spec.blueprint import Run
 from launcher.spec.bundle import ARTIFACTS
 
 Failure = Literal[
@@ -95,22 +96,22 @@ def _run_one(
     except InfrastructureError as error:
         reason = error.message + (f" ({error.context})" if error.context else "")
         return ReplicateRun(replicate, seed, None, "engine", reason)
-    failure, reason = classify(outcome, plan.resolution.blueprint.run.timeout)
+    failure, reason = classify(outcome, plan.resolution.blueprint.run)
     if failure is None and (odd := _unfit_artifact(outcome, replicate)):
         failure, reason = "candidate", f"its output `{odd}` has a name that no bundle may hold"
     return ReplicateRun(replicate, seed, outcome, failure, reason)
 
 
-def classify(outcome: ContainerOutcome, timeout: int) -> tuple[Failure | None, str]:
+def classify(outcome: ContainerOutcome, run: Run) -> tuple[Failure | None, str]:
     """Tell from facts (the launcher's deadline, the engine's state, the init's report) what went wrong."""
     if outcome.oom_killed:
         return "out-of-memory", "the kernel ended a process: the container's memory was used up"
     if outcome.timed_out:
-        return "timeout", f"it was still running after {timeout} s"
+        return "timeout", f"it was still running after {run.timeout} s"
     if outcome.cancelled:
         return "interrupted", "it was stopped by the launcher"
     if outcome.exec_error:
-        return "candidate", f"the command could not be started: {outcome.exec_error}"
+        return "candidate", f"`{run.command[0]}` could not be started: {outcome.exec_error}"
     if outcome.signal is not None:
         return "candidate", f"it was ended by signal {outcome.signal}"
     if outcome.exit_code is None:

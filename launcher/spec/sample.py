@@ -124,7 +124,7 @@ def read_container_samples(source: bytes | BinaryIO, limits: SampleLimits = Samp
     seen: set[tuple[str, str, int]] = set()
     for number, line in enumerate(_lines(stream, limits, _SAMPLES), start=1):
         try:
-            sample = _sample(parse_json(line), _CONTAINER_FIELDS)
+            sample = _sample(parse_json(line, what="it"), _CONTAINER_FIELDS)
         except MalformedError as error:
             raise _SAMPLES.fault(number, error.message) from error
         if sample.key in seen:
@@ -184,7 +184,7 @@ def read_labels(data: bytes, limits: SampleLimits = SampleLimits()) -> dict[str,
     labels: dict[str, Any] = {}
     for number, line in enumerate(_lines(BytesIO(data), limits, _LABELS), start=1):
         try:
-            label = _sample(parse_json(line), _LABEL_FIELDS)
+            label = _sample(parse_json(line, what="it"), _LABEL_FIELDS)
         except MalformedError as error:
             raise _LABELS.fault(number, error.message) from error
         if label.target is None:
@@ -255,7 +255,7 @@ def _canonical_table(line: bytes) -> Any:
     standard library's faster reader is enough; depth is bounded first, because that reader recurses.
     """
     if line.count(b"[") + line.count(b"{") > MAX_DEPTH:
-        table = parse_json(line)
+        table = parse_json(line, what="it")
     else:
         try:
             table = json.loads(line.decode(), parse_int=_double if _LONG_INTEGER.search(line) else None)

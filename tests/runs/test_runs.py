@@ -12,6 +12,7 @@ from launcher.errors import MalformedError
 from launcher.runs.events import MAX_CONTAINER_EVENTS, EventLog, events_bytes, read_container_events
 from launcher.runs.replicates import Failure, ReplicateRun, classify, overall_failure
 from launcher.runs.tasks import artifact_place
+from launcher.spec.blueprint import Run
 from tests.fakes.world import Recorder
 
 DONE = ContainerOutcome(
@@ -51,7 +52,7 @@ REFUSED = CollectedOutputs(refused=(Refusal("a", "link"), Refusal("b", "special"
     ],
 )
 def test_a_failure_follows_from_facts(change: dict[str, object], failure: Failure | None) -> None:
-    found, reason = classify(replace(DONE, **change), timeout=60)
+    found, reason = classify(replace(DONE, **change), Run(("answer",), timeout=60))
     assert found == failure
     assert bool(reason) == (failure is not None)
 

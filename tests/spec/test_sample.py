@@ -117,6 +117,10 @@ def test_a_line_that_two_parsers_could_read_differently_is_refused(line):
     assert "line 1 " in refused(line + b"\n").message
 
 
+def test_a_line_that_is_no_json_is_said_to_be_none():
+    assert refused(b"{\n").message.startswith("line 1 of `samples.jsonl`: it is not JSON: ")
+
+
 def test_the_same_item_twice_is_refused_but_not_in_another_task_or_epoch():
     row = {"id": "a"}
     assert "line 2" in refused(jsonl(row, row)).message
