@@ -17,6 +17,7 @@ import pytest
 from launcher.canonical import canonical_bytes
 from launcher.spec import bundle as names
 from launcher.trust.policy import single_key_policy
+from launcher.trust.policy_file import initial_policy
 from launcher.verify import verify
 from tests.conftest import Evalctl
 from tests.fakes.forgery import change_json, copy_of, relock, relocked, reseal
@@ -350,6 +351,26 @@ def test_the_command_says_what_to_do_about_a_stranger(
     assert done.code == 3
     assert shared.signer.public.fingerprint in done.err
     assert "evalctl trust add" in done.err
+
+
+def test_a_machine_without_a_policy_says_who_signed_and_still_sees_tampering(
+    shared: SmallWorld, bundle: Path, evalctl: Evalctl, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EVALCTL_HOME", str(tmp_path / "stranger"))
+    done = evalctl("verify", bundle)
+    assert (done.code, shared.signer.public.fingerprint in done.err) == (3, True)
+    (bundle / names.SAMPLES).write_bytes(b"")
+    assert evalctl("verify", bundle).code == 1
+    assert not (tmp_path / "stranger").exists()
+
+
+def test_a_signer_who_is_known_but_may_not_sign_is_no_reason_to_add_the_key_again(
+    shared: SmallWorld, bundle: Path, evalctl: Evalctl, tmp_path: Path
+) -> None:
+    text = initial_policy("anna", shared.signer.public, datetime(2001, 1, 1, tzinfo=UTC))
+    (tmp_path / "trust.toml").write_text(text)
+    done = evalctl("verify", bundle, "--trust", tmp_path / "trust.toml")
+    assert (done.code, "trust add" in done.err, "trust show" in done.err) == (3, False, True)
 
 
 def test_json_of_a_verification_has_its_shape(world: SmallWorld, evalctl: Evalctl) -> None:

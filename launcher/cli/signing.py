@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from launcher.cli.output import hint, say
-from launcher.errors import MalformedError, TrustError
+from launcher.errors import MalformedError
 from launcher.store.files import write_atomically
 from launcher.store.home import Home, find_home, make_private
 from launcher.trust.key_files import load_public_file, load_signer, new_key
 from launcher.trust.keys import PublicKey, Signer
-from launcher.trust.policy import Policy, refuse_rollback, single_key_policy
+from launcher.trust.policy import Policy, empty_policy, refuse_rollback, single_key_policy
 from launcher.trust.policy_file import initial_policy, read_policy
 
 _OWN_NAME = "me"
@@ -54,7 +54,7 @@ def read_public_key(path: Path | None) -> PublicKey:
 def read_verifying_policy(home: Home, trust: Path | None, key: Path | None) -> Policy:
     """Return the policy that `verify` applies: `--key` replaces every other; without any, nobody is trusted.
 
-    Raises `TrustError` where there is no policy, `MalformedError` for one that is not well-formed.
+    Raises `MalformedError` for a policy that is not well-formed, `TrustError` for one older than was seen.
     """
     if key is not None and trust is not None:
         raise MalformedError(
@@ -62,19 +62,14 @@ def read_verifying_policy(home: Home, trust: Path | None, key: Path | None) -> P
         )
     if key is not None:
         return single_key_policy(load_public_file(key))
+    if trust is None and not home.trust.exists():
+        return empty_policy()
     path = trust or home.trust
     try:
         policy = read_policy(path.read_bytes(), file=str(path))
     except OSError as error:
-        if trust is not None:
-            raise MalformedError(
-                f"cannot read the policy `{trust}`", code="no-such-file", context=error.strerror
-            ) from error
-        raise TrustError(
-            "nobody is trusted on this machine yet",
-            code="no-policy",
-            context=f"there is no `{home.trust}`",
-            hint="name the signer's public key: `--key NAME.pub`, or `evalctl trust add NAME.pub`",
+        raise MalformedError(
+            f"cannot read the policy `{path}`", code="no-such-file", context=error.strerror
         ) from error
     if trust is None:
         refuse_rollback(policy, _highest_seen(home))

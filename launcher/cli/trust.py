@@ -9,7 +9,7 @@ import typer
 from launcher.cli.options import Json
 from launcher.cli.output import print_json
 from launcher.cli.signing import read_verifying_policy, save_policy
-from launcher.errors import InfrastructureError
+from launcher.errors import InfrastructureError, TrustError
 from launcher.store.home import find_home
 from launcher.trust.key_files import load_public_file
 from launcher.trust.policy_file import add_key, initial_policy
@@ -51,6 +51,13 @@ def add(
 def show(as_json: Json = False) -> int:
     """Show who is trusted, for what, until when."""
     home = find_home()
+    if not home.trust.exists():
+        raise TrustError(
+            "nobody is trusted on this machine yet",
+            code="no-policy",
+            context=f"there is no `{home.trust}`",
+            hint="add a key with `evalctl trust add NAME.pub`; the first `evalctl launch` adds your own",
+        )
     policy = read_verifying_policy(home, None, None)
     keys = [
         {"name": key.name, "fingerprint": key.public.fingerprint, "roles": sorted(key.roles)}

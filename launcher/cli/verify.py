@@ -51,10 +51,14 @@ def _shown(verification: Verification) -> str:
 
 
 def _say_next(verification: Verification) -> None:
-    if verification.verdict == "untrusted":
-        for fingerprint in verification.unknown:
-            say(f"signed by {fingerprint}, whom this machine does not know")
+    if verification.verdict != "untrusted":
+        return
+    for fingerprint in verification.unknown:
+        say(f"signed by {fingerprint}, whom this machine does not know")
+    if verification.unknown:
         hint("compare it with what its owner publishes, then `evalctl trust add NAME.pub`")
+    else:
+        hint("see who may sign what, and until when, with `evalctl trust show`")
 
 
 def _as_object(verification: Verification) -> dict[str, Any]:

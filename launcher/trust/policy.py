@@ -136,6 +136,11 @@ def single_key_policy(public: PublicKey, name: str = "key") -> Policy:
     )
 
 
+def empty_policy() -> Policy:
+    """Return the policy of a machine that trusts nobody yet: it knows no key and denies everything."""
+    return Policy(version=1, expires=datetime.max.replace(tzinfo=UTC), keys={}, rules={})
+
+
 def refuse_rollback(policy: Policy, highest_seen: int) -> None:
     """Raise `TrustError` if a newer version of this policy was seen here before."""
     if policy.version < highest_seen:
