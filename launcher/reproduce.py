@@ -73,6 +73,8 @@ def reproduce(original: Original, settings: FetchSettings, edges: Edges) -> Repr
     contents = original.contents
     if reason := _beyond_this_version(contents):
         return Reproduced("not-runnable", None, reason=reason)
+    if contents.result.status == "failed":
+        return Reproduced("inconclusive", None, reason="the original has no score to compare with")
     request = LaunchRequest(contents.blueprint, settings, contents.lock, rerun=True)
     try:
         launched = launch(request, edges)
@@ -80,8 +82,6 @@ def reproduce(original: Original, settings: FetchSettings, edges: Edges) -> Repr
         return Reproduced("not-runnable", None, reason=_in_words(error))
     edges.reporter.stage("comparing")
     again = load_contents(launched.bundle)
-    if contents.result.status == "failed":
-        return Reproduced("inconclusive", launched.bundle, reason="the original has no score to compare with")
     if again.result.failure is not None:
         return _failed_again(again, launched.bundle)
     agreement = compare_runs(

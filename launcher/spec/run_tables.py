@@ -47,7 +47,7 @@ RUN = Table(
         Key("command", terms.COMMAND, "The argument vector; no shell is involved."),
         Key(
             "seeds",
-            ListOf(integer(0, 2**32 - 1), minimum=1, maximum=10_000, unique=True),
+            ListOf(integer(0, 2**32 - 1), minimum=1, maximum=1000, unique=True),
             "One replicate each.",
             [0],
         ),

@@ -1,16 +1,17 @@
 """The home directory: where keys, trust, cache, attempts and bundles of one user live."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
-from launcher.digest import sha256_hex
 from launcher.errors import InfrastructureError
+from launcher.store.files import create_atomically
 
 
 class Home(Struct, frozen=True):
-    """The places inside one home directory; nothing is created until something is written."""
+    """The places inside one home directory; only writing, and `label`, create them."""
 
     root: Path
 
@@ -41,8 +42,20 @@ class Home(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """An opaque name of this home for container labels: it tells homes apart, not where they are."""
-        return sha256_hex(os.fsencode(self.root.resolve()))[:16]
+        """An opaque name for container labels, drawn once: it tells homes apart, not where they are.
+
+        A path would not do: two machines, or containers, that share an engine may use the same one.
+        """
+        place = make_private(self.root) / "id"
+        if not place.exists():
+            with suppress(InfrastructureError):
+                create_atomically(place, os.urandom(8).hex().encode())
+        try:
+            return place.read_text()
+        except OSError as error:
+            raise InfrastructureError(
+                f"cannot read `{place}`", code="home-not-readable", context=error.strerror
+            ) from error
 
 
 def find_home() -> Home:
