@@ -66,19 +66,14 @@ def verify(path: Path, policy: Policy, now: datetime) -> Verification:
 
 
 def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification:
-    digests, files = _read(inventory)
-    signed = {
-        name: data
-        for name, data in files.items()
-        if name == bundle.SUMS or name.startswith(f"{bundle.ATTESTATIONS}/")
-    }
+    digests, signed = _read_signed(inventory)
     report = check_attestations(digests, signed, policy, now)
     checks = [Check("files", "ok", f"{len(digests)} files"), *report.checks]
     digest = f"sha256:{digests[bundle.SUMS]}"
     if report.verdict == "failed" or None in (report.provenance, report.result, report.lock):
         checks.append(Check("contents", "skipped", "nothing is parsed before its signature holds"))
         return _answer(report, digest, tuple(checks), None)
-    contents, more = _check_contents(files, report)
+    contents, more = _check_contents(_read_parsed(inventory, digests), report)
     return _answer(report, digest, (*checks, *more), contents)
 
 
@@ -97,23 +92,28 @@ def _answer(
     )
 
 
-def _read(inventory: Inventory) -> tuple[dict[str, str], dict[str, bytes]]:
-    """Return the SHA-256 of every file outside `attestations/`, and the bytes of those that are parsed.
+def _read_signed(inventory: Inventory) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Return the SHA-256 of every file outside `attestations/`, and the bytes of SHA256SUMS and attestations.
 
-    Bytes that are parsed are the very bytes that were hashed.
+    Anybody may have made the bundle, so nothing else is held in memory yet.
     """
-    digests: dict[str, str] = {}
-    files: dict[str, bytes] = {}
-    for name in inventory.files:
-        if bundle.is_attestation(name):
-            files[name] = inventory.read(name, bundle.MAX_ATTESTATION_BYTES)
-        elif name in _PARSED or name == bundle.SUMS:
-            limit = MAX_SAMPLES_BYTES if name == bundle.SAMPLES else MAX_RECORD_BYTES
-            files[name] = inventory.read(name, limit)
-            digests[name] = sha256_hex(files[name])
-        else:
-            digests[name] = inventory.sha256(name)
-    return digests, files
+    attestations = [name for name in inventory.files if bundle.is_attestation(name)]
+    bundle.refuse_many_attestations(len(attestations))
+    files = {name: inventory.read(name, bundle.MAX_ATTESTATION_BYTES) for name in attestations}
+    files[bundle.SUMS] = inventory.read(bundle.SUMS, MAX_RECORD_BYTES)
+    hashed = inventory.files.keys() - files.keys()
+    digests = {name: inventory.sha256(name) for name in sorted(hashed)}
+    return {**digests, bundle.SUMS: sha256_hex(files[bundle.SUMS])}, files
+
+
+def _read_parsed(inventory: Inventory, digests: Mapping[str, str] | None = None) -> dict[str, bytes]:
+    """Return the bytes of the files that are parsed: the very bytes that have these digests, where given."""
+    files = {}
+    for name in _PARSED:
+        files[name] = inventory.read(name, MAX_SAMPLES_BYTES if name == bundle.SAMPLES else MAX_RECORD_BYTES)
+        if digests is not None and sha256_hex(files[name]) != digests[name]:
+            raise CheckFailedError(f"`{name}` changed while it was read", code="changed-file")
+    return files
 
 
 def load_contents(path: Path) -> Contents:
@@ -122,8 +122,7 @@ def load_contents(path: Path) -> Contents:
     Raises `EvalctlError` where it is not well-formed.
     """
     with walk(path) as inventory:
-        _, files = _read(inventory)
-    return read_contents(files)
+        return read_contents(_read_parsed(inventory))
 
 
 def read_contents(files: Mapping[str, bytes]) -> Contents:

@@ -34,6 +34,7 @@ OPTIONAL: Final = (COMMITMENTS,)
 OPTIONAL_FOLDERS: Final = (PREDICTIONS, LOGS, ARTIFACTS)
 
 MAX_FILES: Final = 100_000
+MAX_BYTES: Final = 1 << 37
 MAX_DEPTH: Final = 16
 MAX_NAME_BYTES: Final = 512
 MAX_SEGMENT_BYTES: Final = 200
@@ -103,6 +104,13 @@ def split_co_signature(path: str) -> tuple[str, str] | None:
     if match is None or match["key"] is None:
         return None
     return f"{ATTESTATIONS}/{match['stem']}.sigstore.json", match["key"]
+
+
+def refuse_many_attestations(count: int) -> None:
+    """Raise `CheckFailedError` where a bundle has more attestations than anybody needs."""
+    # SHA256SUMS counts among them.
+    if count >= MAX_ATTESTATIONS:
+        raise CheckFailedError(f"there are more than {MAX_ATTESTATIONS} attestations", code="too-many")
 
 
 def refuse_missing(paths: Iterable[str]) -> None:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from launcher.errors import CheckFailedError, InfrastructureError, MalformedError
 from launcher.spec.bundle import (
+    MAX_BYTES,
     MAX_FILES,
     is_bundle_file,
     is_bundle_folder,
@@ -129,6 +130,7 @@ def walk(path: Path, *, max_files: int = MAX_FILES) -> Inventory:
 
 def _list_files(root: int, max_files: int) -> dict[str, FoundFile]:
     files: dict[str, FoundFile] = {}
+    size = 0
     with closing(_walk_folder(root, "")) as found:
         for name, file in found:
             if not is_bundle_file(name):
@@ -136,6 +138,9 @@ def _list_files(root: int, max_files: int) -> dict[str, FoundFile]:
             if len(files) >= max_files:
                 raise _refused(f"the bundle holds more than {max_files} files", "too-many-files")
             files[name] = file
+            size += file.size
+            if size > MAX_BYTES:
+                raise _refused(f"the bundle's files have more than {MAX_BYTES} bytes", "too-large")
     return files
 
 

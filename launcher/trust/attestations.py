@@ -19,7 +19,6 @@ from launcher.spec.bundle import (
     LOCK,
     LOCK_ATTESTATION,
     MAX_ATTESTATION_BYTES,
-    MAX_ATTESTATIONS,
     PROVENANCE_ATTESTATION,
     REQUIRED_ATTESTATIONS,
     RESULT_ATTESTATION,
@@ -27,6 +26,7 @@ from launcher.spec.bundle import (
     check_sums,
     is_attestation,
     is_bundle_file,
+    refuse_many_attestations,
     refuse_missing,
     split_co_signature,
 )
@@ -199,8 +199,7 @@ def _refuse_names(digests: Mapping[str, str], files: Mapping[str, bytes]) -> Non
     for path in files:
         if path != SUMS and not is_attestation(path):
             raise CheckFailedError(f"{path!a} is no attestation", code="extra-file")
-    if len(files) > MAX_ATTESTATIONS:
-        raise CheckFailedError(f"there are more than {MAX_ATTESTATIONS} attestations", code="too-many")
+    refuse_many_attestations(len(files) - 1)
     refuse_missing([*(digests.keys() - {SUMS}), *files])
     if SUMS not in digests:
         raise CheckFailedError(f"`{SUMS}` has no digest", code="missing-file")
