@@ -49,8 +49,3 @@ def sums_text(entries: Iterable[tuple[str, str]]) -> bytes:
     """Return the bytes `sha256sum -c` reads for `(path, hex)` pairs, sorted by the path's UTF-8 bytes."""
     ordered = sorted((path.encode(), sha256) for path, sha256 in entries)
     return b"".join(sha256.encode() + b"  " + path + b"\n" for path, sha256 in ordered)
-
-
-def tree_digest(entries: Iterable[tuple[str, str]]) -> str:
-    """Return the hex tree digest of a directory given its `(path, hex)` pairs (regular files only)."""
-    return sha256_hex(sums_text(entries))

@@ -36,18 +36,6 @@ class DockerEngine:
         self._lock = threading.Lock()
         self._describing = threading.Lock()
 
-    def warm_up(self) -> None:
-        """Import docker-py and ask the engine about itself in the background of the caller's other work.
-
-        A fault shows at the first call that needs the engine.
-        """
-
-        def ask() -> None:
-            with suppress(EvalctlError):
-                self.describe()
-
-        threading.Thread(target=ask, name="engine-warm-up", daemon=True).start()
-
     def describe(self) -> EngineFacts:
         """Return what the engine says of itself, asked once."""
         with self._describing:

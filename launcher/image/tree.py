@@ -75,10 +75,6 @@ class Tree(Struct, frozen=True):
         """Return the node at `path`, in this layer or below."""
         return self.nodes.get(path) or self.below.get(path)
 
-    def everything(self) -> dict[str, Node]:
-        """Return all paths, this layer's over those below."""
-        return {**self.below, **self.nodes}
-
     def add_directory(self, path: str, mode: int = 0o755) -> None:
         """Add a directory; one that exists keeps its mode unless this one is world-writable and sticky."""
         sticky = mode & _STICKY == _STICKY

@@ -50,19 +50,6 @@ class Statistic(Protocol):
         """Return the statistic of the columns' sums."""
 
 
-class Proportion(Statistic, Protocol):
-    """A statistic that is, or follows from, a share of successes among trials."""
-
-    def trials(self, outcome: Outcome) -> int:
-        """Return 1 for an outcome that counts as a trial, else 0."""
-
-    def to_share(self, value: float) -> float:
-        """Return the share of successes that gives `value`."""
-
-    def from_share(self, share: float) -> float:
-        """Return the value that a share of successes gives."""
-
-
 class Accuracy(Struct, frozen=True):
     """The share of samples whose prediction is the target."""
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -13,11 +13,7 @@ from launcher.runs.events import EventLog
 from launcher.runs.tasks import RunPlan, artifact_place, container_task
 from launcher.spec.blueprint import Run
 from launcher.spec.bundle import ARTIFACTS
-
-Failure = Literal[
-    "candidate", "timeout", "out-of-memory", "disk", "sandbox", "engine", "image", "input", "interrupted"
-]
-
+from launcher.spec.predicates import Failure
 
 _Made = TypeVar("_Made")
 

@@ -10,10 +10,10 @@ from launcher.metrics.confusion import confusion
 from launcher.metrics.evaluation import evaluate, sample_counts
 from launcher.metrics.judgement import combine_verdicts
 from launcher.runs.events import read_container_events
-from launcher.runs.replicates import Failure, ReplicateRun, overall_failure
+from launcher.runs.replicates import ReplicateRun, overall_failure
 from launcher.runs.tasks import RunPlan, artifact_place
 from launcher.spec.blueprint import Blueprint
-from launcher.spec.predicates import Suite
+from launcher.spec.predicates import Failure, Suite
 from launcher.spec.result import MetricResult, ReplicateOutcome, Result, Status
 from launcher.spec.sample import BundledSamples, Sample, bundle_samples, join_labels, read_container_samples
 

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from launcher.engines.engine import CollectedOutputs, ContainerOutcome, OutputFile, Refusal
 from launcher.errors import MalformedError
 from launcher.runs.events import MAX_CONTAINER_EVENTS, EventLog, events_bytes, read_container_events
-from launcher.runs.replicates import Failure, ReplicateRun, classify, overall_failure
+from launcher.runs.replicates import ReplicateRun, classify, overall_failure
 from launcher.runs.tasks import artifact_place
 from launcher.spec.blueprint import Run
+from launcher.spec.predicates import Failure
 from tests.fakes.world import Recorder
 
 DONE = ContainerOutcome(
