@@ -130,7 +130,8 @@ def _files(root: Path) -> Iterator[str]:
 def _attestations(
     plan: RunPlan, scored: Scored, signing: Signing, digests: Mapping[str, str], log: EventLog
 ) -> Mapping[str, bytes]:
-    lock, finished = plan.resolution.lock, now()
+    # A clock that was set back while the attempt ran must not end it before it began.
+    lock, finished = plan.resolution.lock, max(log.started, now())
     suite = Suite(lock.identity["name"], lock.identity["version"])
     builder = Builder(LOCAL_BUILDER, {"evalctl-launcher": __version__})
     provenance = Provenance(
