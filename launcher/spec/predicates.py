@@ -28,6 +28,7 @@ Failure = Literal[
     "candidate", "timeout", "out-of-memory", "disk", "sandbox", "engine", "image", "input", "interrupted"
 ]
 
+_BEST_FIRST: Final = ("identical", "equivalent", "inconclusive", "diverged", "not-runnable")
 _GIT_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _INVOCATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
 
@@ -343,6 +344,17 @@ class Reproduction(Struct, frozen=True):
     samples: tuple[str, str]
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def contradicts_itself(self) -> bool:
+        """Say whether it calls identical what differs, or the whole better than the worst metric."""
+        same_figures = all(
+            item.original == item.reproduced for item in self.metrics if item.verdict == "identical"
+        )
+        same_samples = self.samples[0] == self.samples[1]
+        verdicts = [item.verdict for item in self.metrics]
+        worst = max([self.verdict, *verdicts], key=_BEST_FIRST.index)
+        return worst != self.verdict or not same_figures or ("identical" in verdicts and not same_samples)
+
     def as_json(self) -> dict[str, Any]:
         """Return the predicate."""
         return {
@@ -376,6 +388,8 @@ class Reproduction(Struct, frozen=True):
         )
         if int(reproduction.samples[1]) > int(reproduction.samples[0]):
             raise fields.bad("the reproduction counts more equal samples than it compared")
+        if reproduction.contradicts_itself:
+            raise fields.bad("the reproduction's verdict is not what it says of metrics and samples")
         return reproduction
 
 

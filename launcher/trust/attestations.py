@@ -5,7 +5,7 @@ the policy does not know is never parsed and never counted. Tampering (`failed`)
 (`untrusted`), so that a changed byte is never mistaken for a stranger.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -188,7 +188,7 @@ def _check_contents(evidence: _Evidence, checks: list[Check]) -> AttestationRepo
         provenance=contents.provenance,
         result=contents.result,
         lock=contents.lock,
-        reproductions=tuple(counted for _, counted in reproductions if counted is not None),
+        reproductions=_once(counted for _, counted in reproductions if counted is not None),
     )
 
 
@@ -347,8 +347,20 @@ def _check_reproduction(
     decision = evidence.decide("reproduction", path, REPRODUCTION_TYPE, reproduction.verifier.id)
     if not decision.allowed:
         return Check(name, "skipped", f"not counted: {decision.reason}"), None
-    independent = signer not in evidence.signers(RESULT_ATTESTATION)
+    independent = _is_independent(path, evidence, reproduction)
     return Check(name, "ok", decision.reason), CountedReproduction(signer, independent, reproduction)
+
+
+def _is_independent(path: str, evidence: _Evidence, reproduction: Reproduction) -> bool:
+    """Say whether it would count without the signatures of those who signed the original's result."""
+    others = evidence.signers(path) - evidence.signers(RESULT_ATTESTATION)
+    claim = Claim("reproduction", others, REPRODUCTION_TYPE, reproduction.verifier.id)
+    return evidence.policy.decide(claim, evidence.now).allowed
+
+
+def _once(counted: Iterable[CountedReproduction]) -> tuple[CountedReproduction, ...]:
+    """Count once what one key said of one outcome: anybody can copy a statement under another name."""
+    return tuple({(item.signer, item.statement.reproduced): item for item in counted}.values())
 
 
 def _refuse_other_original(reproduction: Reproduction, evidence: _Evidence, contents: _Contents) -> None:
@@ -359,6 +371,10 @@ def _refuse_other_original(reproduction: Reproduction, evidence: _Evidence, cont
         raise _disagreement("the reproduction names the original as its own outcome")
     if contents.provenance and reproduction.lock != contents.provenance.lock:
         raise _disagreement("the reproduction launched another lock")
+    claims = {claim.metric: claim.value for claim in contents.result.claims} if contents.result else None
+    for metric in reproduction.metrics:
+        if claims is not None and (metric.name not in claims or claims[metric.name] != metric.original):
+            raise _disagreement("the reproduction compares with other figures than the original's")
 
 
 def _base(path: str) -> str:

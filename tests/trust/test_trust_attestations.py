@@ -37,7 +37,7 @@ from launcher.spec.bundle import (
     co_signature,
     reproduction_attestation,
 )
-from launcher.spec.predicates import LOCK_TYPE, PROVENANCE_TYPE, LockStatement, Suite
+from launcher.spec.predicates import LOCK_TYPE, PROVENANCE_TYPE, LockStatement, MetricReproduction, Suite
 from launcher.spec.statement import (
     Statement,
     bundle_subjects,
@@ -234,6 +234,11 @@ def with_reproduction(signer: object = BOB, **changes: object) -> dict[str, byte
     return {**SEALED, reproduction_attestation("sha256:" + "55" * 32): seal(statement, signer)}  # type: ignore[arg-type]
 
 
+def figure(**changes: str) -> MetricReproduction:
+    same = MetricReproduction("accuracy", "0.968854282536", "0.968854282536", "identical")
+    return replace(same, **changes)
+
+
 def test_a_reproduction_by_another_trusted_key_counts() -> None:
     report = checked(with_reproduction(), two_keys())
     assert (report.verdict, failures(report)) == ("verified", "")
@@ -246,6 +251,30 @@ def test_a_reproduction_by_another_trusted_key_counts() -> None:
 def test_a_reproduction_by_the_same_key_is_not_independent() -> None:
     (reproduction,) = checked(with_reproduction(ALICE), two_keys()).reproductions
     assert not reproduction.independent
+
+
+def test_a_reproduction_that_counts_by_the_originals_own_key_alone_is_not_independent() -> None:
+    files = with_reproduction()
+    path = reproduction_attestation("sha256:" + "55" * 32)
+    own = seal_payload(open_envelope(files[path]).payload, ALICE)
+    policy = two_keys()
+    bob = replace(policy.keys["bob"], revoked_from=NOW, reason="key-compromise")
+    revoked = replace(policy, keys={**policy.keys, "bob": bob})
+    assert checked(files, revoked).reproductions == ()
+    files[co_signature(path, ALICE.public.key_hex)] = own
+    (reproduction,) = checked(files, revoked).reproductions
+    assert not reproduction.independent
+
+
+def test_a_reproduction_that_was_copied_under_other_names_counts_once() -> None:
+    files = with_reproduction()
+    copies = {
+        f"attestations/reproduction-{name}.sigstore.json": data
+        for name in "abc"
+        for data in [files[reproduction_attestation("sha256:" + "55" * 32)]]
+    }
+    report = checked({**files, **copies}, two_keys())
+    assert (report.verdict, len(report.reproductions)) == ("verified", 1)
 
 
 def test_a_reproduction_by_an_unknown_key_is_skipped_and_never_counted() -> None:
@@ -269,6 +298,11 @@ def test_a_reproduction_by_a_key_without_that_role_is_skipped() -> None:
         {"lock": digest_of(b"other")},
         {"samples": ("1", "2")},
         {"verdict": "perfect"},
+        {"verdict": "equivalent", "metrics": (figure(verdict="diverged"),)},
+        {"metrics": (figure(reproduced="0.9"),)},
+        {"metrics": (figure(original="0.9", reproduced="0.9"),)},
+        {"metrics": (figure(name="f1"),)},
+        {"samples": ("899", "898")},
     ],
 )
 def test_a_reproduction_that_does_not_fit_is_failed(changes: dict[str, object]) -> None:
