@@ -22,7 +22,7 @@ from launcher.verify import verify
 from tests.conftest import Evalctl
 from tests.fakes.forgery import change_json, copy_of, relock, relocked, reseal
 from tests.fakes.world import SmallWorld, answering, copy_world, leaving
-from tests.trust.sealed_bundle import MALLORY
+from tests.trust.sealed_bundle import ALICE, MALLORY
 
 Forge = Callable[[Path], None]
 
@@ -371,6 +371,18 @@ def test_a_signer_who_is_known_but_may_not_sign_is_no_reason_to_add_the_key_agai
     (tmp_path / "trust.toml").write_text(text)
     done = evalctl("verify", bundle, "--trust", tmp_path / "trust.toml")
     assert (done.code, "trust add" in done.err, "trust show" in done.err) == (3, False, True)
+
+
+def test_a_home_whose_policy_was_thrown_away_can_begin_another(
+    evalctl: Evalctl, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EVALCTL_HOME", str(tmp_path / "home"))
+    for signer in (ALICE, MALLORY):
+        (tmp_path / "key.pub").write_text(signer.public.openssh)
+        assert evalctl("trust", "add", tmp_path / "key.pub", "--name", signer.public.key_hex[:8]).code == 0
+    (tmp_path / "home" / "trust.toml").unlink()
+    assert evalctl("trust", "add", tmp_path / "key.pub").code == 0
+    assert "version 3" in evalctl("trust", "show").out
 
 
 def test_json_of_a_verification_has_its_shape(world: SmallWorld, evalctl: Evalctl) -> None:

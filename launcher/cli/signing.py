@@ -29,7 +29,7 @@ def _make_own_key(home: Home) -> None:
     public = new_key(home.default_key)
     say(f"made the key {public.fingerprint} in `{home.default_key}`")
     if not home.trust.exists():
-        save_policy(home, initial_policy(_OWN_NAME, public, datetime.now(UTC)))
+        save_policy(home, first_policy(home, _OWN_NAME, public))
         say(f"this machine now trusts it (`{home.trust}`); nobody else does until they add it")
     else:
         hint(
@@ -69,11 +69,19 @@ def read_verifying_policy(home: Home, trust: Path | None, key: Path | None) -> P
         policy = read_policy(path.read_bytes(), file=str(path))
     except OSError as error:
         raise MalformedError(
-            f"cannot read the policy `{path}`", code="no-such-file", context=error.strerror
+            f"cannot read the policy `{path}`",
+            code="no-such-file",
+            context=error.strerror,
+            hint="check the path",
         ) from error
     if trust is None:
         refuse_rollback(policy, _highest_seen(home))
     return policy
+
+
+def first_policy(home: Home, name: str, public: PublicKey) -> str:
+    """Return the text of a policy for a home without one, newer than any that was there before."""
+    return initial_policy(name, public, datetime.now(UTC), _highest_seen(home) + 1)
 
 
 def save_policy(home: Home, text: str) -> None:

@@ -1,6 +1,5 @@
 """`evalctl trust`: who may sign what on this machine."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +7,11 @@ import typer
 
 from launcher.cli.options import Json
 from launcher.cli.output import print_json
-from launcher.cli.signing import read_verifying_policy, save_policy
+from launcher.cli.signing import first_policy, read_verifying_policy, save_policy
 from launcher.errors import InfrastructureError, TrustError
 from launcher.store.home import find_home
 from launcher.trust.key_files import load_public_file
-from launcher.trust.policy_file import add_key, initial_policy
+from launcher.trust.policy_file import add_key
 
 
 def add(
@@ -35,7 +34,7 @@ def add(
     try:
         text = add_key(home.trust.read_text(), owner, public)
     except FileNotFoundError:
-        text = initial_policy(owner, public, datetime.now(UTC))
+        text = first_policy(home, owner, public)
     except OSError as error:
         raise InfrastructureError(
             f"cannot read `{home.trust}`", code="home-not-readable", context=error.strerror

@@ -34,12 +34,12 @@ def read_policy(data: bytes, *, file: str = "trust.toml") -> Policy:
     return _Reader(text, file).policy(value)
 
 
-def initial_policy(name: str, public: PublicKey, now: datetime) -> str:
+def initial_policy(name: str, public: PublicKey, now: datetime, version: int = 1) -> str:
     """Return the text of a first policy: one key, every role, five years from `now`."""
     expires = _plus_years(now.astimezone(UTC).replace(microsecond=0, tzinfo=None), _FIRST_YEARS)
     head = (
         "# Whose signatures count on this machine, and for what. After `expires` nothing is trusted.\n"
-        f"version = 1\nexpires = {expires.isoformat()}Z\n\n"
+        f"version = {version}\nexpires = {expires.isoformat()}Z\n\n"
     )
     rules = "".join(f"\n[rules.{role}]\nthreshold = 1\nfrom = [{_quoted(name)}]\n" for role in ROLES)
     text = head + _key_table(name, public, ROLES) + rules
@@ -95,6 +95,7 @@ class _Reader:
             raise MalformedError(
                 f"the trust policy `{self._file}` is malformed",
                 code="malformed-policy",
+                hint="mend what is named, then look with `evalctl trust show`",
                 problems=self._problems,
             )
         return Policy(head[0], head[1], keys, rules)
