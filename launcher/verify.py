@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.digest import sha256_hex
+from launcher.environment.facts import image_facts, read_environment
+from launcher.environment.sbom import described_image
 from launcher.errors import CheckFailedError, EvalctlError, MalformedError
 from launcher.metrics.confusion import confusion
 from launcher.metrics.evaluation import evaluate, sample_counts
@@ -156,6 +158,7 @@ def _check_contents(
     return contents, [
         Check("contents", "ok", "blueprint, lock, result and samples are well-formed and fit"),
         _check("lock", lambda: _compare_lock(contents, signed, provenance)),
+        _check("environment", lambda: _compare_environment(contents, files, provenance)),
         _check("metrics", lambda: _compare_metrics(contents)),
         _check("claims", lambda: _compare_claims(contents, signed)),
     ]
@@ -190,6 +193,28 @@ def _compare_inputs(contents: Contents, provenance: Provenance) -> None:
         "the signed provenance names other inputs than the lock pins",
         code="disagreement",
         context=f"of those that are pinned, `{odd[0]}` differs" if odd else "it names more than are pinned",
+    )
+
+
+def _compare_environment(contents: Contents, files: Mapping[str, bytes], provenance: Provenance) -> None:
+    """Check that environment and inventory are of the image and the sandbox that the lock pins."""
+    facts, pins = read_environment(files[bundle.ENVIRONMENT]), pins_from(contents.lock.identity).image
+    for fact in image_facts(pins):
+        if facts.get(fact.name) != fact.value:
+            raise _another_environment(f"`{fact.name}` differs")
+    profile, pinned = facts.get("sandbox.profile"), contents.lock.identity["sandbox"]
+    if not isinstance(profile, dict) or {**profile, "runtime": pinned["runtime"]} != pinned:
+        raise _another_environment("`sandbox.profile` differs")
+    runtime = profile.get("runtime")
+    if runtime not in (pinned["runtime"], "runsc") or runtime != provenance.internal.get("runtime"):
+        raise _another_environment(f"the runtime {runtime!a} is not what was asked for and signed")
+    if described_image(files[bundle.SBOM]) != pins.manifest:
+        raise _another_environment(f"`{bundle.SBOM}` is of another image")
+
+
+def _another_environment(context: str) -> CheckFailedError:
+    return CheckFailedError(
+        "the environment is not the one that the lock pins", code="disagreement", context=context
     )
 
 

@@ -153,6 +153,13 @@ def _metric(**changes: Any) -> Forge:
     return _result(lambda result: result["metrics"][0].update(changes))
 
 
+def _fact(name: str, value: Any) -> Forge:
+    def change(environment: Any) -> None:
+        next(fact for fact in environment["facts"] if fact["name"] == name)["value"] = value
+
+    return lambda bundle: change_json(bundle / "environment.json", change)
+
+
 def _samples(change: Callable[[list[Any]], list[Any]]) -> Forge:
     def forge(bundle: Path) -> None:
         path = bundle / "samples.jsonl"
@@ -226,6 +233,41 @@ LIES: dict[str, tuple[Forge, str]] = {
         ),
         "inputs differ",
     ),
+    "a lock of another platform": (
+        lambda bundle: change_json(
+            bundle / "lock.json", lambda lock: lock["identity"]["image"].update(platform="linux/arm64")
+        ),
+        "another image than its blueprint names",
+    ),
+    "a lock of an index that nobody named": (
+        lambda bundle: change_json(
+            bundle / "lock.json", lambda lock: lock["identity"]["image"].update(index="sha256:" + "0" * 64)
+        ),
+        "another image than its blueprint names",
+    ),
+    "a lock of an impossible size": (
+        lambda bundle: change_json(
+            bundle / "lock.json", lambda lock: lock["identity"]["inputs"][0].update(size=-1)
+        ),
+        "does not pin image, code and inputs",
+    ),
+    "an environment of another image": (_fact("image.manifest", "sha256:" + "0" * 64), "`image.manifest`"),
+    "an environment of another sandbox": (
+        _fact("sandbox.profile", {"network": "egress"}),
+        "`sandbox.profile`",
+    ),
+    "an environment without a fact": (
+        lambda bundle: change_json(bundle / "environment.json", lambda it: it.update(facts=[])),
+        "`image.manifest` differs",
+    ),
+    "an environment that is no list of facts": (
+        lambda bundle: (bundle / "environment.json").write_bytes(b"{}\n"),  # type: ignore[dict-item]
+        "`environment.json` is not a list of facts",
+    ),
+    "an inventory of another image": (
+        lambda bundle: (bundle / "sbom.cdx.json").write_bytes(b"{}\n"),  # type: ignore[dict-item]
+        "`sbom.cdx.json` is of another image",
+    ),
     "a lock with a field more": (
         lambda bundle: change_json(bundle / "lock.json", lambda lock: lock["identity"].update(more=1)),
         "more differ",
@@ -264,6 +306,15 @@ def test_provenance_of_other_inputs_than_the_lock_pins_is_refused(
 ) -> None:
     reseal(bundle, shared.signer, provenance=change)
     assert "other inputs than the lock pins" in refusal(shared, bundle)
+
+
+def test_provenance_of_another_runtime_than_was_observed_is_refused(shared: SmallWorld, bundle: Path) -> None:
+    reseal(
+        bundle,
+        shared.signer,
+        provenance=lambda it: it["buildDefinition"]["internalParameters"].update(runtime="runsc"),
+    )
+    assert "is not what was asked for and signed" in refusal(shared, bundle)
 
 
 def test_attestations_of_another_bundle_are_refused(world: SmallWorld) -> None:

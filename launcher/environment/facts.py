@@ -1,11 +1,13 @@
 """The environment manifest: facts, each with the place it was read from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from launcher.canonical import canonical_bytes
+from launcher.canonical import canonical_bytes, parse_json
+from launcher.errors import CheckFailedError
+from launcher.spec.image import ImagePins
 
 SCHEMA = "evalctl/environment/v1"
 
@@ -18,6 +20,35 @@ class Fact(Struct, frozen=True):
     name: str
     value: Any
     source: Source
+
+
+def image_facts(pins: ImagePins) -> Iterator[Fact]:
+    """Yield what an image says of itself by its digests, as a lock pins it."""
+    yield Fact("image.manifest", pins.manifest, "image")
+    yield Fact("image.config", pins.config, "image")
+    yield Fact("image.diff-ids", list(pins.diff_ids), "image")
+    yield Fact("image.platform", pins.platform, "image")
+
+
+def read_environment(data: bytes) -> dict[str, Any]:
+    """Return the facts of `environment.json`, name to value; a name stands once.
+
+    Raises `CheckFailedError` for bytes that `environment_bytes` would not write.
+    """
+    table = parse_json(data, what="environment.json")
+    try:
+        facts = [Fact(item["name"], item["value"], item["source"]) for item in table["facts"]]
+        same = environment_bytes(facts) == data
+    except (KeyError, TypeError) as error:
+        raise _malformed() from error
+    values = {fact.name: fact.value for fact in facts}
+    if not same or len(values) != len(facts):
+        raise _malformed()
+    return values
+
+
+def _malformed() -> CheckFailedError:
+    return CheckFailedError("`environment.json` is not a list of facts", code="bad-environment")
 
 
 def environment_bytes(facts: Iterable[Fact]) -> bytes:

@@ -6,7 +6,7 @@ inside is not made by this version.
 
 from typing import Any
 
-from launcher.canonical import canonical_bytes
+from launcher.canonical import canonical_bytes, parse_json
 from launcher.spec.image import ImagePins
 
 
@@ -33,3 +33,14 @@ def sbom_bytes(image: ImagePins) -> bytes:
         "compositions": [{"aggregate": "unknown", "assemblies": [reference]}],
     }
     return canonical_bytes(document) + b"\n"
+
+
+def described_image(data: bytes) -> str | None:
+    """Return the digest of the manifest that a bill of materials is about, None where it names none.
+
+    Raises `MalformedError` for bytes that are no JSON.
+    """
+    table = parse_json(data, what="sbom.cdx.json")
+    for key in ("metadata", "component", "version"):
+        table = table.get(key) if isinstance(table, dict) else None
+    return table if isinstance(table, str) else None

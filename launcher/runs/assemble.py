@@ -11,7 +11,7 @@ from msgspec import Struct, to_builtins
 from launcher import __version__
 from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of, hash_file, sha256_hex, sums_text
-from launcher.environment.facts import Fact, environment_bytes
+from launcher.environment.facts import Fact, environment_bytes, image_facts
 from launcher.environment.sbom import sbom_bytes
 from launcher.runs.events import EventLog, events_bytes, now
 from launcher.runs.replicates import ReplicateRun
@@ -74,10 +74,7 @@ def _run_facts(plan: RunPlan) -> Iterator[Fact]:
     for name, value in to_builtins(plan.engine).items():
         yield Fact(f"engine.{name.replace('_', '-')}", value, "engine")
     yield Fact("image.id", plan.image, "engine")
-    yield Fact("image.manifest", pins.manifest, "image")
-    yield Fact("image.config", pins.config, "image")
-    yield Fact("image.diff-ids", list(pins.diff_ids), "image")
-    yield Fact("image.platform", pins.platform, "image")
+    yield from image_facts(pins)
     yield Fact("sandbox.profile", plan.profile.as_identity(), "engine")
     for item in inputs:
         yield Fact(f"input.{item.name}.license", item.license, "declared")

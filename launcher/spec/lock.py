@@ -149,7 +149,8 @@ def _check_pins(pins: Pins) -> None:
         raise ValueError("image digests")
     if not all(map(is_sha256_hex, [pins.code.content, *pins.code.lockfiles.values()])):
         raise ValueError("code digests")
-    if not isinstance(pins.code.tree, str) or not all(type(size) is int for size in pins.sizes.values()):
+    sizes = pins.sizes.values()
+    if not isinstance(pins.code.tree, str) or not all(type(size) is int and size >= 0 for size in sizes):
         raise ValueError("tree or sizes")
 
 
@@ -158,8 +159,10 @@ def check_lock(lock: Lock, blueprint: Blueprint) -> None:
     pins = pins_from(lock.identity)
     names = {item.name for item in blueprint.inputs}
     same_files = set(pins.code.lockfiles) == set(blueprint.code.lockfiles)
-    if set(pins.sizes) != names or not same_files or not _pins_digest(blueprint, pins):
+    if set(pins.sizes) != names or not same_files or not _pins_image(blueprint, pins):
         raise _malformed("the lock pins other inputs, lock files or another image than its blueprint names")
+    if any(item.size not in (None, pins.sizes[item.name]) for item in blueprint.inputs):
+        raise _malformed("the lock pins another size of an input than its blueprint states")
     expected = identity_of(blueprint, pins)
     if expected != lock.identity:
         keys = sorted(
@@ -168,8 +171,10 @@ def check_lock(lock: Lock, blueprint: Blueprint) -> None:
         raise _malformed(f"the lock's identity is not its blueprint's: {', '.join(keys)} differ")
 
 
-def _pins_digest(blueprint: Blueprint, pins: Pins) -> bool:
-    return blueprint.image.digest in (pins.image.index, pins.image.manifest)
+def _pins_image(blueprint: Blueprint, pins: Pins) -> bool:
+    """Say whether the pins can be of the blueprint's digest: an index's, or else the manifest's own."""
+    named = pins.image.manifest if pins.image.index is None else pins.image.index
+    return (blueprint.image.digest, blueprint.image.platform) == (named, pins.image.platform)
 
 
 def comparability_of(identity: Mapping[str, Any]) -> str:
