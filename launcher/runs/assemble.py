@@ -1,7 +1,6 @@
 """Put the bundle together in the attempt's staging folder, and sign it."""
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from launcher.spec.claims import dependencies, evaluation_result
 from launcher.spec.lock import Lock, pins_from
 from launcher.spec.predicates import LOCAL_BUILDER, Builder, LockStatement, Provenance, Suite
 from launcher.spec.statement import lock_statement, provenance_statement, result_statement
-from launcher.store.files import write_new
+from launcher.store.files import copy_new, write_new
 from launcher.trust.keys import Signer
 from launcher.trust.sigstore import seal
 
@@ -105,17 +104,10 @@ def _write_kept_files(plan: RunPlan, scored: Scored, staging: Path) -> None:
         for stream in ("stdout", "stderr"):
             captured = work / "logs" / stream
             if captured.is_file() and captured.stat().st_size:
-                _keep(captured, staging / bundle.LOGS / f"run-{run.replicate}.{stream}")
+                copy_new(captured, staging / bundle.LOGS / f"run-{run.replicate}.{stream}")
         for file in run.outcome.outputs.files if run.outcome else ():
             if place := artifact_place(run.replicate, file.path):
-                _keep(work / "out" / file.path, staging / place)
-
-
-def _keep(source: Path, destination: Path) -> None:
-    """Copy a collected file as a new one: no link is shared with anything."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, destination, follow_symlinks=False)
-    destination.chmod(0o644)
+                copy_new(work / "out" / file.path, staging / place)
 
 
 def _files(root: Path) -> Iterator[str]:

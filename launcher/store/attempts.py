@@ -85,8 +85,12 @@ def begin_attempt(home: Home, lock: str, facts: Mapping[str, Any]) -> Iterator[A
     unborn = make_private(home.root / "unborn") / invocation_id
     with _open_lock(unborn) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.write(descriptor, os.fsencode(attempt.folder.relative_to(home.root)))
-        unborn.rename(live)
+        try:
+            os.write(descriptor, os.fsencode(attempt.folder.relative_to(home.root)))
+            unborn.rename(live)
+        except OSError as error:
+            unborn.unlink(missing_ok=True)
+            raise _not_writable(live, error) from error
         try:
             _prepare(attempt, facts)
             yield attempt

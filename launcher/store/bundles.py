@@ -23,7 +23,8 @@ def publish(home: Home, staging: Path) -> Path:
     if destination.exists():
         return destination
     try:
-        sync_folder(staging)
+        for folder, _, _ in os.walk(staging):
+            sync_folder(Path(folder))
         staging.rename(destination)
         sync_folder(home.bundles)
     except OSError as error:

@@ -1,6 +1,7 @@
 """Write files so that a crash leaves the old bytes or the new ones, never half of either."""
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,6 +60,19 @@ def write_new(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             os.fsync(stream.fileno())
     except OSError as error:
         raise _not_writable(path, error) from error
+
+
+def copy_new(source: Path, destination: Path) -> None:
+    """Copy a file to a name that does not exist, synced to disk; folders on the way are made."""
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with source.open("rb") as reader, destination.open("xb") as writer:
+            shutil.copyfileobj(reader, writer)
+            writer.flush()
+            os.fsync(writer.fileno())
+            os.fchmod(writer.fileno(), 0o644)
+    except OSError as error:
+        raise _not_writable(destination, error) from error
 
 
 def _not_writable(path: Path, error: OSError) -> InfrastructureError:

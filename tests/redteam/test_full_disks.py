@@ -1,0 +1,45 @@
+"""Homes on a disk that fills up in the middle of a launch."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launcher.errors import InfrastructureError
+from tests.fakes.engine import FakeEngine
+from tests.fakes.world import SmallWorld, copy_world, leaving
+
+ARTIFACT = b"x" * 60_000
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Return an empty folder on a file system of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", folder]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.mark.parametrize("room", [8_000, 40_000, 70_000, 100_000, 130_000, 160_000])
+def test_a_disk_that_fills_up_is_said_and_costs_nothing_but_the_attempt(
+    world_template: Path, disk: Path, room: int
+) -> None:
+    engine = FakeEngine({"answer": leaving(ARTIFACT, "artifacts/plot")})
+    world: SmallWorld = copy_world(world_template, disk / "world", engine)
+    filler = disk / "filler"
+    with filler.open("wb") as stream:
+        stream.truncate(0)
+        stream.write(bytes(shutil.disk_usage(disk).free - room))
+    try:
+        world.launch()
+    except InfrastructureError as error:
+        assert error.exit_status == 4
+    filler.unlink()
+    assert world.verify(world.launch().bundle).verdict == "verified"
+    assert [world.verify(bundle).verdict for bundle in world.home.bundles.iterdir()] == ["verified"]
