@@ -146,7 +146,8 @@ class AverageScore(Struct, frozen=True):
             occurring = sum((p + a > 0) * 1 for p, a in zip(predicted, actual, strict=True))
             return arithmetic.divide(sum(scores), occurring)
         weighted = sum(support * score for support, score in zip(actual, scores, strict=True))
-        return arithmetic.divide(weighted, sum(actual))
+        # Rounded alike above and below, a share can round up to 1 and never beyond.
+        return arithmetic.divide(weighted, sum(support * 1.0 for support in actual))
 
 
 class Mean(Struct, frozen=True):

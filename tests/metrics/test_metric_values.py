@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from launcher.errors import MalformedError
@@ -255,6 +255,18 @@ SUITE = [
     Metric("f", "f1@1", parameters={"average": "macro", "resamples": 100}),
     Metric("w", "recall@1", parameters={"average": "weighted", "resamples": 100}),
 ]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.1, 10)), min_size=1, max_size=10))
+@example([("a", 5.102), ("b", 5.931), ("a", 0.442)])
+def test_a_perfect_weighted_average_is_exactly_one(rows):
+    samples = [
+        Sample(str(i), label, label, weight=w, replicate=0, seed=0) for i, (label, w) in enumerate(rows)
+    ]
+    for score in ("precision@1", "recall@1", "f1@1"):
+        metric = Metric("m", score, parameters={"average": "weighted", "resamples": 100})
+        (result,) = evaluate([metric], samples, [0])
+        assert result.value == 1.0
 
 
 @given(PAIRS, st.lists(st.floats(0.1, 10), min_size=20, max_size=20), st.randoms(use_true_random=False))
