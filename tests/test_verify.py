@@ -194,6 +194,10 @@ LIES: dict[str, tuple[Forge, str]] = {
         _result(lambda result: result["replicates"][1].update(status="failed", failure="candidate")),
         "replicates",
     ),
+    "a replicate that exited badly": (
+        _result(lambda result: result["replicates"][1].update(exit_code=3)),
+        "one of the replicates",
+    ),
     "a score of a failed run": (
         _result(lambda result: result.update(status="failed", failure="candidate")),
         "a failed run has samples or a score",
