@@ -1,5 +1,7 @@
 """Connections to a Docker Engine, and its faults in evalctl's own words."""
 
+import errno
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -122,18 +124,20 @@ def engine_faults(doing: str) -> Iterator[None]:
     except APIError as error:
         raise _refused(doing, error) from error
     except (DockerException, requests.RequestException, OSError) as error:
+        reason = _innermost(error)
+        denied = reason == os.strerror(errno.EACCES)
         raise InfrastructureError(
             f"the container engine could not {doing}: it does not answer",
             code="engine-unreachable",
-            context=f"at {_address()}: {_innermost(error)}",
-            hint="start it: `systemctl start docker`, or `dockerd` as root",
+            context=f"at {_address()}: {reason}",
+            hint="let this user ask it: `sudo usermod -aG docker $USER`, then log in again"
+            if denied
+            else "start it: `systemctl start docker`, or `dockerd` as root",
         ) from error
 
 
 def _address() -> str:
     """Return where an engine is looked for unless told otherwise."""
-    import os
-
     return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
 
 
@@ -160,7 +164,8 @@ def _refused(doing: str, error: Any) -> EvalctlError:
 
 def _innermost(error: BaseException) -> str:
     """Return what the operating system said first, in its own words, else the error's."""
-    reason, link = str(error), error.__context__
+    reason = str(error)
+    link: BaseException | None = error
     while link is not None:
         if isinstance(link, OSError) and link.strerror:
             reason = link.strerror

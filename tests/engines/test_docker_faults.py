@@ -1,5 +1,7 @@
 """What a person is told when the engine is not there, or says no."""
 
+import errno
+import os
 import threading
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from launcher.engines.attachment import FrameReader
+from launcher.engines.docker_client import engine_faults
 from launcher.engines.docker_engine import DockerEngine
 from launcher.engines.engine import Mount
 from launcher.engines.requirements import refuse_shut_files
@@ -21,6 +24,13 @@ def test_an_engine_that_is_not_there_is_an_infrastructure_failure_with_advice(tm
     assert caught.value.code == "engine-unreachable"
     assert caught.value.hint is not None
     assert "dockerd" in caught.value.hint
+
+
+def test_an_engine_that_this_user_may_not_ask_is_no_reason_to_start_one() -> None:
+    with pytest.raises(InfrastructureError) as caught, engine_faults("describe itself"):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    assert "docker $USER" in str(caught.value.hint)
+    assert "Permission denied" in str(caught.value.context)
 
 
 def test_an_engine_on_another_machine_is_refused() -> None:
