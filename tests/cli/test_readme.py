@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.transcripts import CHECKOUT
+from tests.cli.transcripts import CHECKOUT, Exchange, replay, settled
 
 README = (CHECKOUT / "README.md").read_text()
 DIGITS = (CHECKOUT / "blueprints" / "digits-svm" / "blueprint.toml").read_text()
@@ -18,6 +18,20 @@ def test_the_readme_pins_the_image_that_the_shipped_blueprint_pins() -> None:
     assert set(re.findall(r"@sha256:[0-9a-f]{64}", README)) == set(
         re.findall(r"@sha256:[0-9a-f]{64}", DIGITS)
     )
+
+
+@pytest.mark.engine
+@pytest.mark.image
+def test_every_line_of_the_real_run_in_the_readme_comes_in_its_order(tmp_path: Path) -> None:
+    if not (CHECKOUT / "images" / "eval-python" / "layout" / "index.json").is_file():
+        pytest.skip("images/eval-python is not built: make setup")
+    (run,) = re.findall(r"(?s)## What it looks like\n.*?```\n(.*?)```", README)
+    parts = re.split(r"(?m)^\$ (.*)\n", run)
+    shown = [Exchange("", command, answer) for command, answer in zip(parts[1::2], parts[2::2], strict=True)]
+    for claimed, got in zip(shown, replay(shown, tmp_path), strict=True):
+        lines = iter(got.answer.splitlines())
+        for line in settled(claimed.answer).splitlines():
+            assert not line or line.startswith("(...") or line in lines, f"{line!r} is not in order in\n{got}"
 
 
 @pytest.mark.engine

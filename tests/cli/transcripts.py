@@ -17,7 +17,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +85,7 @@ def replay(exchanges: list[Exchange], folder: Path) -> Iterator[Exchange]:
         answer = _shown(stdout)
         answer += f"stderr:\n{_shown(stderr)}" if stderr else ""
         answer += f"exit {status}\n" if status else ""
-        yield Exchange(exchange.remarks, exchange.command, _settled(answer, places))
+        yield Exchange(exchange.remarks, exchange.command, settled(answer, places))
 
 
 def _furnish(folder: Path) -> list[tuple[str, str]]:
@@ -102,7 +102,8 @@ def _shown(text: str) -> str:
     return "".join(f"{line or '.'}\n" for line in text.splitlines())
 
 
-def _settled(text: str, places: list[tuple[str, str]]) -> str:
+def settled(text: str, places: Sequence[tuple[str, str]] = ()) -> str:
+    """Return `text` with what changes from run to run replaced."""
     for path, name in places:
         text = text.replace(path, name)
     for pattern, name in RULES:
