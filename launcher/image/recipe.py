@@ -1,5 +1,6 @@
 """Read a recipe (`recipe.toml`) and its locks: everything that decides an image's bytes."""
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,11 @@ from launcher.digest import is_sha256_hex, sha256_hex
 from launcher.errors import MalformedError
 
 SCHEMA = "evalctl/image-recipe/v1"
+
+# What Debian and Python packages are called, and nothing else: pip would take a name with an address in it
+# for an order to fetch from there, and to run what it finds.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*", re.ASCII)
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:!_-]*", re.ASCII)
 
 
 class Artefact(Struct, frozen=True):
@@ -153,8 +159,8 @@ def _artefact(row: "_Table") -> Artefact:
         raise _malformed(f"{row.where}: `sha256` is not 64 lowercase hexadecimal digits")
     if any(part in ("", ".", "..") for part in artefact.file.split("/")):
         raise _malformed(f"{row.where}: `file` is not a plain relative path")
-    if any(text.startswith("-") or not text.isprintable() for text in (artefact.name, artefact.version)):
-        raise _malformed(f"{row.where}: `name` or `version` starts with `-` or is not printable")
+    if not _NAME.fullmatch(artefact.name) or not _VERSION.fullmatch(artefact.version):
+        raise _malformed(f"{row.where}: `name` or `version` is not that of a package")
     return artefact
 
 
