@@ -25,6 +25,7 @@ from launcher.store.home import make_private
 
 _MAX_FILES = 100_000
 _MAX_BYTES = 4 << 30
+_LARGEST_FILE = 256 << 20
 _MAX_LISTING = 64 << 20
 _HEADER = re.compile(rb"tree ([0-9a-f]{40})\n(?:[^\n]+\n)*?committer [^\n]* ([0-9]{1,15}) [+-][0-9]{4}\n")
 
@@ -184,7 +185,7 @@ def _entry(line: bytes) -> _Entry:
         path = raw.decode()
     except UnicodeDecodeError as error:
         raise _refused(f"the name {raw!r} is not UTF-8") from error
-    if any(part in ("", ".", "..") or part.lower() == ".git" for part in path.split("/")):
+    if "\n" in path or any(part in ("", ".", "..") or part.lower() == ".git" for part in path.split("/")):
         raise _refused(f"the name {path!a} is not one inside a tree")
     if kind != "blob":
         raise _refused(f"`{path}` is a submodule; put its files into the commit")
@@ -208,14 +209,32 @@ def _refuse_way_out(root: Path, entries: list[_Entry]) -> None:
 
 
 def _blobs(git: Git, entries: list[_Entry]) -> Iterator[tuple[_Entry, bytes]]:
-    """Yield each entry with its bytes through one `git cat-file --batch`."""
-    wanted = "".join(f"{entry.object_id}\n" for entry in entries).encode()
-    sizes = git.run("cat-file", "--batch-check=%(objectsize)", feed=wanted).split()
-    if sum(map(int, sizes)) > _MAX_BYTES:
+    """Yield each entry with its bytes, a batch at a time, so that no tree fills the memory."""
+    sizes = list(map(int, git.run("cat-file", "--batch-check=%(objectsize)", feed=_wanted(entries)).split()))
+    if sum(sizes) > _MAX_BYTES:
         raise _refused(f"its files are larger than {_MAX_BYTES} bytes")
-    output = memoryview(git.run("cat-file", "--batch=%(objectsize)", feed=wanted))
+    for entry, size in zip(entries, sizes, strict=True):
+        if size > _LARGEST_FILE:
+            raise _refused(
+                f"`{entry.path}` is larger than {_LARGEST_FILE} bytes; make it an input (`[[data]]`)"
+            )
+    start = batched = 0
+    for at, size in enumerate(sizes):
+        if batched and batched + size > _LARGEST_FILE:
+            yield from _batch(git, entries[start:at], sizes[start:at])
+            start, batched = at, 0
+        batched += size
+    yield from _batch(git, entries[start:], sizes[start:])
+
+
+def _wanted(entries: list[_Entry]) -> bytes:
+    return "".join(f"{entry.object_id}\n" for entry in entries).encode()
+
+
+def _batch(git: Git, entries: list[_Entry], sizes: list[int]) -> Iterator[tuple[_Entry, bytes]]:
+    output = memoryview(git.run("cat-file", "--batch=%(objectsize)", feed=_wanted(entries)))
     offset = 0
-    for entry, size in zip(entries, map(int, sizes), strict=True):
+    for entry, size in zip(entries, sizes, strict=True):
         offset += len(str(size)) + 1
         yield entry, bytes(output[offset : offset + size])
         offset += size + 1
