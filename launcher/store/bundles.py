@@ -71,16 +71,17 @@ def copy_out(bundle: Path, out: Path) -> Path:
 
 
 def find_bundle(home: Home, name: str) -> Path:
-    """Return the bundle that `name` says: a path, or a digest (or its start) in the store.
+    """Return the bundle that `name` says: a whole digest in the store, a path, or the start of a digest.
 
     Raises `MalformedError` (`no-such-bundle`) when there is none, or several begin with that digest.
     """
+    start = name.removeprefix("sha256:")
+    # Before any path: a folder of that name in the current directory is not what a whole digest means.
+    if is_sha256_hex(start) and (home.bundles / start).is_dir():
+        return home.bundles / start
     path = Path(name)
     if path.exists():
         return path
-    start = name.removeprefix("sha256:")
-    if is_sha256_hex(start) and (home.bundles / start).is_dir():
-        return home.bundles / start
     found = sorted(home.bundles.glob(f"{start}*")) if _is_prefix(start) else []
     if len(found) == 1:
         return found[0]
