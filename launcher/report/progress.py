@@ -71,10 +71,9 @@ class LiveReporter:
             self._draw()
 
     def samples(self, count: int) -> None:
-        """Show the count on the live line."""
+        """Show the count on the live line at the next tick: who counts may do so without end."""
         with self._lock:
             self._samples = count
-            self._draw()
 
     def close(self) -> None:
         """Finish the last stage and stop the ticker."""

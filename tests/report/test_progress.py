@@ -1,6 +1,7 @@
 """Progress: one live line on a terminal, plain lines elsewhere, never a failure of the run."""
 
 import io
+import time
 
 import pytest
 
@@ -36,7 +37,9 @@ def test_the_live_line_leaves_finished_stages_with_their_samples() -> None:
     reporter = LiveReporter(stream)
     reporter.stage("running the evaluation")
     reporter.samples(12)
-    shown = screen(stream.getvalue())[-1]
+    deadline = time.monotonic() + 10
+    while "12 samples" not in (shown := screen(stream.getvalue())[-1]) and time.monotonic() < deadline:
+        time.sleep(0.05)
     reporter.stage("signing")
     reporter.close()
     assert shown.startswith(">") and shown.endswith("running the evaluation, 12 samples so far")
@@ -45,6 +48,16 @@ def test_the_live_line_leaves_finished_stages_with_their_samples() -> None:
     assert second.endswith("s  signing")
     assert last == ""
     assert "\x1b" not in stream.getvalue()
+
+
+def test_a_count_that_never_rests_does_not_flood_the_terminal() -> None:
+    stream = io.StringIO()
+    reporter = LiveReporter(stream)
+    reporter.stage("running the evaluation")
+    for count in range(100_000):
+        reporter.samples(count)
+    reporter.close()
+    assert len(stream.getvalue()) < 10_000
 
 
 def test_what_is_typed_behind_the_live_line_does_not_stay() -> None:
