@@ -177,30 +177,6 @@ def _pins_image(blueprint: Blueprint, pins: Pins) -> bool:
     return (blueprint.image.digest, blueprint.image.platform) == (named, pins.image.platform)
 
 
-def comparability_of(identity: Mapping[str, Any]) -> str:
-    """Return the digest of what two runs must share for their scores to be compared.
-
-    It covers the blueprint's name and MAJOR version, `config.preprocess`, `config.scoring`, the data,
-    `[score]`, the metrics' definitions and the seeds; not the model, the code or the image.
-    """
-    kept = ("name", "definition", "of", "where", "parameters")
-    config = identity["config"]
-    return digest_of(
-        canonical_bytes(
-            {
-                "name": identity["name"],
-                "major": identity["version"].split(".")[0],
-                "preprocess": config.get("preprocess", {}),
-                "scoring": config.get("scoring", {}),
-                "data": [item for item in identity["inputs"] if item["kind"] == "data"],
-                "score": identity["score"],
-                "metrics": [{key: metric[key] for key in kept} for metric in identity["metrics"]],
-                "seeds": identity["run"]["seeds"],
-            }
-        )
-    )
-
-
 def _input(item: Input, size: int) -> dict[str, Any]:
     return {
         "kind": item.kind,
