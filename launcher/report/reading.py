@@ -114,11 +114,11 @@ def _about(data: Mapping[str, bytes]) -> Sequence[tuple[str, str]]:
         ("engine", f"{facts.get('engine.name', '?')} {facts.get('engine.version', '?')}"),
         ("machine", f"{facts.get('host.cpu-model', '?')}, kernel {facts.get('host.kernel', '?')}"),
         ("launcher", f"evalctl {facts.get('launcher.version', '?')}, {facts.get('launcher.commit') or '?'}"),
-        ("began", str(metadata["startedOn"])),
-        ("ended", str(metadata["finishedOn"])),
-        ("remark", str(parameters.get("note") or "")),
+        ("began", metadata["startedOn"]),
+        ("ended", metadata["finishedOn"]),
+        ("remark", parameters.get("note")),
     ]
-    return [(word, text) for word, text in said if text]
+    return [(word, str(text)) for word, text in said if text]
 
 
 def _code(code: Mapping[str, Any]) -> str:

@@ -52,3 +52,12 @@ def test_what_can_be_shown_is_plain_text_of_80_columns(
     for line in f"{full(view)}\n{summary(view)}".split("\n"):
         assert len(line) <= 80
         assert line.isprintable()
+
+
+@pytest.mark.parametrize("manifest", [-1, [], {"a": 1}, None, True])
+def test_a_lock_with_a_digest_that_is_no_text_is_shown_all_the_same(
+    world: SmallWorld, manifest: object
+) -> None:
+    bundle = world.launch().bundle
+    change_json(bundle / "lock.json", lambda lock: lock["identity"]["image"].update(manifest=manifest))
+    assert full(read_view(bundle))
