@@ -10,6 +10,7 @@ from launcher.runs.events import EventLog
 from launcher.runs.leftovers import reap_dead
 from launcher.runs.request import FINISHED_FAILURES, RUNTIMES, Edges, Launched, LaunchRequest
 from launcher.store.attempts import close_dead_attempts, exclusive, past_attempts
+from launcher.store.bundles import is_intact
 from launcher.store.cache import Cache
 from launcher.store.home import Home
 
@@ -64,7 +65,8 @@ def _reap(edges: Edges) -> None:
 def find_finished(request: LaunchRequest, edges: Edges, lock: str) -> Launched | None:
     """Return the bundle that answers for `lock` without running it again, None when there is none.
 
-    It is the first success, the same one for ever, however often the lock was run again or reproduced.
+    It is the first success, the same one for ever, however often the lock was run again or reproduced; one
+    whose bytes were damaged in the store does not count.
     """
     wanted = edges.signer.public.fingerprint
     least = request.least_runtime
@@ -77,16 +79,17 @@ def find_finished(request: LaunchRequest, edges: Edges, lock: str) -> Launched |
     ]
     succeeded = [state for state in answers if state.get("outcome") == "succeeded"]
     failed = [state for state in answers if state.get("failure") in FINISHED_FAILURES]
-    if not succeeded and not failed:
-        return None
-    state = succeeded[0] if succeeded else failed[-1]
-    bundle = _bundle_of(edges.home, state)
-    if bundle is None:
-        return None
-    remarks: tuple[str, ...] = ()
-    if state["runtime"] != least:
-        remarks = (f"it ran under {state['runtime']}, which is stronger than {least}",)
-    return Launched(bundle, lock, state["attempt"], reused=True, remarks=remarks)
+    for state in succeeded or reversed(failed):
+        bundle = _bundle_of(edges.home, state)
+        if bundle is None:
+            continue
+        if not is_intact(bundle):
+            edges.reporter.stage(f"the bundle of attempt {state['attempt']} is damaged in the store")
+            continue
+        stronger = f"it ran under {state['runtime']}, which is stronger than {least}"
+        remarks = (stronger,) if state["runtime"] != least else ()
+        return Launched(bundle, lock, state["attempt"], reused=True, remarks=remarks)
+    return None
 
 
 def _bundle_of(home: Home, state: Mapping[str, Any]) -> Path | None:

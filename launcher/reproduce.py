@@ -19,14 +19,13 @@ from launcher.spec.predicates import (
     Reproduction,
     ReproductionVerdict,
 )
-from launcher.spec.reading import read_blueprint
 from launcher.spec.result import decimal_string
 from launcher.spec.statement import reproduction_statement
 from launcher.store.bundles import bundle_digest
 from launcher.store.files import create_atomically, write_atomically
 from launcher.store.home import Home, make_private
 from launcher.trust.sigstore import seal
-from launcher.verify import Contents, Verification, load_contents
+from launcher.verify import Contents, Verification, beyond_this_version, load_contents
 
 
 class Original(Struct, frozen=True):
@@ -71,7 +70,7 @@ def reproduce(original: Original, settings: FetchSettings, edges: Edges) -> Repr
     home. Raises `CheckFailedError` or `TrustError` for an original that does not verify.
     """
     contents = original.contents
-    if reason := _beyond_this_version(contents):
+    if reason := beyond_this_version(contents):
         return Reproduced("not-runnable", None, reason=reason)
     if contents.result.status == "failed":
         return Reproduced("inconclusive", None, reason="the original has no score to compare with")
@@ -93,15 +92,6 @@ def reproduce(original: Original, settings: FetchSettings, edges: Edges) -> Repr
     data = _statement(original, contents, launched.bundle, agreement, edges)
     statement = _keep(edges.home, original, launched.bundle, data)
     return Reproduced(agreement.verdict, launched.bundle, agreement, statement)
-
-
-def _beyond_this_version(contents: Contents) -> str:
-    """Say what the original's blueprint asks for and this version would leave out; empty where nothing is."""
-    try:
-        read_blueprint(contents.lock.blueprint.encode(), file=names.BLUEPRINT)
-    except MalformedError as error:
-        return "; ".join(map(str, error.problems)) or error.message
-    return ""
 
 
 def _in_words(error: EvalctlError) -> str:

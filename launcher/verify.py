@@ -157,11 +157,27 @@ def _check_contents(
     assert signed and provenance  # noqa: S101 - the caller asks only about statements that were read
     return contents, [
         Check("contents", "ok", "blueprint, lock, result and samples are well-formed and fit"),
+        *_not_understood(contents),
         _check("lock", lambda: _compare_lock(contents, signed, provenance)),
         _check("environment", lambda: _compare_environment(contents, files, provenance)),
         _check("metrics", lambda: _compare_metrics(contents)),
         _check("claims", lambda: _compare_claims(contents, signed)),
     ]
+
+
+def beyond_this_version(contents: Contents) -> str:
+    """Say what the blueprint asks for that this version does not do; empty where it does everything."""
+    try:
+        read_blueprint(contents.lock.blueprint.encode(), file=bundle.BLUEPRINT)
+    except MalformedError as error:
+        return "; ".join(map(str, error.problems)) or error.message
+    return ""
+
+
+def _not_understood(contents: Contents) -> list[Check]:
+    """Name what nothing here checked, because this version does not know what it would mean."""
+    said = beyond_this_version(contents)
+    return [Check("features", "skipped", said)] if said else []
 
 
 def _compare_lock(contents: Contents, signed: EvaluationResult, provenance: Provenance) -> None:

@@ -214,3 +214,13 @@ def test_the_list_shows_every_attempt_and_how_it_ended(world: SmallWorld, evalct
         (1, "failed", "candidate"),
         (2, "succeeded", None),
     ]
+
+
+def test_a_finished_bundle_that_was_damaged_in_the_store_is_not_returned(world: SmallWorld) -> None:
+    first = world.launch()
+    samples = first.bundle / "samples.jsonl"
+    samples.chmod(0o644)
+    samples.write_bytes(samples.read_bytes().replace(b'"id"', b'"iD"', 1))
+    again = world.launch()
+    assert not again.reused
+    assert again.bundle != first.bundle

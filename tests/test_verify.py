@@ -366,6 +366,14 @@ def test_a_lock_of_what_this_version_cannot_run_still_verifies(shared: SmallWorl
     assert verdict(shared, bundle) == "verified"
 
 
+def test_what_this_version_does_not_know_is_named_as_not_checked(shared: SmallWorld, bundle: Path) -> None:
+    relock(bundle, b'\n[matrix]\naxes = { "run.seeds" = [[1], [2]] }\n')
+    reseal(bundle, shared.signer, **relocked(bundle))
+    checks = {check.name: check for check in shared.verify(bundle).checks}
+    assert checks["features"].status == "skipped"
+    assert "matrix" in checks["features"].detail
+
+
 def test_verification_uses_no_network_and_no_engine(shared: SmallWorld, bundle: Path) -> None:
     program = (
         "import socket, sys\n"

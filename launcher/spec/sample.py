@@ -30,7 +30,7 @@ class SampleLimits(Struct, frozen=True):
     """How much a container may leave: bytes in one line, and lines."""
 
     line: int = 1 << 20
-    samples: int = 10_000_000
+    samples: int = 2_000_000
 
 
 class _Source(Struct, frozen=True):

@@ -17,6 +17,20 @@ def bundle_digest(folder: Path) -> str:
     return "sha256:" + hash_file(folder / "SHA256SUMS")[0]
 
 
+def is_intact(folder: Path) -> bool:
+    """Say whether a bundle in the store still has the bytes of its digest, which is the folder's name.
+
+    What was added under `attestations/` later is not looked at: `verify` is for that.
+    """
+    try:
+        if bundle_digest(folder) != f"sha256:{folder.name}":
+            return False
+        listed = (folder / "SHA256SUMS").read_text().splitlines()
+        return all(hash_file(folder / line[66:])[0] == line[:64] for line in listed)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def publish(home: Home, staging: Path) -> Path:
     """Move a complete bundle from `staging` to its place in the store and return that place."""
     destination = make_private(home.bundles) / bundle_digest(staging).removeprefix("sha256:")
