@@ -160,21 +160,38 @@ def _start(facts: Facts, folder: Path, console: Console) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "dockerd.log"
     process = None
-    if not _is_starting():
+    _await_another(facts.address)
+    if ping(facts.address).state != "ready":
         console.say(f"container engine: starting dockerd, its log is {log}")
         process = _start_detached(log)
         (folder / "dockerd.pid").write_text(f"{process.pid}\n")
     _await(facts.address, process, console, log=log)
 
 
-def _is_starting() -> bool:
-    """Say whether a dockerd is alive already; the package may have started one as it was installed."""
+def _await_another(address: str) -> None:
+    """Give a dockerd that starts already time to answer, as long as it lives.
+
+    The package may have started one as it was installed.
+    """
+    started = time.monotonic()
+    while time.monotonic() - started < _START_SECONDS and ping(address).state != "ready":
+        try:
+            pid = Path("/var/run/docker.pid").read_text().strip()
+        except OSError:
+            return
+        if not is_running(pid, "dockerd"):
+            return
+        time.sleep(0.2)
+
+
+def is_running(pid: str, name: str) -> bool:
+    """Say whether the process `pid` lives and is called `name`; one that only waits to be reaped does not."""
     try:
-        return (
-            Path("/proc", Path("/var/run/docker.pid").read_text().strip(), "comm").read_text() == "dockerd\n"
-        )
+        lines = Path("/proc", pid or "none", "status").read_text().splitlines()
     except OSError:
         return False
+    facts = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    return facts.get("Name") == name and facts.get("State", "Z")[:1] not in ("Z", "X")
 
 
 def _start_detached(log: Path) -> "subprocess.Popen[bytes]":

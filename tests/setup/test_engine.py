@@ -1,7 +1,10 @@
 """How set-up gets a container engine: asked for over a real socket, decided from facts."""
 
 import dataclasses
+import os
+import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts.console import SetupError
-from scripts.engine import DEFAULT_ADDRESS, Answer, Facts, decide, ping
+from scripts.engine import DEFAULT_ADDRESS, Answer, Facts, decide, is_running, ping
 
 SILENT = Facts(
     address=DEFAULT_ADDRESS,
@@ -126,3 +129,15 @@ def test_where_only_a_person_can_go_on_set_up_says_what_to_type(
         decide(dataclasses.replace(SILENT, **change))  # type: ignore[arg-type]
     assert advice in str(caught.value)
     assert "Type:\n" in str(caught.value)
+
+
+def test_a_process_that_only_waits_to_be_reaped_is_not_running(tmp_path: Path) -> None:
+    program = tmp_path / "dockerd"
+    shutil.copy(shutil.which("sleep") or "", program)
+    with subprocess.Popen([program, "60"]) as process:
+        assert is_running(str(process.pid), "dockerd")
+        assert not is_running(str(process.pid), "containerd")
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not is_running(str(process.pid), "dockerd")
+    assert not is_running("", "dockerd")
