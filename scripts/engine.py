@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,10 @@ DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 _ADMINISTRATION = "/usr/local/sbin:/usr/sbin:/sbin"
 _START_SECONDS = 60.0
 _REMIND_SECONDS = 5.0
+_PID_FILES = (
+    (Path("/var/run/docker.pid"), "dockerd"),
+    (Path("/var/run/docker/containerd/containerd.pid"), "containerd"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,7 @@ def _start(facts: Facts, folder: Path, console: Console) -> None:
     _await_another(facts.address)
     if ping(facts.address).state != "ready":
         console.say(f"container engine: starting dockerd, its log is {log}")
+        drop_stale_pid_files(_PID_FILES)
         process = _start_detached(log)
         (folder / "dockerd.pid").write_text(f"{process.pid}\n")
     _await(facts.address, process, console, log=log)
@@ -175,13 +181,27 @@ def _await_another(address: str) -> None:
     """
     started = time.monotonic()
     while time.monotonic() - started < _START_SECONDS and ping(address).state != "ready":
-        try:
-            pid = Path("/var/run/docker.pid").read_text().strip()
-        except OSError:
-            return
-        if not is_running(pid, "dockerd"):
+        if not _names_running(*_PID_FILES[0]):
             return
         time.sleep(0.2)
+
+
+def drop_stale_pid_files(files: Sequence[tuple[Path, str]]) -> None:
+    """Remove pid files, given with the name of their program, that no such process is behind.
+
+    dockerd asks only whether some process has the number: one that was killed and not reaped, or a stranger
+    that got the number since, keeps it from starting.
+    """
+    for path, name in files:
+        if not _names_running(path, name):
+            path.unlink(missing_ok=True)
+
+
+def _names_running(path: Path, name: str) -> bool:
+    try:
+        return is_running(path.read_text().strip(), name)
+    except OSError:
+        return False
 
 
 def is_running(pid: str, name: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts.console import SetupError
-from scripts.engine import DEFAULT_ADDRESS, Answer, Facts, decide, is_running, ping
+from scripts.engine import DEFAULT_ADDRESS, Answer, Facts, decide, drop_stale_pid_files, is_running, ping
 
 SILENT = Facts(
     address=DEFAULT_ADDRESS,
@@ -141,3 +141,13 @@ def test_a_process_that_only_waits_to_be_reaped_is_not_running(tmp_path: Path) -
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert not is_running(str(process.pid), "dockerd")
     assert not is_running("", "dockerd")
+
+
+def test_a_pid_file_is_dropped_only_where_no_such_process_is_behind_it(tmp_path: Path) -> None:
+    own, stranger, gone = (tmp_path / name for name in ("own", "stranger", "gone"))
+    name = Path("/proc/self/comm").read_text().strip()
+    own.write_text(f"{os.getpid()}\n")
+    stranger.write_text(f"{os.getpid()}\n")
+    gone.write_text("4194305\n")
+    drop_stale_pid_files([(own, name), (stranger, "dockerd"), (gone, name), (tmp_path / "absent", name)])
+    assert [path.exists() for path in (own, stranger, gone)] == [True, False, False]
