@@ -67,7 +67,7 @@ def test_the_whole_language_is_read_into_values() -> None:
     assert [item.name for item in blueprint.inputs] == ["bert", "raw", "clean", "test"]
     assert blueprint.inputs[3].window == Window(date(2023, 1, 1), date(2023, 12, 31))
     assert [(place.transport, place.location) for place in blueprint.image.places] == [
-        ("registry", "ghcr.io/acme/sst2"),
+        ("registry", "registry.example/acme/sst2"),
         ("registry", "registry.local:5000/acme/sst2"),
         ("oci", "image/"),
     ]

@@ -60,7 +60,7 @@ PROVENANCE = Provenance(
     lock=LOCK_DIGEST,
     suite=SUITE,
     dependencies=(
-        Dependency("image", {"sha256": "11" * 32}, "ghcr.io/acme/digits"),
+        Dependency("image", {"sha256": "11" * 32}, "registry.example/acme/digits"),
         Dependency("code", {"gitCommit": "22" * 20, "gitTree": "33" * 20}),
         Dependency("data/test", {"sha256": "44" * 32}),
     ),
