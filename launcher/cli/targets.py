@@ -5,7 +5,6 @@ from pathlib import Path
 from msgspec import Struct
 
 from launcher.errors import MalformedError
-from launcher.metrics.definitions import problems
 from launcher.metrics.reference import references
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.lock import MAX_BYTES, Lock, check_lock, read_lock
@@ -29,9 +28,7 @@ def read_target(file: Path, blueprint_dir: Path | None = None) -> Target:
     data = read_file(file)
     base = blueprint_dir or file.parent
     if file.suffix != ".json":
-        blueprint = read_blueprint(data, file=str(file), definitions=references())
-        _refuse_misuse(blueprint)
-        return Target(blueprint, None, base)
+        return Target(read_blueprint(data, file=str(file), definitions=references()), None, base)
     lock = read_lock(data, what=f"`{file}`")
     blueprint = read_lock_blueprint(lock, str(file))
     beside = attestation_path(file)
@@ -43,16 +40,8 @@ def read_lock_blueprint(lock: Lock, name: str) -> Blueprint:
     """Return the blueprint inside `lock` after checking that the lock is what it gives."""
     text = lock.blueprint.encode()
     blueprint = read_blueprint(text, file=f"{name} (blueprint)", definitions=references())
-    _refuse_misuse(blueprint)
     check_lock(lock, blueprint)
     return blueprint
-
-
-def _refuse_misuse(blueprint: Blueprint) -> None:
-    """Refuse what the definitions find wrong in a metric as a whole, before anything is run."""
-    for metric in blueprint.metrics:
-        for problem in problems(metric):
-            raise MalformedError(f"the metric `{metric.name}`: {problem}", code="bad-metric")
 
 
 def attestation_path(lock: Path) -> Path:

@@ -167,7 +167,7 @@ def problems(metric: Metric) -> tuple[str, ...]:
         wanted = "prediction" if definition.of == "prediction" else "scores.NAME"
         found.append(f"`{definition.name}` is of `{wanted}`, not of `{metric.of}`")
     if not found:
-        found = list(_interval_problems(metric, definition))
+        found = list(interval_problems(metric, definition))
     for group, value in metric.where.items():
         if not isinstance(value, str | int | float):
             found.append(f"`where.{group}` is not a string, a number or a Boolean")
@@ -191,7 +191,8 @@ def parameter_problems(definition: Definition, parameters: Mapping[str, Any]) ->
         yield "resamples", f"`resamples` is not a whole number from {MIN_RESAMPLES} to {MAX_RESAMPLES}"
 
 
-def _interval_problems(metric: Metric, definition: Definition) -> Iterator[str]:
+def interval_problems(metric: Metric, definition: Definition) -> Iterator[str]:
+    """Yield what is wrong with the interval that a metric with right parameters asks for."""
     methods = _methods(metric, definition)
     if metric.ci.method not in {None, *methods}:
         yield f"`ci.method` of this metric is one of {', '.join(methods)}"

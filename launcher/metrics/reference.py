@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from launcher.metrics.definitions import Definition, definitions, problems
+from launcher.metrics.definitions import Definition, definitions, interval_problems, parameter_problems
 from launcher.spec.blueprint import Interval, Metric
 
 
@@ -24,14 +24,18 @@ class Reference(Struct, frozen=True):
         """What `of` may be: `prediction` or `scores` (any `scores.NAME`)."""
         return (self.definition.of,)
 
-    def parameter_faults(self, parameters: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        """Yield a parameter's name and what is wrong with it; the empty name means the whole table."""
-        of = "prediction" if self.definition.of == "prediction" else "scores.any"
-        ci = Interval("bootstrap") if "resamples" in parameters else Interval()
-        probe = Metric("metric", self.definition.name, of=of, parameters=parameters, ci=ci)
-        for problem in problems(probe):
-            named = next((name for name in parameters if f"`{name}`" in problem), "")
-            yield named, problem
+    def use_faults(
+        self, parameters: Mapping[str, Any], method: str | None
+    ) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Yield what is wrong with `parameters`, and where they are right, with `method` beside them."""
+        wrong = list(parameter_problems(self.definition, parameters))
+        for name, problem in wrong:
+            yield ("parameters", name) if name else ("parameters",), problem
+        if not wrong:
+            metric = Metric("", self.definition.name, parameters=parameters, ci=Interval(method))
+            place = ("ci", "method") if method else ("parameters",)
+            for problem in interval_problems(metric, self.definition):
+                yield place, problem
 
 
 def references() -> Mapping[str, Reference]:

@@ -12,6 +12,7 @@ from launcher.spec.document import Document, read_document, refusal
 from launcher.spec.kinds import Fault, shown
 from launcher.spec.language import BLUEPRINT
 from launcher.spec.matrix import matrix_faults
+from launcher.spec.positions import Path
 from launcher.spec.unsupported import unsupported
 
 MAX_PROBLEMS = 200
@@ -28,8 +29,11 @@ class Definition(Protocol):
     def measures(self) -> Collection[str]:
         """What `of` may be: `prediction`, `scores` (any `scores.NAME`), or both."""
 
-    def parameter_faults(self, parameters: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        """Yield a parameter's name and what is wrong with it; the empty name means the whole table."""
+    def use_faults(self, parameters: Mapping[str, Any], method: str | None) -> Iterable[tuple[Path, str]]:
+        """Yield what is wrong with a metric's `parameters`, alone and with its `ci.method`.
+
+        Each fault has the key path inside the metric's table at which it stands.
+        """
 
 
 Definitions = Mapping[str, Definition]
@@ -97,8 +101,8 @@ def _use_faults(name: str, definition: Definition, metric: Mapping[str, Any]) ->
         known = tuple(definition.intervals)
         message = f"`{name}` has no interval method {shown(method)}"
         yield Fault(("ci", "method"), message, unknown=method, known=known)
-    for parameter, wrong in definition.parameter_faults(metric.get("parameters", {})):
-        path = ("parameters", parameter) if parameter else ("parameters",)
+        method = None
+    for path, wrong in definition.use_faults(metric.get("parameters", {}), method):
         yield Fault(path, wrong)
 
 

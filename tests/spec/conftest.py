@@ -13,10 +13,12 @@ class FakeDefinition(NamedTuple):
     intervals: tuple[str, ...] = ("wilson", "bootstrap")
     parameters: tuple[str, ...] = ()
 
-    def parameter_faults(self, parameters: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    def use_faults(
+        self, parameters: Mapping[str, Any], method: str | None
+    ) -> Iterable[tuple[tuple[str, ...], str]]:
         for name in parameters:
             if name not in self.parameters:
-                yield name, f"unknown parameter `{name}`"
+                yield ("parameters", name), f"unknown parameter `{name}`"
 
 
 def known_definitions() -> Definitions:
