@@ -81,12 +81,6 @@ class InfrastructureError(EvalctlError):
     exit_status = 4
 
 
-class InconclusiveError(EvalctlError):
-    """The evidence does not decide the question (exit 5)."""
-
-    exit_status = 5
-
-
 class RequirementError(EvalctlError):
     """This machine cannot give or bound what the blueprint asks for (exit 6)."""
 

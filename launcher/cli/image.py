@@ -9,7 +9,7 @@ from launcher.cli.connect import connect
 from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
 from launcher.image.build import build_image
-from launcher.sources.layout import only_digest, open_layout, pin_image
+from launcher.sources.layout import Layout, only_digest, open_layout, pin_image
 from launcher.spec.image import ImagePins
 from launcher.store.home import find_home, make_private
 
@@ -53,8 +53,7 @@ def load(
     as_json: Json = False,
 ) -> int:
     """Put a layout into the engine; prove its digest."""
-    opened = open_layout(layout)
-    pins = pin_image(opened, only_digest(opened), _PLATFORM)
+    opened, pins = _open(layout)
     engine = connect()
     try:
         identifier = engine.find_image(pins) or engine.load_image(opened, pins)
@@ -72,8 +71,7 @@ def inspect(
     as_json: Json = False,
 ) -> int:
     """Print the digests of an image layout."""
-    opened = open_layout(layout)
-    pins = pin_image(opened, only_digest(opened), _PLATFORM)
+    _, pins = _open(layout)
     if as_json:
         print_json(_digests(pins))
         return 0
@@ -81,6 +79,12 @@ def inspect(
     for diff_id in pins.diff_ids:
         print(f"layer     {diff_id}")
     return 0
+
+
+def _open(path: Path) -> tuple[Layout, ImagePins]:
+    """Return the layout at `path` and the pins of the one image in it."""
+    layout = open_layout(path)
+    return layout, pin_image(layout, only_digest(layout), _PLATFORM)
 
 
 def _digests(pins: ImagePins) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from launcher.environment.sbom import sbom_bytes
 from launcher.runs.events import EventLog, events_bytes, now
 from launcher.runs.replicates import ReplicateRun
 from launcher.runs.scoring import Scored
-from launcher.runs.tasks import RunPlan, artifact_place
+from launcher.runs.tasks import RunPlan
 from launcher.spec import bundle
 from launcher.spec.claims import dependencies, evaluation_result
 from launcher.spec.lock import Lock, pins_from
@@ -105,9 +105,9 @@ def _write_kept_files(plan: RunPlan, scored: Scored, staging: Path) -> None:
             captured = work / "logs" / stream
             if captured.is_file() and captured.stat().st_size:
                 copy_new(captured, staging / bundle.LOGS / f"run-{run.replicate}.{stream}")
-        for file in run.outcome.outputs.files if run.outcome else ():
-            if place := artifact_place(run.replicate, file.path):
-                copy_new(work / "out" / file.path, staging / place)
+    for artifact in scored.artifacts:
+        source = plan.attempt.work / str(artifact.replicate) / "out" / artifact.path
+        copy_new(source, staging / artifact.place)
 
 
 def _files(root: Path) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """From what the containers left to samples, metrics and the result; nothing they claim is copied."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, field
@@ -13,24 +13,36 @@ from launcher.runs.events import read_container_events
 from launcher.runs.replicates import ReplicateRun, overall_failure
 from launcher.runs.tasks import RunPlan, artifact_place
 from launcher.spec.blueprint import Blueprint
+from launcher.spec.bundle import MAX_FILES
 from launcher.spec.predicates import Failure, Suite
 from launcher.spec.result import MetricResult, ReplicateOutcome, Result, Status
 from launcher.spec.sample import BundledSamples, Sample, bundle_samples, join_labels, read_container_samples
 
 MAX_EVENTS_BYTES = 64 << 20
 MAX_REASON = 1000
+# Beside them a bundle holds its records, its attestations, and two logs for each replicate.
+MAX_ARTIFACTS = MAX_FILES - 10_000
 
 _READ = frozenset({"samples.jsonl", "events.jsonl"})
 _NO_SAMPLES = BundledSamples(b"", (), ())
 
 
+class Artifact(Struct, frozen=True):
+    """A file under `/eval/out/artifacts` that is kept: where it came out, and its place in the bundle."""
+
+    replicate: int
+    path: str
+    place: str
+
+
 class Scored(Struct, frozen=True):
-    """What an attempt came to: the result, the bytes of samples.jsonl, and the containers' events."""
+    """What an attempt came to: the result, samples.jsonl, the containers' events, and what else is kept."""
 
     runs: tuple[ReplicateRun, ...]
     result: Result
     samples: bytes
     events: tuple[Mapping[str, Any], ...]
+    artifacts: tuple[Artifact, ...] = ()
 
     @property
     def failure(self) -> Failure | None:
@@ -53,9 +65,29 @@ def score(plan: RunPlan, runs: list[ReplicateRun]) -> Scored:
     failed attempt has no metrics.
     """
     failure, reason = overall_failure(runs)
+    artifacts = kept_artifacts(runs)
+    if too_many := refuse_flood(artifacts):
+        failure, reason, artifacts = failure or "candidate", reason or too_many, ()
     ending = _Ending(failure, reason) if failure else _read(plan, runs)
     result = _result(plan, runs, ending)
-    return Scored(tuple(runs), result, ending.samples.data, ending.events)
+    return Scored(tuple(runs), result, ending.samples.data, ending.events, artifacts)
+
+
+def refuse_flood(artifacts: Sequence[Artifact]) -> str:
+    """Say why a bundle cannot keep so many artifacts and pass its own verification; empty where it can."""
+    if len(artifacts) <= MAX_ARTIFACTS:
+        return ""
+    return f"its replicates left {len(artifacts)} artifacts, and a bundle keeps at most {MAX_ARTIFACTS}"
+
+
+def kept_artifacts(runs: Sequence[ReplicateRun]) -> tuple[Artifact, ...]:
+    """Return the artifacts of all replicates that a bundle may hold."""
+    return tuple(
+        Artifact(run.replicate, file.path, place)
+        for run in runs
+        for file in (run.outcome.outputs.files if run.outcome else ())
+        if (place := artifact_place(run.replicate, file.path))
+    )
 
 
 def _read(plan: RunPlan, runs: list[ReplicateRun]) -> _Ending:

@@ -11,6 +11,7 @@ from launcher.engines.engine import CollectedOutputs, ContainerOutcome, OutputFi
 from launcher.errors import MalformedError
 from launcher.runs.events import MAX_CONTAINER_EVENTS, EventLog, events_bytes, read_container_events
 from launcher.runs.replicates import ReplicateRun, classify, overall_failure
+from launcher.runs.scoring import MAX_ARTIFACTS, kept_artifacts, refuse_flood
 from launcher.runs.tasks import artifact_place
 from launcher.spec.blueprint import Run
 from launcher.spec.predicates import Failure
@@ -155,3 +156,19 @@ def test_a_step_is_timed_even_when_it_fails() -> None:
     (event,) = log.events()
     assert (event["step"], event["source"], event["detail"]) == ("load", "launcher", {"rows": 3, "more": 1})
     assert event["seconds"] >= 0
+
+
+def test_more_artifacts_than_a_bundle_may_hold_are_refused_and_as_many_are_not() -> None:
+    files = tuple(OutputFile(f"artifacts/{number}", 1) for number in range(1000))
+    outcome = replace(DONE, outputs=CollectedOutputs(files=files, complete=True))
+    count = MAX_ARTIFACTS // len(files)
+    runs = [ReplicateRun(number, number, outcome, None) for number in range(count + 1)]
+    assert not refuse_flood(kept_artifacts(runs[:count]))
+    assert str(MAX_ARTIFACTS) in refuse_flood(kept_artifacts(runs))
+
+
+def test_only_what_stands_under_artifacts_is_kept() -> None:
+    files = (OutputFile("artifacts/a", 1), OutputFile("samples.jsonl", 1), OutputFile("other", 1))
+    outcome = replace(DONE, outputs=CollectedOutputs(files=files, complete=True))
+    kept = kept_artifacts([ReplicateRun(2, 7, outcome, None), ReplicateRun(3, 8, None, "engine")])
+    assert [(item.replicate, item.path, item.place) for item in kept] == [(2, "artifacts/a", "artifacts/2/a")]
