@@ -14,6 +14,7 @@ from launcher.runs.tasks import RunPlan, artifact_place, container_task
 from launcher.spec.blueprint import Run
 from launcher.spec.bundle import ARTIFACTS
 from launcher.spec.predicates import Failure
+from launcher.spec.sandbox import SandboxProfile
 
 _Made = TypeVar("_Made")
 
@@ -55,7 +56,6 @@ def run_replicates(
     A run that fails stops the others. `cancel` is set from outside (Ctrl-C) or here; engine faults become
     outcomes, never exceptions. What `meanwhile` raises stops the runs and is raised.
     """
-    width = max(1, plan.engine.cpus // plan.profile.cpus)
     counter = _Counter(log)
 
     def one(replicate: int) -> ReplicateRun:
@@ -70,7 +70,8 @@ def run_replicates(
         return run
 
     count = len(plan.seeds)
-    with ThreadPoolExecutor(min(width, count), thread_name_prefix="replicate") as pool:
+    width = parallel_width(plan.engine.cpus, plan.profile, count)
+    with ThreadPoolExecutor(width, thread_name_prefix="replicate") as pool:
         futures: list[Future[ReplicateRun]] = [pool.submit(one, replicate) for replicate in range(count)]
         try:
             made = meanwhile()
@@ -78,6 +79,11 @@ def run_replicates(
             cancel.set()
             raise
         return [future.result() for future in futures], made
+
+
+def parallel_width(cpus: int, profile: SandboxProfile, count: int) -> int:
+    """Return how many of `count` replicates run at once on `cpus` processors."""
+    return min(max(1, cpus // profile.cpus), count)
 
 
 def _run_one(

@@ -1,9 +1,5 @@
 """From a resolved lock to what the engine is asked to run, once for each seed."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 from msgspec import Struct
 
 from launcher.canonical import canonical_bytes, freeze, thaw
@@ -22,6 +18,7 @@ from launcher.spec.sandbox import SandboxProfile
 from launcher.store.attempts import Attempt
 
 LOG_BYTES = 4 << 20
+_CONFIG = "config.json"
 
 
 class RunPlan(Struct, frozen=True):
@@ -55,11 +52,17 @@ def artifact_place(replicate: int, output: str) -> str | None:
 
 def container_task(plan: RunPlan, replicate: int) -> ContainerTask:
     """Write the replicate's `config.json` and return its task; its folders are made fresh."""
+    task = planned_task(plan, replicate)
+    for folder in (task.outputs, task.logs):
+        folder.mkdir(parents=True, mode=0o700)
+    _write_config(plan, replicate)
+    return task
+
+
+def planned_task(plan: RunPlan, replicate: int) -> ContainerTask:
+    """Return the replicate's task, a pure function of the plan: nothing is written."""
     blueprint = plan.resolution.blueprint
     folder = plan.attempt.work / str(replicate)
-    for name in ("out", "logs"):
-        (folder / name).mkdir(parents=True, mode=0o700)
-    config = _write_config(folder, blueprint.config, plan.seeds[replicate], replicate)
     workdir = f"/eval/code/{blueprint.code.path}" if blueprint.code.path else "/eval/code"
     return ContainerTask(
         name=f"evalctl-{plan.attempt.invocation_id}-{replicate}",
@@ -67,7 +70,7 @@ def container_task(plan: RunPlan, replicate: int) -> ContainerTask:
         command=blueprint.run.command,
         environment=_environment(plan, plan.seeds[replicate]),
         working_directory=workdir,
-        mounts=(*_mounts(plan.resolution), Mount(config, "/eval/config.json")),
+        mounts=(*_mounts(plan.resolution), Mount(folder / _CONFIG, "/eval/config.json")),
         profile=plan.profile,
         labels={**labels(plan), REPLICATE_LABEL: str(replicate)},
         timeout=blueprint.run.timeout,
@@ -77,12 +80,12 @@ def container_task(plan: RunPlan, replicate: int) -> ContainerTask:
     )
 
 
-def _write_config(folder: Path, config: Mapping[str, Any], seed: int, replicate: int) -> Path:
-    path = folder / "config.json"
-    value = {"config": thaw(freeze(config)), "seed": seed, "replicate": replicate}
+def _write_config(plan: RunPlan, replicate: int) -> None:
+    path = plan.attempt.work / str(replicate) / _CONFIG
+    config = thaw(freeze(plan.resolution.blueprint.config))
+    value = {"config": config, "seed": plan.seeds[replicate], "replicate": replicate}
     path.write_bytes(canonical_bytes(value))
     path.chmod(0o444)
-    return path
 
 
 def _mounts(resolution: Resolution) -> tuple[Mount, ...]:
