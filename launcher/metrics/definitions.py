@@ -10,10 +10,11 @@ from msgspec import Struct, field
 
 from launcher.errors import MalformedError
 from launcher.metrics.bootstrap import DEFAULT_RESAMPLES, MAX_RESAMPLES, MIN_RESAMPLES
+from launcher.metrics.correct_digits import MOST_DIGITS
 from launcher.metrics.labels import label_key
 from launcher.metrics.statistics import Accuracy, AverageScore, ClassScore, Mean, Statistic
 from launcher.metrics.tally import Tally, View
-from launcher.metrics.views import Deviations, Labels, Scores
+from launcher.metrics.views import Deviations, Digits, Labels, Scores
 from launcher.spec.blueprint import Metric
 
 Method = Literal["wilson", "bootstrap", "student"]
@@ -104,6 +105,16 @@ _DEFINITIONS: Final = (
         "prediction",
         ("bootstrap",),
     ),
+    Definition(
+        "lre@1",
+        "Mean of the log relative error, the number of correct digits: -log10(|prediction - target| / "
+        "|target|), or -log10 |prediction| where the target is 0; below 0 it is 0, above `digits` it is "
+        "`digits`. A sample with an error or without prediction has 0 digits, one without a number as "
+        "prediction or target is refused. Weights count.",
+        "prediction",
+        ("student", "bootstrap"),
+        parameters={"digits": f"how many digits of the targets are certain; {MOST_DIGITS} if not given"},
+    ),
 )
 
 
@@ -137,6 +148,8 @@ def view_of(metric: Metric) -> View:
         return Scores(metric.of.removeprefix("scores."))
     if name in {"mae@1", "rmse@1"}:
         return Deviations(squared=name == "rmse@1")
+    if name == "lre@1":
+        return Digits(metric.parameters.get("digits", MOST_DIGITS))
     return Labels()
 
 
@@ -145,7 +158,7 @@ def statistic_of(metric: Metric, tally: Tally) -> Statistic:
     name = definition_of(metric).name
     if name == "accuracy@1":
         return Accuracy()
-    if name in {"mean@1", "mae@1", "rmse@1"}:
+    if name in {"mean@1", "mae@1", "rmse@1", "lre@1"}:
         scale = max((outcome.as_integer_ratio()[1] for outcome in tally.outcomes), default=1)
         return Mean(scale, root=name == "rmse@1")
     score: Any = name.removesuffix("@1")
@@ -179,13 +192,16 @@ def parameter_problems(definition: Definition, parameters: Mapping[str, Any]) ->
     for name in parameters:
         if name not in {*definition.parameters, "resamples"}:
             yield name, f"`{definition.name}` has no parameter `{name}`"
-    if definition.parameters:
+    if "class" in definition.parameters:
         if ("class" in parameters) == ("average" in parameters):
             yield "", f"`{definition.name}` takes one of the parameters `class` and `average`"
         if parameters.get("average", "macro") not in _AVERAGES:
             yield "average", f"`average` is not one of {', '.join(_AVERAGES)}"
         if not isinstance(parameters.get("class", ""), str | int | float):
             yield "class", "`class` is not a string, a number or a Boolean"
+    digits = parameters.get("digits", MOST_DIGITS)
+    if "digits" in definition.parameters and (type(digits) is not int or not 1 <= digits <= MOST_DIGITS):
+        yield "digits", f"`digits` is not a whole number from 1 to {MOST_DIGITS}"
     resamples = parameters.get("resamples", MAX_RESAMPLES)
     if type(resamples) is not int or not MIN_RESAMPLES <= resamples <= MAX_RESAMPLES:
         yield "resamples", f"`resamples` is not a whole number from {MIN_RESAMPLES} to {MAX_RESAMPLES}"

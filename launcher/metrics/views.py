@@ -1,11 +1,11 @@
 """Views: what a metric looks at in a sample."""
 
 from math import isfinite
-from typing import Any
 
 from msgspec import Struct
 
 from launcher.errors import MalformedError
+from launcher.metrics.correct_digits import correct_digits
 from launcher.metrics.labels import label_key
 from launcher.spec.sample import Sample
 
@@ -48,11 +48,9 @@ class Deviations(Struct, frozen=True):
 
     def outcome(self, sample: Sample) -> float:
         """Return |prediction - target| or its square, in double precision."""
-        if self.is_failed(sample) or not _is_number(sample.prediction):
+        if self.is_failed(sample):
             raise _refused(sample, "has no number as `prediction`")
-        if not _is_number(sample.target):
-            raise _refused(sample, "has no number as `target`")
-        difference = abs(float(sample.prediction) - float(sample.target))
+        difference = abs(_number(sample, "prediction") - _number(sample, "target"))
         deviation = difference * difference if self.squared else difference
         if not isfinite(deviation):
             raise _refused(sample, "is too far from its target for a double")
@@ -63,8 +61,29 @@ class Deviations(Struct, frozen=True):
         return sample.error is not None or sample.prediction is None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+class Digits(Struct, frozen=True):
+    """To how many digits a number predicted is its target, `most` at the most; a failed item has none."""
+
+    most: int
+
+    def outcome(self, sample: Sample) -> float:
+        """Return the number of correct digits, which need not be whole."""
+        target = _number(sample, "target")
+        if self.is_failed(sample):
+            return 0.0
+        return correct_digits(_number(sample, "prediction"), target, self.most)
+
+    def is_failed(self, sample: Sample) -> bool:
+        """Say whether the sample has an error or no prediction."""
+        return sample.error is not None or sample.prediction is None
+
+
+def _number(sample: Sample, field: str) -> float:
+    """Return the sample's `field` as a double; raises `MalformedError` where it is no number."""
+    value = getattr(sample, field)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise _refused(sample, f"has no number as `{field}`")
+    return float(value)
 
 
 def _refused(sample: Sample, what: str) -> MalformedError:
