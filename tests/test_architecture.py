@@ -14,7 +14,7 @@ ROWS = (
     ("reproduce",),
     ("launch", "verify"),
     ("runs",),
-    ("resolve",),
+    ("resolve", "authoring"),
     ("report",),
     ("image",),
     ("engines",),

@@ -83,6 +83,11 @@ def hint(text: str) -> None:
     say(text, label=paint("  hint", 36))
 
 
+def say_next(command: str) -> None:
+    """Print the command to type after one that went well, on stderr."""
+    say(command, label=paint("  next", 36))
+
+
 def fail(error: EvalctlError, *, as_json: bool) -> int:
     """Print `error` for a person, or as JSON, on stderr; return its exit code."""
     if as_json:

@@ -1,0 +1,1 @@
+"""From nothing to a pinned blueprint: starting points, and digests filled in."""

@@ -1,0 +1,113 @@
+"""The git repository around a new evaluation: find it, or make one; nothing of the user's is changed."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from msgspec import Struct
+
+from launcher.errors import InfrastructureError
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+_SECONDS = 60
+# What may say who the user is and how git is set up; where another repository stands is none of our business.
+_KEPT = re.compile("GIT_(AUTHOR|COMMITTER|CONFIG|SSL|TEMPLATE)")
+_NOBODY = ("evalctl init", "init@localhost")
+
+
+class Place(Struct, frozen=True):
+    """Where a folder is in the repository around it: the way up to its top, and the way back."""
+
+    top: Path
+    up: str
+    down: str
+
+
+def find_repository(folder: Path) -> Place | None:
+    """Return where `folder`, which need not exist, is in a repository that could hold it, else None.
+
+    A repository that ignores the folder could not, and that of evalctl itself is for evalctl.
+    Raises `InfrastructureError` (`git-missing`, `git-failed`).
+    """
+    target = folder.resolve()
+    standing = next(path for path in (target, *target.parents) if path.is_dir())
+    found = _git(standing, "rev-parse", "--show-toplevel")
+    if found.returncode:
+        if "not a git repository" in found.stderr:
+            return None
+        raise _failed(found)
+    top = Path(found.stdout.removesuffix("\n")).resolve()
+    ignored = target != top and _git(top, "check-ignore", "--quiet", "--", str(target)).returncode == 0
+    if ignored or top == CHECKOUT:
+        return None
+    return Place(top, os.path.relpath(top, target), "" if target == top else str(target.relative_to(top)))
+
+
+def begin_repository(folder: Path) -> str:
+    """Make a repository in `folder`, commit what git does not ignore, and return the commit's id.
+
+    The user's own name signs the commit; where git knows none, a neutral one does, for this commit alone.
+    """
+    for arguments in (
+        ("init", "--quiet", "--initial-branch=main"),
+        ("add", "--all"),
+        (
+            *_author(folder),
+            "commit",
+            "--quiet",
+            "--no-verify",
+            "--message=Begin from evalctl's starting point",
+        ),
+    ):
+        done = _git(folder, *arguments)
+        if done.returncode:
+            raise _failed(done)
+    return _git(folder, "rev-parse", "HEAD").stdout.strip()
+
+
+def _author(folder: Path) -> tuple[str, ...]:
+    """Return the options of one commit: no signature that would ask, a name where there is none."""
+    quiet = ("-c", "commit.gpgSign=false")
+    known = (
+        _git(folder, "config", "user.name").stdout.strip(),
+        _git(folder, "config", "user.email").stdout.strip(),
+    )
+    if all(known):
+        return quiet
+    name, address = _NOBODY
+    return (*quiet, "-c", f"user.name={known[0] or name}", "-c", f"user.email={known[1] or address}")
+
+
+def _git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or _KEPT.match(key)}
+    try:
+        return subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            env=kept | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise InfrastructureError(
+            "`git` is not installed", code="git-missing", hint="install git (`apt-get install git`)"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise InfrastructureError(
+            f"`git {arguments[0]}` did not end in {_SECONDS} seconds",
+            code="git-failed",
+            hint=f"try it in `{folder}`",
+        ) from error
+
+
+def _failed(done: "subprocess.CompletedProcess[str]") -> InfrastructureError:
+    return InfrastructureError(
+        f"`git {' '.join(done.args[3:4])}` failed",
+        code="git-failed",
+        context=done.stderr.strip()[-500:] or f"it ended with {done.returncode}",
+        hint=f"try it in `{done.args[2]}`",
+    )

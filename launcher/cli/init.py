@@ -1,0 +1,115 @@
+"""`evalctl init`."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from msgspec.structs import replace
+
+from launcher.authoring.repository import CHECKOUT, begin_repository, find_repository
+from launcher.authoring.scaffold import Scaffold, write_scaffold
+from launcher.authoring.starter import StartingPoint, starter
+from launcher.cli.options import Json
+from launcher.cli.output import print_json, say_next
+from launcher.errors import InfrastructureError, MalformedError, RequirementError
+from launcher.sources.layout import only_digest, open_layout
+from launcher.spec.grammars import BLUEPRINT_NAME, DIGEST
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The new evaluation's folder.")] = Path(),
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="ORG/NAME", help="The evaluation's name; default: me/ and the folder's."),
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            metavar="oci:PATH",
+            help="The image layout it runs in; default: the one that `make setup` built in evalctl's clone.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Begin an evaluation: a folder that runs as it is.
+
+    Writes a blueprint whose comments explain it, a program with its test, data and held-out labels. Nothing
+    is overwritten. Outside of a git repository one is made and the files are committed; in one of yours the
+    commit is left to you.
+    """
+    layout, digest = _layout(image)
+    place = find_repository(folder)
+    start = StartingPoint(_name(name, folder), layout, digest)
+    if place is not None:
+        start = replace(start, repository=place.up, path=place.down)
+    scaffold, commit = starter(start), ""
+
+    def finish(staged: Path) -> None:
+        nonlocal commit
+        commit = "" if place else begin_repository(staged)
+
+    write_scaffold(scaffold, folder, finish)
+    if as_json:
+        files = sorted((*scaffold.files, *scaffold.links))
+        print_json({"folder": str(folder), "name": start.name, "files": files, "commit": commit or None})
+    else:
+        print(_shown(scaffold, folder, commit))
+        say_next(_steps(folder, committed=place is None))
+    return 0
+
+
+def _name(name: str | None, folder: Path) -> str:
+    """Return the evaluation's name: as given, or made from the folder's."""
+    chosen = name or f"me/{re.sub('[^A-Za-z0-9._-]+', '-', folder.resolve().name).strip('-._')}"
+    if re.fullmatch(BLUEPRINT_NAME, chosen) is None:
+        raise MalformedError(
+            f"`{chosen}` is no name of an evaluation",
+            code="bad-name",
+            context="expected ORG/NAME, each of letters, digits, `.`, `_` and `-`",
+            hint="give one with `--name org/name`",
+        )
+    return chosen
+
+
+def _layout(image: str | None) -> tuple[Path, str | None]:
+    """Return the image layout to link, and its digest where `image` names one or needs none."""
+    if image is None:
+        return _proven(CHECKOUT / "images" / "eval-python" / "layout", None, RequirementError)
+    path, _, digest = image.removeprefix("oci:").rpartition("@")
+    if re.fullmatch(DIGEST, digest) is None:
+        path, digest = image.removeprefix("oci:"), ""
+    return _proven(Path(path).absolute(), digest or None, MalformedError)
+
+
+def _proven(
+    place: Path, digest: str | None, fault: type[MalformedError | RequirementError]
+) -> tuple[Path, str | None]:
+    """Return `place` and `digest` after a look that an image layout is there, and that its image is clear."""
+    try:
+        layout = open_layout(place)
+        if digest is None:
+            only_digest(layout)
+    except InfrastructureError as error:
+        raise fault(
+            "there is no container image to begin with",
+            code="no-image",
+            context=error.message,
+            hint="`make setup` in evalctl's clone builds one; or name an OCI image layout, "
+            "a folder or a tar, with `--image oci:PATH`",
+        ) from error
+    return place, digest
+
+
+def _steps(folder: Path, *, committed: bool) -> str:
+    """Return what to type next; a repository of the user's gets the commit from the user's hand."""
+    enter = [] if folder.resolve() == Path.cwd() else [f"cd {shlex.quote(str(folder))}"]
+    commit = [] if committed else ["git add .", "git commit -m 'Begin an evaluation' ."]
+    return " && ".join([*enter, *commit, "evalctl pin blueprint.toml"])
+
+
+def _shown(scaffold: Scaffold, folder: Path, commit: str) -> str:
+    width = max(map(len, scaffold.remarks))
+    lines = [f"{folder}/", *(f"  {path:<{width}}  {remark}" for path, remark in scaffold.remarks.items())]
+    return "\n".join([*lines, f"committed as {commit}"] if commit else lines)
