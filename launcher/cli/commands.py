@@ -35,6 +35,7 @@ GROUPS = (
         "Locks and bundles",
         (
             Command(("resolve",), "resolve", "resolve", "Pin everything a blueprint names; write its lock."),
+            Command(("plan",), "plan", "plan", "Show exactly what would run, without running it."),
             Command(("list",), "list", "list_bundles", "List the attempts and bundles of this home."),
         ),
     ),

@@ -8,18 +8,18 @@ from typing import Annotated
 import typer
 
 from launcher.cli.connect import connect
-from launcher.cli.options import BlueprintFolder, Json, Offline, Out, SigningKey
+from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline, Out, SigningKey
 from launcher.cli.output import hint, print_json, say
 from launcher.cli.results import as_object, exit_code
+from launcher.cli.runtimes import read_runtime
 from launcher.cli.signing import read_signer, read_verifying_policy
 from launcher.cli.targets import Target, read_target
 from launcher.digest import sha256_hex
-from launcher.errors import MalformedError
 from launcher.launch import launch as launch_blueprint
 from launcher.report.progress import make_reporter
 from launcher.report.reading import BundleView, read_view
 from launcher.report.terminal import summary
-from launcher.runs.request import RUNTIMES, Edges, Launched, LaunchRequest, Runtime
+from launcher.runs.request import Edges, Launched, LaunchRequest
 from launcher.sources.inputs import FetchSettings
 from launcher.store.bundles import copy_out, require_empty
 from launcher.store.home import Home, find_home
@@ -42,12 +42,7 @@ def launch(
     rerun: Annotated[
         bool, typer.Option("--rerun", help="Run again even where a finished run could be returned.")
     ] = False,
-    runtime: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="At least this isolation: runc or runsc; default: the blueprint's."
-        ),
-    ] = None,
+    runtime: LeastRuntime = None,
     note: Annotated[
         str, typer.Option(metavar="TEXT", help="A remark to keep in the signed provenance; default: none.")
     ] = "",
@@ -67,7 +62,7 @@ def launch(
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     settings = FetchSettings(target.base, offline=offline, say=reporter.stage)
     request = LaunchRequest(
-        target.blueprint, settings, target.lock, target.attestation, rerun, _runtime(runtime), note
+        target.blueprint, settings, target.lock, target.attestation, rerun, read_runtime(runtime), note
     )
     try:
         launched = launch_blueprint(request, Edges(home, connect, read_signer(home, key), reporter))
@@ -101,17 +96,3 @@ def _admit(home: Home, target: Target) -> None:
     if target.lock is not None and target.attestation is not None:
         lock = (sha256_hex(target.lock.data), target.lock.digest)
         admit_lock(lock, target.attestation, read_verifying_policy(home, None, None), datetime.now(UTC))
-
-
-def _runtime(name: str | None) -> Runtime | None:
-    for runtime in RUNTIMES:
-        if name == runtime:
-            return runtime
-    if name is None:
-        return None
-    raise MalformedError(
-        f"there is no runtime `{name}`",
-        code="unknown-runtime",
-        context=f"expected {' or '.join(RUNTIMES)}",
-        hint="see `evalctl launch --help`",
-    )

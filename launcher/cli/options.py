@@ -33,3 +33,7 @@ BlueprintFolder = Annotated[
 Offline = Annotated[
     bool, typer.Option("--offline", help="Use no network: only local files and what the cache holds.")
 ]
+LeastRuntime = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="At least this isolation: runc or runsc; default: the blueprint's."),
+]

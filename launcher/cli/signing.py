@@ -24,6 +24,13 @@ def read_signer(home: Home, key: Path | None) -> Signer:
     return load_signer(home.default_key)
 
 
+def read_existing_signer(home: Home, key: Path | None) -> Signer | None:
+    """Return the signer of `--key`, else the home's own; None where there is none yet: none is made."""
+    if key is None and not home.default_key.exists():
+        return None
+    return load_signer(key or home.default_key)
+
+
 def _make_own_key(home: Home) -> None:
     make_private(home.default_key.parent)
     public = new_key(home.default_key)

@@ -4,11 +4,15 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from launcher.errors import MalformedError
+from launcher.errors import CheckFailedError, MalformedError
 from launcher.metrics.reference import references
 from launcher.spec.blueprint import Blueprint
+from launcher.spec.bundle import LOCK
 from launcher.spec.lock import MAX_BYTES, Lock, check_lock, read_lock
 from launcher.spec.reading import read_blueprint
+from launcher.store.bundles import find_bundle
+from launcher.store.directory import walk
+from launcher.store.home import Home
 
 
 class Target(Struct, frozen=True):
@@ -34,6 +38,27 @@ def read_target(file: Path, blueprint_dir: Path | None = None) -> Target:
     beside = attestation_path(file)
     attestation = read_file(beside) if beside.exists() else None
     return Target(blueprint, lock, base, attestation)
+
+
+def read_target_or_bundle(home: Home, name: str, blueprint_dir: Path | None) -> tuple[Target, Path | None]:
+    """Read the blueprint or lock `name`, or the lock inside the bundle `name`, which is returned with it.
+
+    Raises `MalformedError` for files a person wrote, `CheckFailedError` for a bundle without a sound lock.
+    """
+    if Path(name).is_file() or name.endswith((".toml", ".json")):
+        return read_target(Path(name), blueprint_dir), None
+    bundle = find_bundle(home, name)
+    try:
+        with walk(bundle) as inventory:
+            lock = read_lock(inventory.read(LOCK, MAX_BYTES), what=f"`{LOCK}`")
+        return Target(read_lock_blueprint(lock, LOCK), lock, blueprint_dir or bundle), bundle
+    except (CheckFailedError, MalformedError) as error:
+        raise CheckFailedError(
+            f"`{name}` holds no lock that can be planned",
+            code="bad-bundle",
+            context=error.message,
+            hint=f"see what is wrong with `evalctl verify {name}`",
+        ) from error
 
 
 def read_lock_blueprint(lock: Lock, name: str) -> Blueprint:

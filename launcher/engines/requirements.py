@@ -1,7 +1,7 @@
 """Say whether an engine, its host and an image let a sandbox profile be applied, before anything runs."""
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +15,30 @@ _BOUNDS = ("memory", "cpus", "pids")
 
 def refuse_unmet(facts: EngineFacts, profile: SandboxProfile) -> None:
     """Raise `RequirementError` for the first thing that this engine cannot give or bound."""
+    for error in unmet(facts, profile):
+        raise error
+
+
+def unmet(facts: EngineFacts, profile: SandboxProfile) -> Iterator[RequirementError]:
+    """Yield an error for each thing that this engine cannot give or bound."""
     if facts.architecture not in INIT_ARCHITECTURES:
-        raise _unmet("the processor", "x86_64", facts.architecture, "launch on an x86-64 machine")
+        yield _unmet("the processor", "x86_64", facts.architecture, "launch on an x86-64 machine")
     if (runtime := profile.runtime) not in facts.runtimes:
         got = ", ".join(facts.runtimes) or "none"
-        raise _unmet(
-            "the sandbox runtime", runtime, got, f"install `{runtime}` and name it in the engine's `runtimes`"
-        )
+        hint = f"install `{runtime}` and name it in the engine's `runtimes`"
+        yield _unmet("the sandbox runtime", runtime, got, hint)
     if profile.cpus > facts.cpus:
-        raise _unmet(
-            "`cpus`",
-            str(profile.cpus),
-            str(facts.cpus),
-            "lower `cpus` in [resources], or use a larger machine",
-        )
+        hint = "lower `cpus` in [resources], or use a larger machine"
+        yield _unmet("`cpus`", str(profile.cpus), str(facts.cpus), hint)
     if profile.memory > facts.memory:
-        raise _unmet(
-            "`memory`",
-            f"{profile.memory} bytes",
-            str(facts.memory),
-            "lower `memory` in [resources], or use a larger machine",
-        )
-    if missing := [bound for bound in _BOUNDS if bound not in facts.limits]:
-        raise _unmet(
-            "a bound", f"{missing[0]} limits", "none", "enable that control group in the host's kernel"
-        )
+        hint = "lower `memory` in [resources], or use a larger machine"
+        yield _unmet("`memory`", f"{profile.memory} bytes", str(facts.memory), hint)
+    for bound in _BOUNDS:
+        if bound not in facts.limits:
+            hint = "enable that control group in the host's kernel"
+            yield _unmet("a bound", f"{bound} limits", "none", hint)
     if not any("seccomp" in option for option in facts.security_options):
-        raise _unmet("system call filters", "seccomp", "none", "use an engine built with seccomp")
+        yield _unmet("system call filters", "seccomp", "none", "use an engine built with seccomp")
 
 
 def refuse_shut_files(files: Mapping[Path, int]) -> None:

@@ -38,7 +38,7 @@ def find_image(image: Image, cache: Cache, settings: FetchSettings) -> PinnedIma
     Raises `InfrastructureError` (`image-not-found`, `image-digest-mismatch`).
     """
     tried = tuple(f"{place.transport}:{place.location}" for place in image.places)
-    known = _recall(image, cache)
+    known = remembered_pins(image, cache)
     for place in image.places:
         if place.transport == "oci" and (path := local_path(place.location, settings.base)).exists():
             with _passing_over_the_absent():
@@ -67,7 +67,7 @@ def _memory(image: Image, cache: Cache) -> Path:
     return cache.root / "images" / name
 
 
-def _recall(image: Image, cache: Cache) -> ImagePins | None:
+def remembered_pins(image: Image, cache: Cache) -> ImagePins | None:
     """Return the pins that were read from the digest's own bytes before, or None."""
     try:
         table = parse_json(_memory(image, cache).read_bytes(), what="remembered pins")

@@ -1,0 +1,242 @@
+"""Plan: say what a launch would run, fetch and need here, without running or fetching any of it."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
+
+from launcher.engines.docker_request import container_request
+from launcher.engines.engine import ContainerTask, EngineFacts
+from launcher.engines.requirements import unmet
+from launcher.errors import EvalctlError
+from launcher.launch import find_finished
+from launcher.report.progress import SilentReporter
+from launcher.resolve import Resolution, require_same, resolve
+from launcher.runs.cost import cost_of
+from launcher.runs.replicates import parallel_width
+from launcher.runs.request import Edges, LaunchRequest
+from launcher.runs.tasks import LOG_BYTES, RunPlan, planned_task
+from launcher.sources.at_hand import AtHand, code_folder, see
+from launcher.sources.code import CodeTree, fetch_code
+from launcher.sources.images import PinnedImage
+from launcher.spec.blueprint import Metric
+from launcher.spec.image import ImagePins
+from launcher.spec.lock import CodePins, Lock
+from launcher.spec.plan import Cost, Disk, Finished, MountKind, Plan, PlannedEngine, PlannedMount
+from launcher.spec.sandbox import SandboxProfile, profile_for
+from launcher.store.attempts import Attempt, past_attempts
+from launcher.store.cache import Cache
+from launcher.store.home import Home
+from launcher.trust.keys import Signer
+
+if TYPE_CHECKING:
+    from launcher.engines.engine import Engine
+
+INVOCATION, ATTEMPT, LOCK, HOME, COMMIT_TIME = "INVOCATION", "ATTEMPT", "LOCK", "HOME", "COMMIT_TIME"
+_NO_ENGINE = EngineFacts("", "", "", (), "", "", "", "", (), (), 0, 0, "", "", "")
+
+
+class EngineSight(Struct, frozen=True):
+    """What an engine said: its facts and its id of the image; `reason` where none answered."""
+
+    facts: EngineFacts | None
+    image: str | None = None
+    reason: str = ""
+
+
+class PlanEdges(Struct, frozen=True):
+    """What a plan looks at: the home, the engine, and who would sign (None before the first key)."""
+
+    home: Home
+    connect: "Callable[[], Engine]"
+    signer: Signer | None
+
+
+class _Ground(Struct, frozen=True):
+    """All that was found; `resolution` is made up where `lock` is None or comes from the request."""
+
+    request: LaunchRequest
+    seen: AtHand
+    lock: str | None
+    resolution: Resolution
+    engine: EngineSight
+    profile: SandboxProfile
+    finished: Finished | None
+    cost: Cost | None
+    home: Home
+
+
+def plan(request: LaunchRequest, edges: PlanEdges, bundle: Path | None = None) -> Plan:
+    """Return what launching `request` would do here; `bundle` is a run of it whose cost is known.
+
+    Nothing is fetched and no engine is needed. Where all is at hand it is resolved, which hashes it. Raises
+    `InfrastructureError` for what a launch would refuse: other bytes than a digest or a lock says.
+    """
+    cache = Cache(edges.home.cache)
+    seen = _with_sizes(see(request.blueprint, cache, request.settings), request.lock)
+    resolution = None if seen.missing else resolve(request.blueprint, cache, request.settings)
+    if resolution is not None and request.lock is not None:
+        require_same(resolution, request.lock)
+    known = resolution.lock if resolution else request.lock
+    lock = known.digest if known else None
+    profile = profile_for(request.blueprint.resources, request.blueprint.sandbox)
+    return _compose(
+        _Ground(
+            request=request,
+            seen=seen,
+            lock=lock,
+            resolution=resolution or _as_if(request, seen, cache),
+            engine=ask(edges.connect, seen.image.pins),
+            profile=replace(profile, runtime=request.least_runtime),
+            finished=_finished(request, edges, lock),
+            cost=_cost(edges.home, lock, bundle),
+            home=edges.home,
+        )
+    )
+
+
+def _with_sizes(seen: AtHand, lock: Lock | None) -> AtHand:
+    """Fill in the sizes that the lock pins where nobody has said them."""
+    pinned = {item["name"]: item["size"] for item in lock.identity["inputs"]} if lock else {}
+    sized = (item if item.size else replace(item, size=pinned.get(item.name)) for item in seen.inputs)
+    return replace(seen, inputs=tuple(sized))
+
+
+def ask(connect: "Callable[[], Engine]", pins: ImagePins | None) -> EngineSight:
+    """Ask the engine who it is and whether it has the image; one that does not answer is no error."""
+    try:
+        with closing(connect()) as engine:
+            return EngineSight(engine.describe(), engine.find_image(pins) if pins else None)
+    except EvalctlError as error:
+        return EngineSight(None, None, error.message + (f" ({error.context})" if error.context else ""))
+
+
+def _as_if(request: LaunchRequest, seen: AtHand, cache: Cache) -> Resolution:
+    """Return the resolution that a fetch would give, as far as a container's request shows it."""
+    blueprint, digest = request.blueprint, request.blueprint.image.digest
+    pins = seen.image.pins or ImagePins(None, digest, digest, (), blueprint.image.platform)
+    if seen.code.status == "cached":
+        code = fetch_code(blueprint.code, cache, request.settings)
+    else:
+        code = CodeTree(code_folder(blueprint.code, cache) / "tree", CodePins("", "", {}), -1)
+    return Resolution(
+        blueprint,
+        request.lock or Lock({}, blueprint.text),
+        PinnedImage(pins, None),
+        code,
+        {item.name: cache.place(item.sha256) for item in blueprint.inputs},
+    )
+
+
+def _finished(request: LaunchRequest, edges: PlanEdges, lock: str | None) -> Finished | None:
+    """Return the run whose bundle a launch would return."""
+    if lock is None or edges.signer is None or request.rerun:
+        return None
+    found = find_finished(request, Edges(edges.home, edges.connect, edges.signer, SilentReporter()), lock)
+    return Finished(str(found.bundle), found.attempt) if found else None
+
+
+def _cost(home: Home, lock: str | None, bundle: Path | None) -> Cost | None:
+    if bundle is not None:
+        return cost_of([bundle], "bundle")
+    states = past_attempts(home, lock) if lock else []
+    digests = [state["bundle"] for state in states if state.get("outcome") == "succeeded"]
+    return cost_of([home.bundles / str(digest).removeprefix("sha256:") for digest in digests], "store")
+
+
+def _compose(ground: _Ground) -> Plan:
+    """Put the plan together: a pure function of what was found."""
+    blueprint, facts = ground.request.blueprint, ground.engine.facts
+    task = _task(ground)
+    request = container_request(task)
+    seeds = blueprint.run.seeds
+    image = replace(
+        ground.seen.image,
+        in_engine=ground.engine.image is not None if facts and ground.seen.image.pins else None,
+        id=ground.engine.image,
+    )
+    return Plan(
+        name=blueprint.about.name,
+        version=blueprint.about.version,
+        lock=ground.lock,
+        to_fetch_first=ground.seen.missing,
+        finished=ground.finished,
+        image=image,
+        code=ground.seen.code,
+        inputs=ground.seen.inputs,
+        command=task.command,
+        working_directory=task.working_directory,
+        seeds=seeds,
+        parallel=parallel_width(facts.cpus, ground.profile, len(seeds)) if facts else None,
+        timeout=blueprint.run.timeout,
+        environment=dict(sorted(task.environment.items())),
+        mounts=tuple(_mount(mount) for mount in request["HostConfig"]["Mounts"]),
+        sandbox=ground.profile.as_identity(),
+        gpu=to_builtins(blueprint.resources.gpu),
+        metrics=tuple(_metric(metric) for metric in blueprint.metrics),
+        container=request,
+        disk=_disk(ground, image.bytes_to_load),
+        cost=ground.cost,
+        engine=_engine(facts) if facts else None,
+        no_engine=ground.engine.reason,
+        unmet=tuple(str(error) for error in unmet(facts, ground.profile)) if facts else (),
+    )
+
+
+def _task(ground: _Ground) -> ContainerTask:
+    """Return the first replicate's task as a launch would make it, with words for what a launch draws."""
+    lock = (ground.lock or LOCK).removeprefix("sha256:")
+    attempt = Attempt(ground.lock or LOCK, 0, INVOCATION, ground.home.runs / lock / ATTEMPT)
+    image = ground.engine.image or ground.resolution.image.pins.config
+    facts = ground.engine.facts or _NO_ENGINE
+    run = RunPlan(ground.resolution, attempt, image, ground.profile, facts, _label(ground.home))
+    task = planned_task(run, 0)
+    if ground.resolution.code.commit_time >= 0:
+        return task
+    return replace(task, environment={**task.environment, "SOURCE_DATE_EPOCH": COMMIT_TIME})
+
+
+def _label(home: Home) -> str:
+    """Return the home's label where it has one already."""
+    try:
+        return (home.root / "id").read_text()
+    except OSError:
+        return HOME
+
+
+def _mount(mount: dict[str, Any]) -> PlannedMount:
+    target = str(mount["Target"])
+    kinds: tuple[tuple[str, MountKind], ...] = (
+        ("/eval/code", "code"),
+        ("/eval/config.json", "config"),
+        ("/eval/inputs/", "input"),
+    )
+    kind: MountKind = next((kind for start, kind in kinds if target.startswith(start)), "launcher")
+    return PlannedMount(kind, str(mount["Source"]), target)
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    value: dict[str, Any] = to_builtins(metric)
+    return value
+
+
+def _disk(ground: _Ground, image: int | None) -> Disk:
+    inputs = {item.name: item.bytes_to_fetch for item in ground.seen.inputs}
+    # What comes out of a container is collected first, then copied into the bundle.
+    each = 2 * (ground.request.blueprint.resources.output + 2 * LOG_BYTES)
+    unknown = [name for name, size in inputs.items() if size is None]
+    unknown += ["the code"] if ground.seen.code.status != "cached" else []
+    unknown += ["the image"] if image is None else []
+    return Disk(
+        inputs=sum(size or 0 for size in inputs.values()),
+        attempt=each * len(ground.request.blueprint.run.seeds),
+        engine=image or 0,
+        unknown=tuple(unknown),
+    )
+
+
+def _engine(facts: EngineFacts) -> PlannedEngine:
+    return PlannedEngine(facts.name, facts.version, facts.cpus, facts.memory, facts.runtimes)

@@ -1,0 +1,105 @@
+"""See what of a blueprint is at hand, and fetch nothing."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from launcher.errors import InfrastructureError
+from launcher.sources.images import remembered_pins
+from launcher.sources.inputs import FetchSettings, local_path, redacted
+from launcher.sources.layout import Layout, image_layers, open_layout, pin_image
+from launcher.spec.blueprint import Blueprint, Code, Image, ImageReference, Input
+from launcher.spec.image import ImagePins
+from launcher.spec.plan import PlannedCode, PlannedImage, PlannedInput, PlannedPlace, Whereabouts
+from launcher.store.cache import Cache
+
+_REMOTE = ("http://", "https://")
+
+
+class AtHand(Struct, frozen=True):
+    """Where the image, the code and the inputs of a blueprint are."""
+
+    image: PlannedImage
+    code: PlannedCode
+    inputs: tuple[PlannedInput, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What a resolution would have to bring here first."""
+        sound = self.image.pins and all(place.status != "broken" for place in self.image.places)
+        absent = [] if sound else ["the image"]
+        absent += [] if self.code.status == "cached" else ["the code"]
+        return (*absent, *(f"`{item.name}`" for item in self.inputs if item.status != "cached"))
+
+
+def see(blueprint: Blueprint, cache: Cache, settings: FetchSettings) -> AtHand:
+    """Look in the cache and at the places on this machine; no server is asked."""
+    return AtHand(
+        see_image(blueprint.image, cache, settings),
+        see_code(blueprint.code, cache, settings),
+        tuple(see_input(item, cache, settings) for item in blueprint.inputs),
+    )
+
+
+def see_image(image: Image, cache: Cache, settings: FetchSettings) -> PlannedImage:
+    """Look at every place; the pins come from the first layout that holds the image, else remembered."""
+    places: list[PlannedPlace] = []
+    found: tuple[ImagePins, int] | None = None
+    for place in image.places:
+        seen, held = _see_place(place, image, settings)
+        places.append(seen)
+        found = found or held
+    pins, size = found or (remembered_pins(image, cache), None)
+    return PlannedImage(image.digest, image.platform, pins, tuple(places), size)
+
+
+def see_code(code: Code, cache: Cache, settings: FetchSettings) -> PlannedCode:
+    """Say where the commit's tree is."""
+    cached = (code_folder(code, cache) / "facts.json").is_file()
+    return PlannedCode(code.commit, redacted(code.git), _status(code.git, settings, cached=cached))
+
+
+def code_folder(code: Code, cache: Cache) -> Path:
+    """Return where the cache has the commit's `tree`, or will have it."""
+    return cache.root / "code" / code.commit
+
+
+def see_input(item: Input, cache: Cache, settings: FetchSettings) -> PlannedInput:
+    """Say where an input is, and how many bytes it has as far as anybody has said."""
+    place, local = cache.place(item.sha256), local_path(item.uri, settings.base)
+    status = _status(item.uri, settings, cached=place.is_file())
+    size = item.size
+    if status in ("cached", "local"):
+        size = (place if status == "cached" else local).stat().st_size
+    return PlannedInput(item.name, item.kind, item.role, redacted(item.uri), item.sha256, status, size)
+
+
+def _status(uri: str, settings: FetchSettings, *, cached: bool) -> Whereabouts:
+    if cached:
+        return "cached"
+    if uri.startswith(_REMOTE):
+        return "missing" if settings.offline else "remote"
+    return "local" if local_path(uri, settings.base).exists() else "missing"
+
+
+def _see_place(
+    place: ImageReference, image: Image, settings: FetchSettings
+) -> tuple[PlannedPlace, tuple[ImagePins, int] | None]:
+    name = f"{place.transport}:{place.location}"
+    if place.transport != "oci":
+        return PlannedPlace(place.location, "not asked", "a registry is asked by a launch alone"), None
+    path = local_path(place.location, settings.base)
+    if not path.exists():
+        return PlannedPlace(name, "absent"), None
+    try:
+        layout = open_layout(path)
+        pins = pin_image(layout, image.digest, image.platform)
+        return PlannedPlace(name, "holds it"), (pins, _layer_bytes(layout, pins))
+    except InfrastructureError as error:
+        if error.code == "image-not-found":
+            return PlannedPlace(name, "lacks it", error.message), None
+        return PlannedPlace(name, "broken", error.message), None
+
+
+def _layer_bytes(layout: Layout, pins: ImagePins) -> int:
+    return sum({layer.digest: layer.size for layer in image_layers(layout, pins)}.values())

@@ -1,0 +1,166 @@
+"""The plan: what a launch would run, fetch and need on this machine, as far as it is known beforehand."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from launcher.spec.image import ImagePins
+
+# `cached`: in this home; `local`: a file here, to be copied; `remote`: to be fetched from a server.
+Whereabouts = Literal["cached", "local", "remote", "missing"]
+MountKind = Literal["launcher", "code", "input", "config"]
+PlaceStatus = Literal["holds it", "lacks it", "absent", "broken", "not asked"]
+
+
+class PlannedPlace(Struct, frozen=True):
+    """One place of an image, what was found there, and why where it is `broken` or not asked."""
+
+    place: str
+    status: PlaceStatus
+    detail: str = ""
+
+
+class PlannedImage(Struct, frozen=True):
+    """The image: its pins where a layout or the cache tells them, its places, and the engine's word.
+
+    `id` is the engine's, None where it lacks the image; `in_engine` is None where no engine was asked.
+    `size` is the bytes of the layers in the layout it would be loaded from.
+    """
+
+    digest: str
+    platform: str
+    pins: ImagePins | None
+    places: tuple[PlannedPlace, ...]
+    size: int | None = None
+    in_engine: bool | None = None
+    id: str | None = None
+
+    @property
+    def bytes_to_load(self) -> int | None:
+        """What the engine would be sent; None where that is not known."""
+        return 0 if self.in_engine else self.size
+
+
+class PlannedCode(Struct, frozen=True):
+    """The commit and where its tree is."""
+
+    commit: str
+    git: str
+    status: Whereabouts
+
+
+class PlannedInput(Struct, frozen=True):
+    """An input and where it is; `size` is None where nobody has said it yet."""
+
+    name: str
+    kind: str
+    role: str
+    uri: str
+    sha256: str
+    status: Whereabouts
+    size: int | None
+
+    @property
+    def bytes_to_fetch(self) -> int | None:
+        """What must still be brought here; None where its size is not known."""
+        return 0 if self.status == "cached" else self.size
+
+
+class PlannedMount(Struct, frozen=True):
+    """One thing of this host that the container sees read-only."""
+
+    kind: MountKind
+    source: str
+    target: str
+
+
+class PlannedEngine(Struct, frozen=True):
+    """The engine that answered."""
+
+    name: str
+    version: str
+    cpus: int
+    memory: int
+    runtimes: tuple[str, ...]
+
+
+class Finished(Struct, frozen=True):
+    """A finished run of the lock by this home's key: a launch returns its bundle and runs nothing."""
+
+    bundle: str
+    attempt: int
+
+
+class Cost(Struct, frozen=True):
+    """What past runs of the lock took: `(least, most)` over `runs` of them, as their bundles say."""
+
+    source: Literal["bundle", "store"]
+    runs: int
+    wall_seconds: tuple[float, float] | None
+    cpu_seconds: tuple[float, float]
+    max_rss_bytes: tuple[int, int]
+    output_bytes: tuple[int, int]
+
+
+class Disk(Struct, frozen=True):
+    """Bytes that must be free: in the home for inputs and for one attempt at the most, in the engine's root.
+
+    `unknown` names what has no known size and is in no sum.
+    """
+
+    inputs: int
+    attempt: int
+    engine: int
+    unknown: tuple[str, ...] = ()
+
+
+class Plan(Struct, frozen=True):
+    """What a launch would do; `lock` is None where it is known only when `to_fetch_first` is here.
+
+    `container` is the engine's request for the first replicate. What a launch draws or a fetch tells stands
+    in it as a word: INVOCATION, ATTEMPT, LOCK, HOME, COMMIT_TIME. `unmet` says what the engine cannot give.
+    """
+
+    name: str
+    version: str
+    lock: str | None
+    to_fetch_first: tuple[str, ...]
+    finished: Finished | None
+    image: PlannedImage
+    code: PlannedCode
+    inputs: tuple[PlannedInput, ...]
+    command: tuple[str, ...]
+    working_directory: str
+    seeds: tuple[int, ...]
+    parallel: int | None
+    timeout: int
+    environment: Mapping[str, str]
+    mounts: tuple[PlannedMount, ...]
+    sandbox: Mapping[str, Any]
+    gpu: Mapping[str, Any] | None
+    metrics: tuple[Mapping[str, Any], ...]
+    container: Mapping[str, Any]
+    disk: Disk
+    cost: Cost | None
+    engine: PlannedEngine | None
+    no_engine: str
+    unmet: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object of `plan --json`."""
+        from msgspec import to_builtins
+
+        value: dict[str, Any] = to_builtins(self)
+        value["image"]["bytes_to_load"] = self.image.bytes_to_load
+        for item, shown in zip(self.inputs, value["inputs"], strict=True):
+            shown["bytes_to_fetch"] = item.bytes_to_fetch
+        value["longest_seconds"] = self.longest_seconds
+        return value
+
+    @property
+    def longest_seconds(self) -> int | None:
+        """How long the replicates may take together; None where no engine says how many run at once."""
+        if self.parallel is None:
+            return None
+        return -(-len(self.seeds) // self.parallel) * self.timeout
