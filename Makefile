@@ -8,10 +8,10 @@ unexport PYTHONHOME PYTHONPATH
 bin := .venv/bin
 set_up = python=$$(PYTHON="$(PYTHON)" scripts/find-python.sh) && "$$python" -m scripts.setup
 
-.PHONY: help setup environment tools demo test check bench lint format types image lock clean
+.PHONY: help setup environment tools demo test check bench lint format types image image-check lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 setup: ## make .venv, see that a container engine answers, build the images that blueprints pin
 	@$(set_up)
@@ -44,6 +44,13 @@ types: environment ## see that mypy has nothing to say
 
 image: environment ## build every recipe under images/ anew
 	for recipe in images/*/recipe.toml; do $(bin)/evalctl image build "$$(dirname "$$recipe")"; done
+
+image-check: environment ## build every recipe twice, elsewhere; compare with the layouts and what blueprints pin
+	for recipe in images/*/recipe.toml; do \
+	    folder=$$(dirname "$$recipe"); \
+	    pins=$$(grep -l "$$folder/layout@sha256:" blueprints/*/blueprint.toml | sed 's/^/--blueprint /' || true); \
+	    $(bin)/evalctl image check "$$folder" $$pins; \
+	done
 
 lock: ## relock requirements/; `make lock ARGUMENTS=--upgrade` moves every pin
 	@python=$$(PYTHON="$(PYTHON)" scripts/find-python.sh) && "$$python" -m scripts.lock $(ARGUMENTS)

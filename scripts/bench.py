@@ -72,7 +72,17 @@ def rows(folder: Path) -> list[Row]:
         Row("validate / python -c pass", [EVALCTL, "validate", launch[2]], nothing, 15.0),
         Row("relaunch of a finished lock / pass", launch, nothing, 20.0),
         Row("verify of a small bundle / pass", [EVALCTL, "verify", bundle], nothing, 20.0),
+        warm_build(folder),
     ]  # fmt: skip
+
+
+def warm_build(folder: Path) -> Row:
+    """Build an image elsewhere, its packages and its finished layout cached, beside hashing its layers."""
+    build = [EVALCTL, "image", "build", str(LAYOUT.parent), "--out", str(folder / "layout")]
+    quiet(build)
+    again = f"rm -r {shlex.quote(str(folder / 'layout'))} && {shlex.join(build)}"
+    blobs = f"sha256sum {shlex.quote(str(LAYOUT))}/blobs/sha256/*"
+    return Row("image build, warm cache / sha256sum", ["sh", "-c", again], ["sh", "-c", blobs], 2.0)
 
 
 def report(row: Row, rounds: int) -> None:

@@ -43,6 +43,7 @@ GROUPS = (
         "Images",
         (
             Command(("image", "build"), "image", "build", "Build an image layout from a recipe folder."),
+            Command(("image", "check"), "image_check", "check", "Build an image twice, elsewhere; compare."),
             Command(("image", "load"), "image", "load", "Put a layout into the engine; prove its digest."),
             Command(("image", "inspect"), "image", "inspect", "Print the digests of an image layout."),
         ),

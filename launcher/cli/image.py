@@ -1,5 +1,6 @@
 """`evalctl image`: build, load and look at OCI image layouts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,8 @@ from launcher.cli.connect import connect
 from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
 from launcher.image.build import build_image
+from launcher.image.layout_cache import LayoutCache
+from launcher.image.workshop import Workshop
 from launcher.sources.layout import Layout, only_digest, open_layout, pin_image
 from launcher.spec.image import ImagePins
 from launcher.store.home import find_home, make_private
@@ -16,15 +19,21 @@ from launcher.store.home import find_home, make_private
 _PLATFORM = "linux/amd64"
 
 
+Recipe = Annotated[Path, typer.Argument(metavar="DIR", help="A folder with recipe.toml and its locks.")]
+Mirrors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mirror", metavar="PLACE", help="A further place for packages: a URL or a folder; repeatable."
+    ),
+]
+
+
 def build(
-    recipe: Annotated[Path, typer.Argument(metavar="DIR", help="A folder with recipe.toml and its locks.")],
+    recipe: Recipe,
     out: Annotated[
         Path | None, typer.Option(metavar="LAYOUT", help="Where to write the layout; default: DIR/layout.")
     ] = None,
-    mirror: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PLACE", help="A further place for packages: a URL or a folder; repeatable."),
-    ] = None,
+    mirror: Mirrors = None,
     as_json: Json = False,
 ) -> int:
     """Build an image layout from a recipe folder.
@@ -32,8 +41,7 @@ def build(
     Packages come by their locked sha256 from this home's cache, from the places that this machine's apt
     and pip are configured with, and from `--mirror`. The same bytes come out on every machine.
     """
-    cache = make_private(find_home().cache / "packages")
-    built = build_image(recipe, out or recipe / "layout", cache=cache, mirrors=mirror or (), progress=say)
+    built = build_image(recipe, out or recipe / "layout", workshop_of(mirror))
     if as_json:
         print_json(
             {
@@ -79,6 +87,13 @@ def inspect(
     for diff_id in pins.diff_ids:
         print(f"layer     {diff_id}")
     return 0
+
+
+def workshop_of(mirrors: Sequence[str] | None) -> Workshop:
+    """Return this home's cache, this machine's engine, and talk on stderr."""
+    cache = find_home().cache
+    layouts = LayoutCache(cache / "layouts")
+    return Workshop(make_private(cache / "packages"), say, mirrors or (), layouts, connect)
 
 
 def _open(path: Path) -> tuple[Layout, ImagePins]:

@@ -9,7 +9,7 @@ from launcher.canonical import parse_json
 from launcher.digest import digest_of
 from launcher.errors import EvalctlError
 from launcher.image.oci import INPUTS_ANNOTATION
-from launcher.image.recipe import Recipe
+from launcher.image.recipe import BuildStep, Recipe
 
 _BUILDER = "1"  # raise it with every change that moves an image's bytes
 
@@ -28,6 +28,14 @@ def inputs_digest(recipe: Recipe) -> str:
     from importlib.metadata import version
 
     return digest_of(f"{_BUILDER}\n{version('installer')}\n{recipe.inputs}\n".encode())
+
+
+def builder_inputs(recipe: Recipe, step: BuildStep) -> str:
+    """Return the digest of all that decides the bytes of the compiler's own image."""
+    packages = [f"{package.name} {package.version} {package.sha256}" for package in step.packages]
+    kept = [*step.package_filter.exclude, "", *step.package_filter.keep]
+    lines = [_BUILDER, recipe.platform, str(recipe.time), *packages, "", *kept]
+    return digest_of("\n".join(lines).encode())
 
 
 def finished_image(layout: Path, inputs: str) -> BuiltImage | None:

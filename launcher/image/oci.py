@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of
-from launcher.image.recipe import Recipe
+from launcher.image.recipe import Config
 
 INPUTS_ANNOTATION = "org.w3id.evalctl-launcher.inputs"
 _TYPE = "application/vnd.oci.image"
@@ -25,6 +25,14 @@ class Layer(Struct, frozen=True):
     digest: str
     size: int
     created_by: str
+
+
+class Description(Struct, frozen=True):
+    """What an image says of itself beside its layers; `time` is in seconds since 1970."""
+
+    platform: str
+    time: int
+    config: Config
 
 
 def write_layer(folder: Path, chunks: Iterable[bytes], created_by: str) -> Layer:
@@ -41,10 +49,10 @@ def write_layer(folder: Path, chunks: Iterable[bytes], created_by: str) -> Layer
     return Layer("sha256:" + state.hexdigest(), size, created_by)
 
 
-def write_layout(folder: Path, recipe: Recipe, layers: list[Layer], inputs: str) -> None:
+def write_layout(folder: Path, image: Description, layers: list[Layer], inputs: str) -> None:
     """Write configuration, manifest and index around `layers`; the index keeps `inputs` as an annotation."""
-    operating_system, architecture = recipe.platform.split("/")[:2]
-    config = _write_json(folder, "config.v1", _config(recipe, layers))
+    operating_system, architecture = image.platform.split("/")[:2]
+    config = _write_json(folder, "config.v1", _config(image, layers))
     manifest = {
         "schemaVersion": 2,
         "mediaType": f"{_TYPE}.manifest.v1+json",
@@ -64,20 +72,22 @@ def write_layout(folder: Path, recipe: Recipe, layers: list[Layer], inputs: str)
     (folder / "index.json").write_bytes(canonical_bytes(index))
 
 
-def _config(recipe: Recipe, layers: list[Layer]) -> dict[str, Any]:
-    operating_system, architecture = recipe.platform.split("/")[:2]
-    created = datetime.fromtimestamp(recipe.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _config(image: Description, layers: list[Layer]) -> dict[str, Any]:
+    operating_system, architecture = image.platform.split("/")[:2]
+    created = datetime.fromtimestamp(image.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    config: dict[str, Any] = {
+        "User": image.config.user,
+        "WorkingDir": image.config.working_directory,
+        "Env": list(image.config.environment),
+        "Labels": dict(image.config.labels),
+    }
+    if image.config.command:
+        config["Cmd"] = list(image.config.command)
     return {
         "created": created,
         "os": operating_system,
         "architecture": architecture,
-        "config": {
-            "User": recipe.config.user,
-            "WorkingDir": recipe.config.working_directory,
-            "Env": list(recipe.config.environment),
-            "Cmd": [recipe.python.interpreter],
-            "Labels": dict(recipe.config.labels),
-        },
+        "config": config,
         "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
         "history": [{"created": created, "created_by": layer.created_by} for layer in layers],
     }

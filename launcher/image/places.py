@@ -66,7 +66,13 @@ def gather(recipe: Recipe, places: Places) -> None:
     """
     places.cache.folder.mkdir(parents=True, exist_ok=True)
     search = _Search(places.cache)
-    for kind, tool, artefacts in (("packages", "apt", recipe.packages), ("wheels", "pip", recipe.wheels)):
+    compiler = recipe.build.packages if recipe.build else ()
+    rows = (
+        ("packages", "apt", recipe.packages),
+        ("packages of the compiler", "apt", compiler),
+        ("wheels", "pip", recipe.wheels),
+    )
+    for kind, tool, artefacts in rows:
         missing = [artefact for artefact in artefacts if not search.is_cached(artefact)]
         if not missing:
             continue

@@ -1,32 +1,28 @@
 """Read a recipe (`recipe.toml`) and its locks: everything that decides an image's bytes."""
 
-import re
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from launcher.digest import is_sha256_hex, sha256_hex
-from launcher.errors import MalformedError
+from launcher.digest import sha256_hex
+from launcher.image.tables import (
+    Artefact,
+    Table,
+    is_plain,
+    locked_artefacts,
+    malformed,
+    parse_table,
+    read_bytes,
+)
+
+__all__ = ["Artefact", "BuildStep", "Config", "Filter", "Python", "Recipe", "load_recipe"]
 
 SCHEMA = "evalctl/image-recipe/v1"
-
-# What Debian and Python packages are called, and nothing else: pip would take a name with an address in it
-# for an order to fetch from there, and to run what it finds.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*", re.ASCII)
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:!_-]*", re.ASCII)
-
-
-class Artefact(Struct, frozen=True):
-    """One locked file: a Debian package (`file` is its path below a mirror's root) or a wheel (its name)."""
-
-    name: str
-    version: str
-    sha256: str
-    size: int
-    file: str
+_BUILD_KEYS = frozenset(
+    {"suite", "names", "exclude", "keep", "compiler", "sources", "command", "environment", "outputs"}
+)
 
 
 class Python(Struct, frozen=True):
@@ -46,6 +42,7 @@ class Config(Struct, frozen=True):
     working_directory: str
     environment: tuple[str, ...]
     labels: Mapping[str, str]
+    command: tuple[str, ...] = ()
 
 
 class Filter(Struct, frozen=True):
@@ -66,8 +63,24 @@ class Filter(Struct, frozen=True):
         return lambda path: excluded.match(path) is None or kept.match(path) is not None
 
 
+class BuildStep(Struct, frozen=True):
+    """`[build]`: a command that compiles `sources` in a root of its own packages, without network.
+
+    `compiler` is the one of `packages` that the image's labels name; `outputs` says which file below
+    `/eval/out` becomes which path of the image.
+    """
+
+    packages: tuple[Artefact, ...]
+    package_filter: Filter
+    compiler: str
+    sources: Mapping[str, bytes]
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
 class Recipe(Struct, frozen=True):
-    """A whole recipe; `inputs` is the digest of the recipe's and the locks' bytes."""
+    """A whole recipe; `inputs` is the digest of the recipe's, the locks' and the sources' bytes."""
 
     name: str
     platform: str
@@ -76,133 +89,111 @@ class Recipe(Struct, frozen=True):
     python: Python
     package_filter: Filter
     wheel_filter: Filter
-    files: Mapping[str, str]
+    files: Mapping[str, bytes]
     links: Mapping[str, str]
     packages: tuple[Artefact, ...]
     wheels: tuple[Artefact, ...]
     inputs: str
+    build: BuildStep | None = None
 
 
 def load_recipe(folder: Path) -> Recipe:
-    """Read `recipe.toml`, `packages.lock` and `wheels.lock` in `folder`.
+    """Read `recipe.toml`, `packages.lock`, `wheels.lock` in `folder`, and what the recipe names beside them.
 
     Raises `MalformedError` where one is missing or not as it should be.
     """
-    texts = [_read(folder / name) for name in ("recipe.toml", "packages.lock", "wheels.lock")]
-    recipe = _Table(_parse(texts[0], folder / "recipe.toml"), "recipe.toml")
+    texts = [read_bytes(folder / name) for name in ("recipe.toml", "packages.lock", "wheels.lock")]
+    recipe = parse_table(texts[0], folder / "recipe.toml")
     if recipe.text("schema") != SCHEMA:
-        raise _malformed(f"`recipe.toml` has the schema `{recipe.text('schema')}`, not `{SCHEMA}`")
-    packages, wheels, config, python = (
-        recipe.table(key) for key in ("packages", "wheels", "config", "python")
-    )
+        raise malformed(f"`recipe.toml` has the schema `{recipe.text('schema')}`, not `{SCHEMA}`")
+    packages, wheels = recipe.table("packages"), recipe.table("wheels")
+    python = _python(recipe.table("python"))
+    beside = _Beside(folder)
+    files = {path: _content(recipe, path, beside) for path in recipe.table("files").values}
     return Recipe(
         name=recipe.text("name"),
         platform=recipe.text("platform"),
         time=recipe.integer("source-date-epoch"),
-        config=Config(
-            user=config.text("user"),
-            working_directory=config.text("working-directory"),
-            environment=tuple(f"{key}={value}" for key, value in config.strings("environment").items()),
-            labels=config.strings("labels"),
-        ),
-        python=Python(
-            version=python.text("version"),
-            interpreter=python.text("interpreter"),
-            standard_library=python.text("standard-library"),
-            prefix=python.text("prefix"),
-            site_packages=python.text("site-packages"),
-        ),
+        config=_config(recipe.table("config"), python),
+        python=python,
         package_filter=Filter(packages.texts("exclude"), packages.texts("keep")),
         wheel_filter=Filter(wheels.texts("exclude"), wheels.texts("keep")),
-        files=recipe.strings("files"),
+        files=files,
         links=recipe.strings("links"),
-        packages=_artefacts(_parse(texts[1], folder / "packages.lock"), "packages.lock", "package"),
-        wheels=_artefacts(_parse(texts[2], folder / "wheels.lock"), "wheels.lock", "wheel"),
-        inputs=sha256_hex("\n".join(map(sha256_hex, texts)).encode()),
+        packages=locked_artefacts(parse_table(texts[1], folder / "packages.lock"), "package"),
+        wheels=locked_artefacts(parse_table(texts[2], folder / "wheels.lock"), "wheel"),
+        build=_build_step(recipe.table("build"), beside) if "build" in recipe.values else None,
+        inputs=sha256_hex("\n".join([*map(sha256_hex, texts), *beside.lines()]).encode()),
     )
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise MalformedError(
-            f"`{path}` cannot be read: {error.strerror}",
-            code="recipe-not-found",
-            hint="`evalctl image build FOLDER` wants recipe.toml, packages.lock and wheels.lock in FOLDER",
-        ) from error
+class _Beside:
+    """The files beside recipe.toml that it names; each is read once, and what was read counts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, bytes] = {}
+
+    def read(self, name: str, where: str) -> bytes:
+        if not is_plain(name):
+            raise malformed(f"{where}: `{name}` is not a plain path below the recipe's folder")
+        if name not in self._read:
+            self._read[name] = read_bytes(self._folder / name)
+        return self._read[name]
+
+    def lines(self) -> list[str]:
+        """Return one line for each file that was read."""
+        return [f"{sha256_hex(data)}  {name}" for name, data in sorted(self._read.items())]
 
 
-def _parse(data: bytes, path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _malformed(f"`{path}` is not TOML: {error}") from error
+def _content(recipe: Table, path: str, beside: _Beside) -> bytes:
+    """Return what `[files]` says of `path`: a text, or `{ from = "FILE" }` beside the recipe."""
+    value: Any = recipe.values["files"][path]
+    if isinstance(value, str):
+        return value.lstrip("\n").encode()
+    if isinstance(value, dict) and set(value) == {"from"} and isinstance(value["from"], str):
+        return beside.read(value["from"], "recipe.toml: files")
+    raise malformed(f'recipe.toml: files: `{path}` is neither a text nor {{ from = "FILE" }}')
 
 
-def _artefacts(document: dict[str, Any], file: str, kind: str) -> tuple[Artefact, ...]:
-    rows = document.get(kind)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise _malformed(f"`{file}` has no `[[{kind}]]` tables")
-    artefacts = tuple(_artefact(_Table(row, f"{file}: {kind}[{at}]")) for at, row in enumerate(rows))
-    names = [artefact.name for artefact in artefacts]
-    if len(set(names)) != len(names):
-        raise _malformed(f"`{file}` names a {kind} twice")
-    return artefacts
-
-
-def _artefact(row: "_Table") -> Artefact:
-    artefact = Artefact(
-        row.text("name"), row.text("version"), row.text("sha256"), row.integer("size"), row.text("file")
+def _config(config: Table, python: Python) -> Config:
+    return Config(
+        user=config.text("user"),
+        working_directory=config.text("working-directory"),
+        environment=tuple(f"{key}={value}" for key, value in config.strings("environment").items()),
+        labels=config.strings("labels"),
+        command=(python.interpreter,),
     )
-    if not is_sha256_hex(artefact.sha256):
-        raise _malformed(f"{row.where}: `sha256` is not 64 lowercase hexadecimal digits")
-    if any(part in ("", ".", "..") for part in artefact.file.split("/")):
-        raise _malformed(f"{row.where}: `file` is not a plain relative path")
-    if not _NAME.fullmatch(artefact.name) or not _VERSION.fullmatch(artefact.version):
-        raise _malformed(f"{row.where}: `name` or `version` is not that of a package")
-    return artefact
 
 
-class _Table(Struct, frozen=True):
-    """One TOML table and its place, read key by key with the expected type."""
-
-    values: dict[str, Any]
-    where: str
-
-    def text(self, key: str) -> str:
-        return str(self._typed(key, str))
-
-    def integer(self, key: str) -> int:
-        value = self._typed(key, int)
-        if isinstance(value, bool) or value < 0:
-            raise _malformed(f"{self.where}: `{key}` is not a whole number from 0")
-        return int(value)
-
-    def table(self, key: str) -> "_Table":
-        return _Table(self._typed(key, dict), f"{self.where}: {key}")
-
-    def strings(self, key: str) -> Mapping[str, str]:
-        table: dict[str, str] = self._typed(key, dict)
-        if not all(isinstance(value, str) for value in table.values()):
-            raise _malformed(f"{self.where}: `{key}` holds something other than strings")
-        return table
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        values = self.values.get(key, [])
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise _malformed(f"{self.where}: `{key}` is not a list of strings")
-        return tuple(values)
-
-    def _typed(self, key: str, kind: type) -> Any:
-        value = self.values.get(key)
-        if not isinstance(value, kind):
-            found = "missing" if value is None else f"{type(value).__name__}, not {kind.__name__}"
-            raise _malformed(f"{self.where}: `{key}` is {found}")
-        return value
-
-
-def _malformed(message: str) -> MalformedError:
-    return MalformedError(
-        message, code="recipe-malformed", hint="compare with images/eval-python/recipe.toml"
+def _python(python: Table) -> Python:
+    return Python(
+        version=python.text("version"),
+        interpreter=python.text("interpreter"),
+        standard_library=python.text("standard-library"),
+        prefix=python.text("prefix"),
+        site_packages=python.text("site-packages"),
     )
+
+
+def _build_step(build: Table, beside: _Beside) -> BuildStep:
+    build.refuse_unknown(_BUILD_KEYS)
+    lock = Path("build-packages.lock")
+    step = BuildStep(
+        packages=locked_artefacts(parse_table(beside.read(lock.name, build.where), lock), "package"),
+        package_filter=Filter(build.texts("exclude"), build.texts("keep")),
+        compiler=build.text("compiler"),
+        sources={name: beside.read(name, build.where) for name in build.texts("sources")},
+        command=build.texts("command"),
+        environment=build.strings("environment") if "environment" in build.values else {},
+        outputs=build.strings("outputs"),
+    )
+    if not (step.command and step.sources and step.outputs):
+        raise malformed(f"{build.where}: `sources`, `command` and `outputs` must not be empty")
+    if step.compiler not in {package.name for package in step.packages}:
+        raise malformed(f"{build.where}: the compiler `{step.compiler}` is not in build-packages.lock")
+    if wrong := [path for pair in step.outputs.items() for path in pair if not is_plain(path)]:
+        raise malformed(f"{build.where}: `{wrong[0]}` in `outputs` is not a plain relative path")
+    if len(set(step.outputs.values())) != len(step.outputs):
+        raise malformed(f"{build.where}: `outputs` names a file twice")
+    return step

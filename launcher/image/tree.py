@@ -4,7 +4,7 @@ Nothing is ever created on the host under a name that a package chose.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO, Literal
 
 from msgspec import Struct, field
@@ -38,6 +38,15 @@ class Spool:
         extent = Extent(self._end, len(data))
         self._end += len(data)
         return extent
+
+    def store_chunks(self, chunks: Iterable[bytes]) -> Extent:
+        """Append the pieces of one file; return where it lies."""
+        self._stream.seek(self._end)
+        start = self._end
+        for chunk in chunks:
+            self._stream.write(chunk)
+            self._end += len(chunk)
+        return Extent(start, self._end - start)
 
     def chunks(self, extent: Extent) -> Iterator[bytes]:
         """Yield the bytes of `extent` in order."""

@@ -1,7 +1,8 @@
 """Install a wheel into an image's tree with the `installer` library: RECORD honest, no path of this host."""
 
+import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -45,6 +46,13 @@ def install_wheel(stream: BinaryIO, file_name: str, destination: "TreeDestinatio
         raise _malformed(file_name, str(error) or type(error).__name__) from error
 
 
+def _passing(stream: BinaryIO, look: Callable[[bytes], None]) -> Iterator[bytes]:
+    """Yield the bytes of `stream` piece by piece, each shown to `look`: libraries of a gigabyte exist."""
+    while chunk := stream.read(1 << 20):
+        look(chunk)
+        yield chunk
+
+
 def _malformed(file_name: str, why: str) -> InfrastructureError:
     return InfrastructureError(f"the wheel `{file_name}` is malformed: {why}", code="package-malformed")
 
@@ -71,14 +79,14 @@ class TreeDestination(WheelDestination):
         name = os.fspath(path)
         if scheme == "scripts":
             with fix_shebang(stream, self.interpreter) as fixed:
-                return self._write(scheme, name, fixed.read(), executable=True)
-        return self._write(scheme, name, stream.read(), executable=is_executable)
+                return self._write(scheme, name, fixed, executable=True)
+        return self._write(scheme, name, stream, executable=is_executable)
 
     def write_script(self, name: str, module: str, attr: str, section: str) -> RecordEntry:
         """Write the script of one entry point."""
         script = Script(name, module, attr, section)  # type: ignore[arg-type]
         file_name, data = script.generate(self.interpreter, "posix")
-        return self._write(Scheme("scripts"), file_name, data, executable=True)
+        return self._write(Scheme("scripts"), file_name, io.BytesIO(data), executable=True)
 
     def finalize_installation(
         self, scheme: Scheme, record_file_path: str, records: Iterable[tuple[Scheme, RecordEntry]]
@@ -89,19 +97,21 @@ class TreeDestination(WheelDestination):
             key=lambda entry: (entry[0], entry[1].path),
         )
         with construct_record_file(kept, lambda other: self._prefix(scheme, other)) as stream:
-            self._write(scheme, record_file_path, stream.read(), executable=False)
+            self._write(scheme, record_file_path, stream, executable=False)
 
-    def _write(self, scheme: Scheme, name: str, data: bytes, *, executable: bool) -> RecordEntry:
+    def _write(self, scheme: Scheme, name: str, stream: BinaryIO, *, executable: bool) -> RecordEntry:
         import base64
         import hashlib
 
+        state = hashlib.sha256()
+        extent = self.spool.store_chunks(_passing(stream, state.update))
         path = image_path(f"{self._folder(scheme)}/{name}")
         if self.keep(path):
-            self.tree.add_file(path, self.spool.store(data), executable=executable)
+            self.tree.add_file(path, extent, executable=executable)
         else:
             self._left_out.add((scheme, name))
-        encoded = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
-        return RecordEntry(name, Hash("sha256", encoded), len(data))
+        encoded = base64.urlsafe_b64encode(state.digest()).decode().rstrip("=")
+        return RecordEntry(name, Hash("sha256", encoded), extent.size)
 
     def _folder(self, scheme: str) -> str:
         if scheme in ("purelib", "platlib"):

@@ -9,9 +9,10 @@ import pytest
 from launcher.errors import EvalctlError, InfrastructureError, MalformedError
 from launcher.image.build import build_image
 from launcher.image.finished import finished_image, inputs_digest
-from launcher.image.oci import write_layer, write_layout
+from launcher.image.oci import Description, write_layer, write_layout
 from launcher.image.recipe import load_recipe
 from launcher.image.staging import put_in_place, staging_folder
+from launcher.image.workshop import Workshop
 from tests.image.makers import lock_text, make_deb, text_file
 
 RECIPE = """
@@ -61,13 +62,14 @@ def finished(tmp_path: Path) -> tuple[Path, str]:
     write_recipe(tmp_path / "recipe", {}, {})
     recipe = load_recipe(tmp_path / "recipe")
     layout = tmp_path / "layout"
-    write_layout(layout, recipe, [write_layer(layout, [b"a tar"], "tests")], inputs_digest(recipe))
+    image = Description(recipe.platform, recipe.time, recipe.config)
+    write_layout(layout, image, [write_layer(layout, [b"a tar"], "tests")], inputs_digest(recipe))
     return layout, inputs_digest(recipe)
 
 
 def test_a_finished_layout_is_used_again(finished: tuple[Path, str], tmp_path: Path) -> None:
     layout, inputs = finished
-    built = build_image(tmp_path / "recipe", layout, cache=tmp_path / "cache", progress=quiet)
+    built = build_image(tmp_path / "recipe", layout, Workshop(tmp_path / "cache", quiet))
     assert built == finished_image(layout, inputs)
     assert not (tmp_path / "cache").exists()
 
@@ -106,9 +108,7 @@ def test_a_missing_interpreter_is_a_clear_error_and_leaves_nothing(tmp_path: Pat
         build_image(
             tmp_path / "recipe",
             tmp_path / "out" / "layout",
-            cache=tmp_path / "cache",
-            mirrors=[str(tmp_path / "mirror")],
-            progress=quiet,
+            Workshop(tmp_path / "cache", quiet, [str(tmp_path / "mirror")]),
         )
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -118,9 +118,7 @@ def test_a_lock_that_names_another_package_is_refused(tmp_path: Path) -> None:
     write_recipe(tmp_path / "recipe", {"tiny.deb": ("tiny", "1.0", deb)}, {})
     (tmp_path / "tiny.deb").write_bytes(deb)
     with pytest.raises(InfrastructureError, match="another package"):
-        build_image(
-            tmp_path / "recipe", tmp_path / "o", cache=tmp_path / "c", mirrors=[str(tmp_path)], progress=quiet
-        )
+        build_image(tmp_path / "recipe", tmp_path / "o", Workshop(tmp_path / "c", quiet, [str(tmp_path)]))
 
 
 def test_a_folder_that_is_no_layout_is_never_replaced(tmp_path: Path) -> None:
@@ -188,14 +186,14 @@ def test_a_lock_with_a_path_that_is_not_plain_is_refused(tmp_path: Path, path: s
 
 def test_a_folder_without_a_recipe_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(EvalctlError) as caught:
-        build_image(tmp_path, tmp_path / "layout", cache=tmp_path, progress=quiet)
+        build_image(tmp_path, tmp_path / "layout", Workshop(tmp_path, quiet))
     assert (caught.value.code, caught.value.exit_status) == ("recipe-not-found", 2)
 
 
 def test_a_foreign_platform_is_a_requirement_not_met(tmp_path: Path) -> None:
     write_recipe(tmp_path, {}, {}, RECIPE.replace("linux/amd64", "linux/riscv64"))
     with pytest.raises(EvalctlError) as caught:
-        build_image(tmp_path, tmp_path / "layout", cache=tmp_path, progress=quiet)
+        build_image(tmp_path, tmp_path / "layout", Workshop(tmp_path, quiet))
     assert caught.value.exit_status == 6
 
 

@@ -28,7 +28,8 @@ os.umask(int(sys.argv[1], 8))
 from pathlib import Path
 from launcher.image.build import build_image
 recipe, out, cache = map(Path, sys.argv[2:])
-print(build_image(recipe, out, cache=cache, progress=lambda line: print(line, file=sys.stderr)).digest)
+from launcher.image.workshop import Workshop
+print(build_image(recipe, out, Workshop(cache, lambda line: print(line, file=sys.stderr))).digest)
 """
 IMPORTS = """
 import ssl, sqlite3, ctypes, lzma, bz2, readline, zoneinfo, numpy, scipy.stats, sklearn.ensemble, onnxruntime
