@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.transcripts import CHECKOUT, Exchange, replay, settled
+from tests.cli.documents import check, exchanges
+from tests.cli.transcripts import CHECKOUT
 
 README = (CHECKOUT / "README.md").read_text()
 DIGITS = (CHECKOUT / "blueprints" / "digits-svm" / "blueprint.toml").read_text()
@@ -25,13 +26,8 @@ def test_the_readme_pins_the_image_that_the_shipped_blueprint_pins() -> None:
 def test_every_line_of_the_real_run_in_the_readme_comes_in_its_order(tmp_path: Path) -> None:
     if not (CHECKOUT / "images" / "eval-python" / "layout" / "index.json").is_file():
         pytest.skip("images/eval-python is not built: make setup")
-    (run,) = re.findall(r"(?s)## What it looks like\n.*?```\n(.*?)```", README)
-    parts = re.split(r"(?m)^\$ (.*)\n", run)
-    shown = [Exchange("", command, answer) for command, answer in zip(parts[1::2], parts[2::2], strict=True)]
-    for claimed, got in zip(shown, replay(shown, tmp_path), strict=True):
-        lines = iter(got.answer.splitlines())
-        for line in settled(claimed.answer).splitlines():
-            assert not line or line.startswith("(...") or line in lines, f"{line!r} is not in order in\n{got}"
+    (run,) = re.findall(r"(?s)## What it looks like\n.*?(```\n.*?```)", README)
+    check(exchanges(run), tmp_path)
 
 
 @pytest.mark.engine

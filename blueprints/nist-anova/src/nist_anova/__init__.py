@@ -1,0 +1,1 @@
+"""Compute the F statistics of one-way analyses of variance whose right answers are certified."""

@@ -1,0 +1,1 @@
+"""Classify wines by leave-one-out, with three textbook classifiers."""
