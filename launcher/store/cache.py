@@ -38,18 +38,31 @@ class Cache(Struct, frozen=True):
 
         Raises `InfrastructureError` (`input-digest-mismatch`, `input-too-large`, `cache-not-writable`).
         """
-        path = self.place(sha256)
-        make_private(path.parent)
-        temporary = path.with_name(f".{sha256}.{os.getpid()}.{os.urandom(4).hex()}")
+        return self._keep(chunks, sha256, what, limit)
+
+    def put_unknown(self, chunks: Iterable[bytes], *, what: str) -> tuple[str, int]:
+        """Store `chunks` under the digest they turn out to have; return that in hex, and their size.
+
+        Raises `InfrastructureError` (`cache-not-writable`).
+        """
+        path = self._keep(chunks, None, what, None)
+        return path.name, path.stat().st_size
+
+    def _keep(self, chunks: Iterable[bytes], sha256: str | None, what: str, limit: int | None) -> Path:
+        folder = self.place(sha256).parent if sha256 else self.root / "sha256"
+        make_private(folder)
+        temporary = folder / f".{sha256 or 'unknown'}.{os.getpid()}.{os.urandom(4).hex()}"
         try:
             actual = _write(temporary, chunks, limit, what)
-            if actual != sha256:
+            if sha256 not in (None, actual):
                 raise InfrastructureError(
                     f"`{what}` has other bytes than its checksum says",
                     code="input-digest-mismatch",
                     context=f"expected sha256 {sha256}, got {actual}",
                     hint="correct `sha256` in the blueprint, or get the file that it names",
                 )
+            path = self.place(actual)
+            make_private(path.parent)
             temporary.chmod(0o444)
             temporary.rename(path)
         except OSError as error:
