@@ -1,11 +1,14 @@
 """From what the containers left to samples, metrics and the result; nothing they claim is copied."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, field
 
 from launcher.errors import MalformedError
+from launcher.harness.claims import differing_claims
+from launcher.harness.output import HarnessOutput
+from launcher.harness.reading import read_harness
 from launcher.metrics.confusion import confusion
 from launcher.metrics.evaluation import evaluate, sample_counts
 from launcher.metrics.judgement import combine_verdicts
@@ -56,6 +59,7 @@ class _Ending(Struct, frozen=True):
     samples: BundledSamples = _NO_SAMPLES
     metrics: tuple[MetricResult, ...] = ()
     events: tuple[Mapping[str, Any], ...] = field(default=())
+    harness: tuple[HarnessOutput, ...] = ()
 
 
 def score(plan: RunPlan, runs: list[ReplicateRun]) -> Scored:
@@ -93,14 +97,31 @@ def kept_artifacts(runs: Sequence[ReplicateRun]) -> tuple[Artifact, ...]:
 def _read(plan: RunPlan, runs: list[ReplicateRun]) -> _Ending:
     blueprint = plan.resolution.blueprint
     try:
-        replicates = [_samples(plan, run.replicate) for run in runs]
+        harness = _harness(plan, runs)
+        replicates = [list(one.samples) for one in harness] or [_samples(plan, r.replicate) for r in runs]
         bundled = bundle_samples(replicates, blueprint.run.seeds)
         metrics = evaluate(blueprint.metrics, bundled.samples, blueprint.run.seeds)
         events = [event for run in runs for event in _events(plan, run.replicate)]
+        events.extend(_told(harness))
     except MalformedError as error:
         reason = error.message + (f" ({error.context})" if error.context else "")
         return _Ending("input" if error.code == "bad-labels" else "candidate", reason)
-    return _Ending(None, "", bundled, metrics, (*events, *_timings(bundled)))
+    return _Ending(None, "", bundled, metrics, (*events, *_timings(bundled)), harness)
+
+
+def _harness(plan: RunPlan, runs: list[ReplicateRun]) -> tuple[HarnessOutput, ...]:
+    """Return what the harness left in each replicate; nothing where containers leave samples themselves."""
+    form = plan.resolution.blueprint.run.format
+    if form == "samples":
+        return ()
+    return tuple(read_harness(form, plan.attempt.work / str(run.replicate) / "out") for run in runs)
+
+
+def _told(harness: Sequence[HarnessOutput]) -> Iterator[Mapping[str, Any]]:
+    """Yield an event with what each harness says of itself."""
+    for replicate, output in enumerate(harness):
+        event = {"source": "container", "replicate": replicate, "step": output.harness}
+        yield {**event, "detail": output.about}
 
 
 def _samples(plan: RunPlan, replicate: int) -> list[Sample]:
@@ -145,19 +166,23 @@ def _timings(bundled: BundledSamples) -> list[Mapping[str, Any]]:
     ]
 
 
-def _deviations(plan: RunPlan, runs: list[ReplicateRun]) -> tuple[str, ...]:
-    """Name what every view must show: widenings, a stronger runtime, cut logs, outputs that were not kept."""
+def _deviations(plan: RunPlan, runs: list[ReplicateRun], harness: Sequence[HarnessOutput]) -> tuple[str, ...]:
+    """Name what every view must show: widenings, a stronger runtime, what is partial, what was not kept."""
     blueprint = plan.resolution.blueprint
     said = [f"sandbox widened: {name}" for name in plan.profile.widenings]
     if plan.profile.runtime != blueprint.sandbox.runtime:
         said.append(f"ran under {plan.profile.runtime}, stronger than {blueprint.sandbox.runtime}")
+    for replicate, output in enumerate(harness):
+        said.extend(f"replicate {replicate}: partial: {reason}" for reason in output.partial)
+        said.extend(f"replicate {replicate}: {note}" for note in output.notes)
     for run in runs:
         if run.outcome is None:
             continue
         if run.outcome.stdout.truncated or run.outcome.stderr.truncated:
             said.append(f"replicate {run.replicate}: logs were cut")
         files = (file.path for file in run.outcome.outputs.files)
-        dropped = [path for path in files if path not in _READ and not artifact_place(run.replicate, path)]
+        read = _READ.union(harness[run.replicate].files if harness else ())
+        dropped = [path for path in files if path not in read and not artifact_place(run.replicate, path)]
         if dropped:
             said.append(f"replicate {run.replicate}: {len(dropped)} other output files were not kept")
     return tuple(said)
@@ -184,7 +209,11 @@ def _result(plan: RunPlan, runs: list[ReplicateRun], ending: _Ending) -> Result:
         tables={"confusion": table} if table else {},
         samples=sample_counts(samples),
         replicates=tuple(_outcome(run) for run in runs),
-        deviations=(*([_clipped(ending.reason)] if ending.failure else []), *_deviations(plan, runs)),
+        deviations=(
+            *([_clipped(ending.reason)] if ending.failure else []),
+            *_deviations(plan, runs, ending.harness),
+        ),
+        discrepancies=differing_claims(ending.harness, blueprint.metrics, metrics),
     )
 
 
