@@ -26,7 +26,7 @@ def launch(request: LaunchRequest, edges: Edges) -> Launched:
     _refuse_long(request.note)
     log = EventLog(edges.reporter)
     with log.step("resolve", "resolving the blueprint") as detail:
-        resolution = resolve(request.blueprint, Cache(edges.home.cache), request.settings)
+        resolution = resolve(request.blueprint, Cache(edges.home.cache), request.settings, request.choices)
         detail["lock"] = resolution.lock.digest
     if request.lock is not None:
         require_same(resolution, request.lock)

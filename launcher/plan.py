@@ -24,7 +24,7 @@ from launcher.sources.code import CodeTree, fetch_code
 from launcher.sources.images import PinnedImage
 from launcher.spec.blueprint import Metric
 from launcher.spec.image import ImagePins
-from launcher.spec.lock import CodePins, Lock
+from launcher.spec.lock import CodePins, Lock, Pins
 from launcher.spec.plan import Cost, Disk, Finished, MountKind, Plan, PlannedEngine, PlannedMount
 from launcher.spec.sandbox import SandboxProfile, profile_for
 from launcher.store.attempts import Attempt, past_attempts
@@ -77,7 +77,9 @@ def plan(request: LaunchRequest, edges: PlanEdges, bundle: Path | None = None) -
     """
     cache = Cache(edges.home.cache)
     seen = _with_sizes(see(request.blueprint, cache, request.settings), request.lock)
-    resolution = None if seen.missing else resolve(request.blueprint, cache, request.settings)
+    resolution = (
+        None if seen.missing else resolve(request.blueprint, cache, request.settings, request.choices)
+    )
     if resolution is not None and request.lock is not None:
         require_same(resolution, request.lock)
     known = resolution.lock if resolution else request.lock
@@ -125,6 +127,7 @@ def _as_if(request: LaunchRequest, seen: AtHand, cache: Cache) -> Resolution:
     return Resolution(
         blueprint,
         request.lock or Lock({}, blueprint.text),
+        Pins(pins, code.pins, {}),
         PinnedImage(pins, None),
         code,
         {item.name: cache.place(item.sha256) for item in blueprint.inputs},

@@ -3,20 +3,25 @@
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from launcher import __version__
 from launcher.errors import CheckFailedError, EvalctlError, InfrastructureError, MalformedError, TrustError
 from launcher.launch import launch
 from launcher.metrics.agreement import Agreement, Evidence, compare_runs
+from launcher.metrics.evaluation import evaluate
+from launcher.resolve import choices_of
 from launcher.runs.events import now
 from launcher.runs.request import FINISHED_FAILURES, Edges, LaunchRequest
 from launcher.sources.inputs import FetchSettings
 from launcher.spec import bundle as names
+from launcher.spec.lock import make_lock, pins_from
 from launcher.spec.predicates import (
     LOCAL_BUILDER,
     Builder,
     MetricReproduction,
     Reproduction,
+    ReproductionScope,
     ReproductionVerdict,
 )
 from launcher.spec.result import decimal_string
@@ -24,6 +29,7 @@ from launcher.spec.statement import reproduction_statement
 from launcher.store.bundles import bundle_digest
 from launcher.store.files import create_atomically, write_atomically
 from launcher.store.home import Home, make_private
+from launcher.store.trees import read_tree
 from launcher.trust.sigstore import seal
 from launcher.verify import Contents, Verification, beyond_this_version, load_contents
 
@@ -53,6 +59,20 @@ class Original(Struct, frozen=True):
         return self.verification.contents
 
 
+class Scope(Struct, frozen=True):
+    """What is to be done again: everything, or only the scoring, or only the first `samples` items."""
+
+    score_only: bool = False
+    samples: int | None = None
+
+    @property
+    def name(self) -> ReproductionScope:
+        """The scope in the words of the signed statement."""
+        if self.samples is not None:
+            return "samples"
+        return "score-only" if self.score_only else "full"
+
+
 class Reproduced(Struct, frozen=True):
     """What came of it: the new bundle, how the two compare, and where the signed statement is."""
 
@@ -63,35 +83,73 @@ class Reproduced(Struct, frozen=True):
     reason: str = ""
 
 
-def reproduce(original: Original, settings: FetchSettings, edges: Edges) -> Reproduced:
-    """Launch the lock of `original` again under the reproducer's key and compare.
+def reproduce(
+    original: Original, settings: FetchSettings, edges: Edges, scope: Scope = Scope()
+) -> Reproduced:
+    """Launch the lock of `original` again under the reproducer's key, as far as `scope` says, and compare.
 
     The statement is put beside the original's attestations where that folder can be written, else into the
     home. Raises `CheckFailedError` or `TrustError` for an original that does not verify.
     """
     contents = original.contents
-    if reason := beyond_this_version(contents):
-        return Reproduced("not-runnable", None, reason=reason)
-    if contents.result.status == "failed":
-        return Reproduced("inconclusive", None, reason="the original has no score to compare with")
-    request = LaunchRequest(contents.blueprint, settings, contents.lock, rerun=True)
+    if reason := _refusal(contents, scope):
+        return reason
     try:
-        launched = launch(request, edges)
+        launched = launch(_request(original, contents, settings, scope), edges)
     except (InfrastructureError, MalformedError) as error:
         return Reproduced("not-runnable", None, reason=_in_words(error))
     edges.reporter.stage("comparing")
     again = load_contents(launched.bundle)
     if again.result.failure is not None:
         return _failed_again(again, launched.bundle)
-    agreement = compare_runs(
-        Evidence(contents.samples, contents.result.metrics),
+    agreement = _compare(contents, again, scope)
+    data = _statement(original, launched.bundle, agreement, edges, scope)
+    statement = _keep(edges.home, original, launched.bundle, data)
+    return Reproduced(agreement.verdict, launched.bundle, agreement, statement)
+
+
+def _refusal(contents: Contents, scope: Scope) -> Reproduced | None:
+    """Say why there is nothing that could be run and compared, if so."""
+    if reason := beyond_this_version(contents):
+        return Reproduced("not-runnable", None, reason=reason)
+    if contents.result.status == "failed":
+        return Reproduced("inconclusive", None, reason="the original has no score to compare with")
+    if scope.score_only and contents.blueprint.score is None:
+        return Reproduced("not-runnable", None, reason="it has no `[score]` to be run alone")
+    return None
+
+
+def _request(original: Original, contents: Contents, settings: FetchSettings, scope: Scope) -> LaunchRequest:
+    """Return the launch of the original's lock, narrowed to `scope`."""
+    blueprint, pins = contents.blueprint, pins_from(contents.lock.identity)
+    choices = choices_of(contents.lock, blueprint)
+    if pins.patch is not None:
+        choices = replace(choices, patch=(original.path / names.DRAFT_PATCH).read_bytes())
+    if scope.score_only or pins.predictions is not None:
+        folder = original.path / names.PREDICTIONS
+        folders = tuple(folder / str(replicate) for replicate in range(len(blueprint.run.seeds)))
+        choices = replace(choices, predictions=folders)
+        pins = replace(pins, predictions=tuple(read_tree(folder).sha256 for folder in folders))
+    if scope.samples is not None:
+        limit = min(scope.samples, pins.limit or scope.samples)
+        choices, pins = replace(choices, limit=limit), replace(pins, limit=limit)
+    lock = make_lock(blueprint, pins)
+    return LaunchRequest(blueprint, settings, lock, rerun=True, choices=choices)
+
+
+def _compare(contents: Contents, again: Contents, scope: Scope) -> Agreement:
+    """Compare the two runs, over the items that were done again."""
+    samples, metrics = contents.samples, contents.result.metrics
+    if scope.samples is not None:
+        items = {(sample.task, sample.id) for sample in again.samples}
+        samples = tuple(sample for sample in samples if (sample.task, sample.id) in items)
+        metrics = evaluate(contents.blueprint.metrics, samples, contents.blueprint.run.seeds)
+    return compare_runs(
+        Evidence(samples, metrics),
         Evidence(again.samples, again.result.metrics),
         contents.blueprint.metrics,
         contents.blueprint.run.determinism,
     )
-    data = _statement(original, contents, launched.bundle, agreement, edges)
-    statement = _keep(edges.home, original, launched.bundle, data)
-    return Reproduced(agreement.verdict, launched.bundle, agreement, statement)
 
 
 def _in_words(error: EvalctlError) -> str:
@@ -106,13 +164,13 @@ def _failed_again(again: Contents, bundle: Path) -> Reproduced:
     return Reproduced("not-runnable", bundle, reason=reason)
 
 
-def _statement(
-    original: Original, contents: Contents, bundle: Path, agreement: Agreement, edges: Edges
-) -> bytes:
+def _statement(original: Original, bundle: Path, agreement: Agreement, edges: Edges, scope: Scope) -> bytes:
+    # Over a part of the items the original has other figures than those that its result claims.
+    compared = agreement.metrics if scope.samples is None else ()
     reproduction = Reproduction(
         original=original.verification.digest or "",
         reproduced=bundle_digest(bundle),
-        lock=contents.lock.digest,
+        lock=original.contents.lock.digest,
         verifier=Builder(LOCAL_BUILDER, {"evalctl-launcher": __version__}),
         evaluated_at=now(),
         verdict=agreement.verdict,
@@ -120,9 +178,10 @@ def _statement(
             MetricReproduction(
                 metric.name, _decimal(metric.original), _decimal(metric.reproduced), metric.verdict
             )
-            for metric in agreement.metrics
+            for metric in compared
         ),
         samples=(str(agreement.samples.n), str(agreement.samples.equal)),
+        scope=scope.name,
     )
     return seal(reproduction_statement(reproduction), edges.signer)
 

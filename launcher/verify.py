@@ -8,7 +8,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from launcher.canonical import canonical_bytes, parse_json
-from launcher.digest import sha256_hex
+from launcher.digest import sha256_hex, sums_text
 from launcher.environment.facts import image_facts, read_environment
 from launcher.environment.sbom import described_image
 from launcher.errors import CheckFailedError, EvalctlError, MalformedError
@@ -75,7 +75,7 @@ def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification
     if report.verdict == "failed" or None in (report.provenance, report.result, report.lock):
         checks.append(Check("contents", "skipped", "nothing is parsed before its signature holds"))
         return _answer(report, digest, tuple(checks), None)
-    contents, more = _check_contents(_read_parsed(inventory, digests), report)
+    contents, more = _check_contents(_read_parsed(inventory, digests), digests, report)
     return _answer(report, digest, (*checks, *more), contents)
 
 
@@ -147,7 +147,7 @@ def read_contents(files: Mapping[str, bytes]) -> Contents:
 
 
 def _check_contents(
-    files: Mapping[str, bytes], report: AttestationReport
+    files: Mapping[str, bytes], digests: Mapping[str, str], report: AttestationReport
 ) -> tuple[Contents | None, list[Check]]:
     try:
         contents = read_contents(files)
@@ -162,6 +162,7 @@ def _check_contents(
         _check("environment", lambda: _compare_environment(contents, files, provenance)),
         _check("metrics", lambda: _compare_metrics(contents)),
         _check("claims", lambda: _compare_claims(contents, signed)),
+        *_shortcomings(contents, digests),
     ]
 
 
@@ -178,6 +179,47 @@ def _not_understood(contents: Contents) -> list[Check]:
     """Name what nothing here checked, because this version does not know what it would mean."""
     said = beyond_this_version(contents)
     return [Check("features", "skipped", said)] if said else []
+
+
+def _shortcomings(contents: Contents, digests: Mapping[str, str]) -> list[Check]:
+    """Check and name what makes the run less than a whole one."""
+    if not contents.result.marks and not pins_from(contents.lock.identity).marks:
+        return []
+    check = _check("marks", lambda: _compare_marks(contents, digests))
+    return [check if check.status == "failed" else Check("marks", "ok", ", ".join(contents.result.marks))]
+
+
+def _compare_marks(contents: Contents, digests: Mapping[str, str]) -> None:
+    """Check that the result owns up to what its lock says it is, and that what it ran with is there."""
+    pins, marks = pins_from(contents.lock.identity), contents.result.marks
+    # A harness may say of itself that it ran a part only.
+    if {*marks} - {"partial"} != {*pins.marks} - {"partial"} or not {*pins.marks} <= {*marks}:
+        raise CheckFailedError(
+            "the result is not marked as its lock demands",
+            code="disagreement",
+            context=f"expected {', '.join(pins.marks) or 'no mark'}, got {', '.join(marks) or 'none'}",
+        )
+    if pins.limit is not None and contents.result.samples.n > pins.limit:
+        raise CheckFailedError(f"there are more than {pins.limit} items", code="disagreement")
+    if pins.patch is not None and digests.get(bundle.DRAFT_PATCH) != pins.patch:
+        raise CheckFailedError(f"`{bundle.DRAFT_PATCH}` is not the patch of the lock", code="disagreement")
+    if pins.predictions is not None and pins.predictions != _prediction_digests(contents, digests):
+        raise CheckFailedError("the predictions are not those that the lock names", code="disagreement")
+
+
+def _prediction_digests(contents: Contents, digests: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the tree digest of each replicate's `predictions/`."""
+    places = (f"{bundle.PREDICTIONS}/{replicate}/" for replicate in range(len(contents.blueprint.run.seeds)))
+    return tuple(
+        sha256_hex(
+            sums_text(
+                (path.removeprefix(place), sha256)
+                for path, sha256 in digests.items()
+                if path.startswith(place)
+            )
+        )
+        for place in places
+    )
 
 
 def _compare_lock(contents: Contents, signed: EvaluationResult, provenance: Provenance) -> None:

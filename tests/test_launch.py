@@ -316,7 +316,7 @@ def test_artifacts_and_logs_are_kept_and_other_outputs_are_named(world: SmallWor
 def test_no_folder_stands_empty_and_every_promised_file_exists(world: SmallWorld) -> None:
     bundle = world.launch().bundle
     assert sorted(path.name for path in bundle.iterdir()) == sorted(
-        [*(name for name in REQUIRED), "attestations"]
+        [*(name for name in REQUIRED), "attestations", "predictions"]
     )
     assert all(path.stat().st_nlink == 1 for path in bundle.iterdir() if path.is_file())
     assert (

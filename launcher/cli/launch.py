@@ -1,30 +1,35 @@
 """`evalctl launch`."""
 
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from launcher.cli.connect import connect
 from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline, Out, SigningKey
-from launcher.cli.output import hint, print_json, say, say_next
+from launcher.cli.output import hint, print_json, say
 from launcher.cli.results import as_object, exit_code
 from launcher.cli.runtimes import read_runtime
 from launcher.cli.signing import read_signer, read_verifying_policy
 from launcher.cli.targets import Target, read_target
 from launcher.digest import sha256_hex
+from launcher.errors import MalformedError
 from launcher.launch import launch as launch_blueprint
 from launcher.report.progress import make_reporter
 from launcher.report.reading import BundleView, read_view
 from launcher.report.terminal import summary
+from launcher.resolve import Choices, choices_of
 from launcher.runs.request import Edges, Launched, LaunchRequest
 from launcher.sources.inputs import FetchSettings
 from launcher.store.bundles import copy_out, require_empty
 from launcher.store.home import Home, find_home
 from launcher.trust.admission import admit_lock
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.ASCII)
 
 _ADVICE = {
     "candidate": "mend it and launch again; the same lock runs again only with `--rerun`",
@@ -44,6 +49,20 @@ def launch(
         bool, typer.Option("--rerun", help="Run again even where a finished run could be returned.")
     ] = False,
     runtime: LeastRuntime = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SLOT=URI", help="Fill a model slot with this file or folder; may be given again."
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Keep the first N items only; the result is marked partial."),
+    ] = None,
+    draft: Annotated[
+        bool,
+        typer.Option("--draft", help="Run the working tree with its changes; the result is marked draft."),
+    ] = False,
     note: Annotated[
         str, typer.Option(metavar="TEXT", help="A remark to keep in the signed provenance; default: none.")
     ] = "",
@@ -62,8 +81,16 @@ def launch(
     _admit(home, target)
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     settings = FetchSettings(target.base, offline=offline, say=reporter.stage)
+    choices = _choices(target, model or [], limit, draft=draft)
     request = LaunchRequest(
-        target.blueprint, settings, target.lock, target.attestation, rerun, read_runtime(runtime), note
+        target.blueprint,
+        settings,
+        target.lock,
+        target.attestation,
+        rerun,
+        read_runtime(runtime),
+        note,
+        choices,
     )
     try:
         launched = launch_blueprint(request, Edges(home, connect, read_signer(home, key), reporter))
@@ -76,13 +103,11 @@ def launch(
     else:
         print(summary(view))
         print(path)
-        _say_more(launched, view)
-        if view.result.failure is None:
-            say_next(f"evalctl verify {_short_name(view, out)}")
+        _say_next(launched, view)
     return exit_code(view)
 
 
-def _say_more(launched: Launched, view: BundleView) -> None:
+def _say_next(launched: Launched, view: BundleView) -> None:
     """Say what was not run, and what to do about a failure; all of it is in the object of `--json`."""
     for remark in launched.remarks:
         say(f"note: {remark}")
@@ -94,13 +119,36 @@ def _say_more(launched: Launched, view: BundleView) -> None:
         hint(_ADVICE.get(view.result.failure, "launch it again"))
 
 
-def _short_name(view: BundleView, out: Path | None) -> str:
-    """Name the bundle as a person would type it: its folder, or the first digits of its digest."""
-    return quote(str(out)) if out else view.digest.removeprefix("sha256:")[:12]
-
-
 def _admit(home: Home, target: Target) -> None:
     """Check the signature that came beside a lock under this machine's policy."""
     if target.lock is not None and target.attestation is not None:
         lock = (sha256_hex(target.lock.data), target.lock.digest)
         admit_lock(lock, target.attestation, read_verifying_policy(home, None, None), datetime.now(UTC))
+
+
+def _choices(target: Target, models: list[str], limit: int | None, *, draft: bool) -> Choices:
+    """Return what the command line decides beside the blueprint; in a lock, most is decided already."""
+    filled = dict(map(_slot, models))
+    if target.lock is None:
+        return Choices(models=filled, limit=limit, draft=draft)
+    if limit is not None or draft:
+        raise MalformedError(
+            "a lock is launched as it is",
+            code="lock-is-fixed",
+            context="`--limit` and `--draft` make another run than the one it pins",
+            hint="launch the blueprint with them",
+        )
+    return replace(choices_of(target.lock, target.blueprint), models=filled)
+
+
+def _slot(text: str) -> tuple[str, str]:
+    """Read `SLOT=URI`; a path means the folder in which the command was typed."""
+    slot, equals, uri = text.partition("=")
+    if not equals or not slot or not uri:
+        raise MalformedError(
+            f"`--model {text}` names no slot and what fills it",
+            code="bad-slot",
+            context="expected SLOT=URI or SLOT=PATH",
+            hint="for example `--model candidate=./checkpoint`",
+        )
+    return slot, uri if _SCHEME.match(uri) else str(Path(uri).absolute())

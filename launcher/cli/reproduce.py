@@ -13,7 +13,7 @@ from launcher.cli.output import print_json, say
 from launcher.cli.signing import read_signer, read_verifying_policy
 from launcher.report.findings import agreement as render
 from launcher.report.progress import make_reporter
-from launcher.reproduce import Original, Reproduced
+from launcher.reproduce import Original, Reproduced, Scope
 from launcher.reproduce import reproduce as reproduce_bundle
 from launcher.runs.request import Edges
 from launcher.sources.inputs import FetchSettings
@@ -41,6 +41,14 @@ def reproduce(
             help="Where relative paths in its blueprint start; not needed for what the cache holds.",
         ),
     ] = None,
+    score_only: Annotated[
+        bool,
+        typer.Option("--score-only", help="Score the bundle's own predictions again; predict nothing."),
+    ] = False,
+    samples: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Run and compare only the first N items; default: all."),
+    ] = None,
     offline: Offline = False,
     as_json: Json = False,
 ) -> int:
@@ -49,7 +57,8 @@ def reproduce(
     The original is verified first. What was found (identical, equivalent, diverged) is signed and put
     beside the original's attestations. The last line on stdout is the new bundle's path. Exit codes: 0
     identical or equivalent, 1 diverged or the original is broken, 3 its signer is not trusted, 4 not
-    runnable here, 5 inconclusive.
+    runnable here, 5 inconclusive. What was done only in part (`--score-only`, `--samples`) is signed as
+    that, and no view counts it as a reproduction.
     """
     home = find_home()
     if out is not None:
@@ -57,31 +66,34 @@ def reproduce(
     path = find_bundle(home, bundle)
     own = read_signer(home, key)
     policy = read_verifying_policy(home, None, signer)
+    scope = Scope(score_only=score_only, samples=samples)
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     reporter.stage("verifying the original")
     try:
         original = Original(path, verify(path, policy, datetime.now(UTC)))
         settings = FetchSettings(blueprint_dir or path, offline=offline, say=reporter.stage)
-        reproduced = reproduce_bundle(original, settings, Edges(home, connect, own, reporter))
+        reproduced = reproduce_bundle(original, settings, Edges(home, connect, own, reporter), scope)
     finally:
         reporter.close()
     place = copy_out(reproduced.bundle, out) if out and reproduced.bundle else reproduced.bundle
     if as_json:
-        print_json(_as_object(original, reproduced, place))
+        print_json({**_as_object(original, reproduced, place), "scope": scope.name})
     else:
-        _print(reproduced, place)
+        _print(reproduced, place, scope)
         if reproduced.statement and own.public.fingerprint in original.verification.signers:
             say("note: the same key signed both; a reproduction by another key is what adds truth")
     return EXIT_CODES[reproduced.verdict]
 
 
-def _print(reproduced: Reproduced, place: Path | None) -> None:
+def _print(reproduced: Reproduced, place: Path | None, scope: Scope) -> None:
     if reproduced.agreement is not None:
         print(render(reproduced.agreement))
     if reproduced.reason:
         say(reproduced.reason)
     if reproduced.statement is not None:
         say(f"signed statement: {reproduced.statement}")
+    if scope.name != "full":
+        say(f"note: {scope.name}: only a part was done again; it does not count as a reproduction")
     print(reproduced.verdict)
     if place is not None:
         print(place)

@@ -21,6 +21,7 @@ def as_object(view: BundleView, path: Path) -> dict[str, Any]:
         "verdict": result.verdict,
         "metrics": [metric.as_json() for metric in result.metrics],
         "deviations": list(result.deviations),
+        "marks": list(result.marks),
     }
 
 

@@ -10,12 +10,12 @@ from msgspec import Struct, to_builtins
 from launcher import __version__
 from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of, hash_file, sha256_hex, sums_text
+from launcher.engines.engine import ContainerOutcome
 from launcher.environment.facts import Fact, environment_bytes, image_facts
 from launcher.environment.sbom import sbom_bytes
 from launcher.runs.events import EventLog, events_bytes, now
-from launcher.runs.replicates import ReplicateRun
 from launcher.runs.scoring import Scored
-from launcher.runs.tasks import RunPlan
+from launcher.runs.tasks import Phase, RunPlan
 from launcher.spec import bundle
 from launcher.spec.claims import dependencies, evaluation_result
 from launcher.spec.lock import Lock, pins_from
@@ -63,7 +63,9 @@ def _records(plan: RunPlan, scored: Scored, facts: list[Fact], log: EventLog) ->
         bundle.SAMPLES: scored.samples,
         bundle.EVENTS: events_bytes([*log.events(), *scored.events]),
         bundle.RESOURCES: b"".join(
-            canonical_bytes(_usage(run)) + b"\n" for run in scored.runs if run.outcome
+            canonical_bytes(_usage(run.replicate, phase, outcome)) + b"\n"
+            for run in scored.runs
+            for phase, outcome in run.outcomes
         ),
     }
 
@@ -79,13 +81,11 @@ def _run_facts(plan: RunPlan) -> Iterator[Fact]:
         yield Fact(f"input.{item.name}.license", item.license, "declared")
 
 
-def _usage(run: ReplicateRun) -> Mapping[str, Any]:
-    """Return the replicate's line of `resources.jsonl`: what its first process saw of its children."""
-    outcome = run.outcome
-    assert outcome is not None  # noqa: S101 - the caller takes only runs that have one
+def _usage(replicate: int, phase: Phase, outcome: ContainerOutcome) -> Mapping[str, Any]:
+    """Return a container's line of `resources.jsonl`: what its first process saw of its children."""
     return {
-        "replicate": run.replicate,
-        "phase": "run",
+        "replicate": replicate,
+        "phase": phase,
         "seconds": round(outcome.seconds, 6),
         "cpu_user_seconds": outcome.cpu_user_seconds,
         "cpu_system_seconds": outcome.cpu_system_seconds,
@@ -100,14 +100,16 @@ def _usage(run: ReplicateRun) -> Mapping[str, Any]:
 
 def _write_kept_files(plan: RunPlan, scored: Scored, staging: Path) -> None:
     for run in scored.runs:
-        work = plan.attempt.work / str(run.replicate)
-        for stream in ("stdout", "stderr"):
-            captured = work / "logs" / stream
-            if captured.is_file() and captured.stat().st_size:
-                copy_new(captured, staging / bundle.LOGS / f"run-{run.replicate}.{stream}")
-    for artifact in scored.artifacts:
-        source = plan.attempt.work / str(artifact.replicate) / "out" / artifact.path
-        copy_new(source, staging / artifact.place)
+        for phase, _ in run.outcomes:
+            for stream in ("stdout", "stderr"):
+                captured = plan.logs(run.replicate, phase) / stream
+                if captured.is_file() and captured.stat().st_size:
+                    copy_new(captured, staging / bundle.LOGS / f"{phase}-{run.replicate}.{stream}")
+    for kept in scored.kept:
+        copy_new(kept.path, staging / kept.place)
+    if plan.resolution.patch is not None:
+        (staging / bundle.ARTIFACTS).mkdir(exist_ok=True)
+        write_new(staging / bundle.DRAFT_PATCH, plan.resolution.patch)
 
 
 def _files(root: Path) -> Iterator[str]:

@@ -33,11 +33,12 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
 
     Raises `InfrastructureError` or `RequirementError` for what fails before the attempt begins.
     """
-    profile = _profile(request)
+    profile, score_profile = _profiles(request)
     with log.step("engine", "asking the engine") as detail:
         engine = edges.connect()
         reap_dead(edges.home, lambda: engine, thorough=True)
-        engine.require(profile)
+        for each in filter(None, (profile, score_profile)):
+            engine.require(each)
         detail["runtime"] = profile.runtime
     with log.step("image", "having the image in the engine"):
         image = _image(engine, resolution)
@@ -47,15 +48,21 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
         "runtime": profile.runtime,
     }
     with closing(engine), begin_attempt(edges.home, resolution.lock.digest, facts) as attempt:
-        plan = RunPlan(resolution, attempt, image, profile, engine.describe(), edges.home.label)
+        plan = RunPlan(
+            resolution, attempt, image, profile, engine.describe(), edges.home.label, score_profile
+        )
         scored, signing = _run_and_score(request, edges, (engine, plan, log))
         bundle = _publish(edges, plan, log, (scored, signing))
     return Launched(bundle, resolution.lock.digest, attempt.number, reused=False)
 
 
-def _profile(request: LaunchRequest) -> SandboxProfile:
-    profile = profile_for(request.blueprint.resources, request.blueprint.sandbox)
-    return replace(profile, runtime=request.least_runtime)
+def _profiles(request: LaunchRequest) -> tuple[SandboxProfile, SandboxProfile | None]:
+    """Return the profile of `[run]`, and that of the second container where one scores."""
+    blueprint, runtime = request.blueprint, request.least_runtime
+    run = replace(profile_for(blueprint.resources, blueprint.sandbox), runtime=runtime)
+    if blueprint.score is None or not blueprint.score.command:
+        return run, None
+    return run, replace(profile_for(blueprint.score.resources, blueprint.sandbox), runtime=runtime)
 
 
 def _image(engine: Engine, resolution: Resolution) -> str:

@@ -6,12 +6,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from launcher.engines.engine import ContainerOutcome, Engine
 from launcher.errors import InfrastructureError
 from launcher.runs.events import EventLog
-from launcher.runs.tasks import RunPlan, artifact_place, container_task
-from launcher.spec.blueprint import Run
+from launcher.runs.tasks import (
+    Phase,
+    RunPlan,
+    artifact_place,
+    bring_predictions,
+    container_task,
+    prediction_place,
+)
+from launcher.spec.blueprint import Run, Score
 from launcher.spec.bundle import ARTIFACTS
 from launcher.spec.predicates import Failure
 from launcher.spec.sandbox import SandboxProfile
@@ -20,13 +28,29 @@ _Made = TypeVar("_Made")
 
 
 class ReplicateRun(Struct, frozen=True):
-    """What became of one replicate; `failure` is None when the container did its part."""
+    """What became of one replicate: its containers' outcomes; `failure` is None when they did their part.
+
+    `run` is None where `[run]` never started or was not to be run again, `score` where there is no second
+    container or it never started.
+    """
 
     replicate: int
     seed: int
-    outcome: ContainerOutcome | None
+    run: ContainerOutcome | None
     failure: Failure | None
     reason: str = ""
+    score: ContainerOutcome | None = None
+
+    @property
+    def outcomes(self) -> tuple[tuple[Phase, ContainerOutcome], ...]:
+        """The containers that ran, in their order."""
+        phases: tuple[tuple[Phase, ContainerOutcome | None], ...] = (("run", self.run), ("score", self.score))
+        return tuple((phase, outcome) for phase, outcome in phases if outcome)
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the container that ran last."""
+        return self.outcomes[-1][1].exit_code if self.outcomes else None
 
 
 class _Counter:
@@ -51,7 +75,7 @@ class _Observer(Struct, frozen=True):
 def run_replicates(
     engine: Engine, plan: RunPlan, log: EventLog, cancel: threading.Event, meanwhile: Callable[[], _Made]
 ) -> tuple[list[ReplicateRun], _Made]:
-    """Run one container for each seed; return the runs in order, and what `meanwhile` made beside them.
+    """Run each seed's containers; return the runs in order, and what `meanwhile` made beside them.
 
     A run that fails stops the others. `cancel` is set from outside (Ctrl-C) or here; engine faults become
     outcomes, never exceptions. What `meanwhile` raises stops the runs and is raised.
@@ -70,7 +94,8 @@ def run_replicates(
         return run
 
     count = len(plan.seeds)
-    width = parallel_width(plan.engine.cpus, plan.profile, count)
+    largest = max(plan.profile, plan.score_profile or plan.profile, key=lambda profile: profile.cpus)
+    width = parallel_width(plan.engine.cpus, largest, count)
     with ThreadPoolExecutor(width, thread_name_prefix="replicate") as pool:
         futures: list[Future[ReplicateRun]] = [pool.submit(one, replicate) for replicate in range(count)]
         try:
@@ -89,31 +114,57 @@ def parallel_width(cpus: int, profile: SandboxProfile, count: int) -> int:
 def _run_one(
     engine: Engine, plan: RunPlan, replicate: int, watch: tuple[_Observer, threading.Event]
 ) -> ReplicateRun:
+    run = _predict(engine, plan, replicate, watch)
+    score = plan.resolution.blueprint.score
+    if run.failure or plan.score_profile is None or score is None:
+        return run
+    if watch[1].is_set():
+        return replace(run, failure="interrupted", reason="stopped before it was scored")
+    try:
+        outcome = engine.run(container_task(plan, replicate, "score"), watch[0], watch[1])
+    except InfrastructureError as error:
+        return replace(run, failure="engine", reason=f"scoring: {_in_words(error)}")
+    failure, reason = classify(outcome, score)
+    if failure is None and (odd := _unfit(outcome, replicate, plan)):
+        failure, reason = "candidate", f"its output `{odd}` has a name that no bundle may hold"
+    return replace(run, score=outcome, failure=failure, reason=f"scoring: {reason}" if reason else "")
+
+
+def _predict(
+    engine: Engine, plan: RunPlan, replicate: int, watch: tuple[_Observer, threading.Event]
+) -> ReplicateRun:
+    """Run `[run]`, or bring what it left in an earlier run that is scored again."""
     observer, cancel = watch
     seed = plan.seeds[replicate]
     if cancel.is_set():
         return ReplicateRun(replicate, seed, None, "interrupted", "stopped before it began")
     try:
+        if plan.resolution.predictions is not None:
+            bring_predictions(plan, replicate)
+            return ReplicateRun(replicate, seed, None, None)
         outcome = engine.run(container_task(plan, replicate), observer, cancel)
     except InfrastructureError as error:
-        reason = error.message + (f" ({error.context})" if error.context else "")
-        return ReplicateRun(replicate, seed, None, "engine", reason)
+        return ReplicateRun(replicate, seed, None, "engine", _in_words(error))
     failure, reason = classify(outcome, plan.resolution.blueprint.run)
-    if failure is None and (odd := _unfit_artifact(outcome, replicate)):
+    if failure is None and (odd := _unfit(outcome, replicate, plan)):
         failure, reason = "candidate", f"its output `{odd}` has a name that no bundle may hold"
     return ReplicateRun(replicate, seed, outcome, failure, reason)
 
 
-def classify(outcome: ContainerOutcome, run: Run) -> tuple[Failure | None, str]:
+def _in_words(error: InfrastructureError) -> str:
+    return error.message + (f" ({error.context})" if error.context else "")
+
+
+def classify(outcome: ContainerOutcome, asked: Run | Score) -> tuple[Failure | None, str]:
     """Tell from facts (the launcher's deadline, the engine's state, the init's report) what went wrong."""
     if outcome.oom_killed:
         return "out-of-memory", "the kernel ended a process: the container's memory was used up"
     if outcome.timed_out:
-        return "timeout", f"it was still running after {run.timeout} s"
+        return "timeout", f"it was still running after {asked.timeout} s"
     if outcome.cancelled:
         return "interrupted", "it was stopped by the launcher"
     if outcome.exec_error:
-        return "candidate", f"`{run.command[0]}` could not be started: {outcome.exec_error}"
+        return "candidate", f"`{asked.command[0]}` could not be started: {outcome.exec_error}"
     if outcome.signal is not None:
         return "candidate", f"it was ended by signal {outcome.signal}"
     if outcome.exit_code is None:
@@ -129,10 +180,16 @@ def classify(outcome: ContainerOutcome, run: Run) -> tuple[Failure | None, str]:
     return None, ""
 
 
-def _unfit_artifact(outcome: ContainerOutcome, replicate: int) -> str | None:
-    """Return the first artifact that an engine takes and a bundle, which must be portable, does not."""
-    artifacts = (file.path for file in outcome.outputs.files if file.path.startswith(f"{ARTIFACTS}/"))
-    return next((path for path in artifacts if artifact_place(replicate, path) is None), None)
+def _unfit(outcome: ContainerOutcome, replicate: int, plan: RunPlan) -> str | None:
+    """Return the first output to be kept that an engine takes and a bundle, being portable, does not."""
+    scored_apart = plan.score_profile is not None
+    for file in outcome.outputs.files:
+        is_artifact = file.path.startswith(f"{ARTIFACTS}/")
+        if is_artifact and artifact_place(replicate, file.path) is None:
+            return file.path
+        if scored_apart and prediction_place(replicate, file.path) is None:
+            return file.path
+    return None
 
 
 def overall_failure(runs: list[ReplicateRun]) -> tuple[Failure | None, str]:
@@ -152,4 +209,5 @@ def _log_replicate(log: EventLog, run: ReplicateRun) -> None:
         "failure": run.failure,
         "reason": run.reason,
     }
-    log.add("run", seconds=round(run.outcome.seconds, 6) if run.outcome else None, detail=detail)
+    for phase, outcome in run.outcomes or (("run", None),):
+        log.add(phase, seconds=round(outcome.seconds, 6) if outcome else None, detail=detail)

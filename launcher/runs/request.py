@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from launcher.report.progress import Reporter
+from launcher.resolve import Choices
 from launcher.sources.inputs import FetchSettings
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.lock import Lock
@@ -35,6 +36,7 @@ class LaunchRequest(Struct, frozen=True):
     rerun: bool = False
     runtime: Runtime | None = None
     note: str = ""
+    choices: Choices = Choices()
 
     @property
     def least_runtime(self) -> Runtime:

@@ -1,40 +1,45 @@
 """From what the containers left to samples, metrics and the result; nothing they claim is copied."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
 
 from launcher.errors import MalformedError
-from launcher.harness.claims import differing_claims
-from launcher.harness.output import HarnessOutput
-from launcher.harness.reading import read_harness
 from launcher.metrics.confusion import confusion
 from launcher.metrics.evaluation import evaluate, sample_counts
 from launcher.metrics.judgement import combine_verdicts
 from launcher.runs.events import read_container_events
 from launcher.runs.replicates import ReplicateRun, overall_failure
-from launcher.runs.tasks import RunPlan, artifact_place
+from launcher.runs.tasks import Phase, RunPlan, artifact_place, prediction_place
 from launcher.spec.blueprint import Blueprint
-from launcher.spec.bundle import MAX_FILES
+from launcher.spec.bundle import EVENTS, MAX_FILES, SAMPLES
 from launcher.spec.predicates import Failure, Suite
 from launcher.spec.result import MetricResult, ReplicateOutcome, Result, Status
-from launcher.spec.sample import BundledSamples, Sample, bundle_samples, join_labels, read_container_samples
+from launcher.spec.sample import (
+    BundledSamples,
+    Sample,
+    bundle_samples,
+    first_items,
+    join_labels,
+    read_container_samples,
+)
+from launcher.store.trees import tree_files
 
 MAX_EVENTS_BYTES = 64 << 20
 MAX_REASON = 1000
 # Beside them a bundle holds its records, its attestations, and two logs for each replicate.
-MAX_ARTIFACTS = MAX_FILES - 10_000
+MAX_KEPT = MAX_FILES - 10_000
 
-_READ = frozenset({"samples.jsonl", "events.jsonl"})
+_READ = frozenset({SAMPLES, EVENTS})
 _NO_SAMPLES = BundledSamples(b"", (), ())
 
 
-class Artifact(Struct, frozen=True):
-    """A file under `/eval/out/artifacts` that is kept: where it came out, and its place in the bundle."""
+class Kept(Struct, frozen=True):
+    """A file that a container left and the bundle keeps: where it is, and its place in the bundle."""
 
-    replicate: int
-    path: str
+    path: Path
     place: str
 
 
@@ -45,7 +50,7 @@ class Scored(Struct, frozen=True):
     result: Result
     samples: bytes
     events: tuple[Mapping[str, Any], ...]
-    artifacts: tuple[Artifact, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
     @property
     def failure(self) -> Failure | None:
@@ -59,94 +64,107 @@ class _Ending(Struct, frozen=True):
     samples: BundledSamples = _NO_SAMPLES
     metrics: tuple[MetricResult, ...] = ()
     events: tuple[Mapping[str, Any], ...] = field(default=())
-    harness: tuple[HarnessOutput, ...] = ()
 
 
 def score(plan: RunPlan, runs: list[ReplicateRun]) -> Scored:
-    """Read what the replicates left, join held-out labels, and compute the metrics.
+    """Read what the containers left, join held-out labels, and compute the metrics.
 
     Samples or events that do not fit are the candidate's failure, labels that are none are the input's; a
     failed attempt has no metrics.
     """
     failure, reason = overall_failure(runs)
-    artifacts = kept_artifacts(runs)
-    if too_many := refuse_flood(artifacts):
-        failure, reason, artifacts = failure or "candidate", reason or too_many, ()
+    kept = kept_artifacts(plan, runs)
+    if too_many := refuse_flood(kept):
+        failure, reason, kept = failure or "candidate", reason or too_many, ()
     ending = _Ending(failure, reason) if failure else _read(plan, runs)
     result = _result(plan, runs, ending)
-    return Scored(tuple(runs), result, ending.samples.data, ending.events, artifacts)
+    return Scored(tuple(runs), result, ending.samples.data, ending.events, kept)
 
 
-def refuse_flood(artifacts: Sequence[Artifact]) -> str:
-    """Say why a bundle cannot keep so many artifacts and pass its own verification; empty where it can."""
-    if len(artifacts) <= MAX_ARTIFACTS:
+def refuse_flood(kept: Sequence[Kept]) -> str:
+    """Say why a bundle cannot keep so many files and pass its own verification; empty where it can."""
+    if len(kept) <= MAX_KEPT:
         return ""
-    return f"its replicates left {len(artifacts)} artifacts, and a bundle keeps at most {MAX_ARTIFACTS}"
+    return f"its replicates left {len(kept)} files to keep, and a bundle keeps at most {MAX_KEPT}"
 
 
-def kept_artifacts(runs: Sequence[ReplicateRun]) -> tuple[Artifact, ...]:
-    """Return the artifacts of all replicates that a bundle may hold."""
-    return tuple(
-        Artifact(run.replicate, file.path, place)
+def kept_artifacts(plan: RunPlan, runs: Sequence[ReplicateRun]) -> tuple[Kept, ...]:
+    """Return the files that a bundle keeps beside its records: artifacts, and predictions for `[score]`."""
+    artifacts = [
+        Kept(plan.outputs(run.replicate, plan.last_phase) / file, place)
         for run in runs
-        for file in (run.outcome.outputs.files if run.outcome else ())
-        if (place := artifact_place(run.replicate, file.path))
-    )
+        for file in _last_files(plan, run)
+        if (place := artifact_place(run.replicate, file))
+    ]
+    return (*artifacts, *_predictions(plan, runs))
+
+
+def _last_files(plan: RunPlan, run: ReplicateRun) -> list[str]:
+    """Return the paths of what came out of the container that leaves the samples."""
+    return [
+        file.path
+        for phase, outcome in run.outcomes
+        if phase == plan.last_phase
+        for file in outcome.outputs.files
+    ]
+
+
+def _predictions(plan: RunPlan, runs: Sequence[ReplicateRun]) -> Iterator[Kept]:
+    """Yield what `[run]` left for `[score]`: all of it for a second container, the samples for labels."""
+    if plan.resolution.blueprint.score is None:
+        return
+    for run in runs:
+        folder = plan.outputs(run.replicate, "run")
+        files = tree_files(folder, what="predictions") if folder.is_dir() else ()
+        for path, file in files:
+            place = prediction_place(run.replicate, path)
+            if place and (plan.score_profile or path == SAMPLES):
+                yield Kept(file, place)
 
 
 def _read(plan: RunPlan, runs: list[ReplicateRun]) -> _Ending:
     blueprint = plan.resolution.blueprint
     try:
-        harness = _harness(plan, runs)
-        replicates = [list(one.samples) for one in harness] or [_samples(plan, r.replicate) for r in runs]
+        replicates = [_samples(plan, run.replicate) for run in runs]
         bundled = bundle_samples(replicates, blueprint.run.seeds)
         metrics = evaluate(blueprint.metrics, bundled.samples, blueprint.run.seeds)
-        events = [event for run in runs for event in _events(plan, run.replicate)]
-        events.extend(_told(harness))
+        events = [event for run in runs for phase, _ in run.outcomes for event in _events(plan, run, phase)]
     except MalformedError as error:
         reason = error.message + (f" ({error.context})" if error.context else "")
         return _Ending("input" if error.code == "bad-labels" else "candidate", reason)
-    return _Ending(None, "", bundled, metrics, (*events, *_timings(bundled)), harness)
-
-
-def _harness(plan: RunPlan, runs: list[ReplicateRun]) -> tuple[HarnessOutput, ...]:
-    """Return what the harness left in each replicate; nothing where containers leave samples themselves."""
-    form = plan.resolution.blueprint.run.format
-    if form == "samples":
-        return ()
-    return tuple(read_harness(form, plan.attempt.work / str(run.replicate) / "out") for run in runs)
-
-
-def _told(harness: Sequence[HarnessOutput]) -> Iterator[Mapping[str, Any]]:
-    """Yield an event with what each harness says of itself."""
-    for replicate, output in enumerate(harness):
-        event = {"source": "container", "replicate": replicate, "step": output.harness}
-        yield {**event, "detail": output.about}
+    return _Ending(None, "", bundled, metrics, (*events, *_timings(bundled)))
 
 
 def _samples(plan: RunPlan, replicate: int) -> list[Sample]:
-    path = plan.attempt.work / str(replicate) / "out" / "samples.jsonl"
+    """Return the replicate's samples with their targets; of a partial run, those of the first items."""
+    path = plan.outputs(replicate, plan.last_phase) / SAMPLES
     if not path.is_file():
-        raise MalformedError("the container left no `/eval/out/samples.jsonl`", code="no-samples")
+        raise MalformedError(f"the container left no `/eval/out/{SAMPLES}`", code="no-samples")
     with path.open("rb") as stream:
         samples = read_container_samples(stream)
     if not samples:
-        raise MalformedError("`/eval/out/samples.jsonl` holds no sample", code="no-samples")
+        raise MalformedError(f"`/eval/out/{SAMPLES}` holds no sample", code="no-samples")
+    limit = plan.resolution.pins.limit
+    if limit is not None:
+        samples = first_items(samples, limit)
     score_table = plan.resolution.blueprint.score
     if score_table is None or score_table.labels is None:
         return samples
-    return join_labels(samples, plan.resolution.inputs[score_table.labels].read_bytes())
+    labels = plan.resolution.inputs[score_table.labels]
+    if not labels.is_file():
+        raise MalformedError(f"`{score_table.labels}` is a folder, and no file of labels", code="bad-labels")
+    return join_labels(samples, labels.read_bytes(), partial=limit is not None)
 
 
-def _events(plan: RunPlan, replicate: int) -> list[Mapping[str, Any]]:
-    path = plan.attempt.work / str(replicate) / "out" / "events.jsonl"
+def _events(plan: RunPlan, run: ReplicateRun, phase: Phase) -> list[Mapping[str, Any]]:
+    path = plan.outputs(run.replicate, phase) / EVENTS
     if not path.is_file():
         return []
     if path.stat().st_size > MAX_EVENTS_BYTES:
         raise MalformedError(
-            f"`/eval/out/events.jsonl` is larger than {MAX_EVENTS_BYTES} bytes", code="bad-events"
+            f"`/eval/out/{EVENTS}` is larger than {MAX_EVENTS_BYTES} bytes", code="bad-events"
         )
-    return read_container_events(path.read_bytes(), replicate)
+    return read_container_events(path.read_bytes(), run.replicate)
 
 
 def _timings(bundled: BundledSamples) -> list[Mapping[str, Any]]:
@@ -166,26 +184,35 @@ def _timings(bundled: BundledSamples) -> list[Mapping[str, Any]]:
     ]
 
 
-def _deviations(plan: RunPlan, runs: list[ReplicateRun], harness: Sequence[HarnessOutput]) -> tuple[str, ...]:
-    """Name what every view must show: widenings, a stronger runtime, what is partial, what was not kept."""
+def _deviations(plan: RunPlan, runs: list[ReplicateRun]) -> tuple[str, ...]:
+    """Name what every view must show: how it is less than a whole run, widenings, cut or dropped output."""
     blueprint = plan.resolution.blueprint
-    said = [f"sandbox widened: {name}" for name in plan.profile.widenings]
+    said = [*_shortcomings(plan), *(f"sandbox widened: {name}" for name in plan.profile.widenings)]
     if plan.profile.runtime != blueprint.sandbox.runtime:
         said.append(f"ran under {plan.profile.runtime}, stronger than {blueprint.sandbox.runtime}")
-    for replicate, output in enumerate(harness):
-        said.extend(f"replicate {replicate}: partial: {reason}" for reason in output.partial)
-        said.extend(f"replicate {replicate}: {note}" for note in output.notes)
     for run in runs:
-        if run.outcome is None:
-            continue
-        if run.outcome.stdout.truncated or run.outcome.stderr.truncated:
+        if any(outcome.stdout.truncated or outcome.stderr.truncated for _, outcome in run.outcomes):
             said.append(f"replicate {run.replicate}: logs were cut")
-        files = (file.path for file in run.outcome.outputs.files)
-        read = _READ.union(harness[run.replicate].files if harness else ())
-        dropped = [path for path in files if path not in read and not artifact_place(run.replicate, path)]
+        dropped = [
+            path
+            for path in _last_files(plan, run)
+            if path not in _READ and not artifact_place(run.replicate, path)
+        ]
         if dropped:
             said.append(f"replicate {run.replicate}: {len(dropped)} other output files were not kept")
     return tuple(said)
+
+
+def _shortcomings(plan: RunPlan) -> Iterator[str]:
+    """Say in words what the marks of the run mean."""
+    pins = plan.resolution.pins
+    if pins.limit is not None:
+        yield f"partial: at most the first {pins.limit} items were kept (`--limit`)"
+    if pins.patch is not None:
+        commit = plan.resolution.blueprint.code.commit[:12]
+        yield f"draft: ran with changes that commit {commit} does not have (`--draft`)"
+    if pins.predictions is not None:
+        yield "score-only: an earlier run's predictions were scored again, nothing was predicted anew"
 
 
 def _clipped(reason: str) -> str:
@@ -209,15 +236,11 @@ def _result(plan: RunPlan, runs: list[ReplicateRun], ending: _Ending) -> Result:
         tables={"confusion": table} if table else {},
         samples=sample_counts(samples),
         replicates=tuple(_outcome(run) for run in runs),
-        deviations=(
-            *([_clipped(ending.reason)] if ending.failure else []),
-            *_deviations(plan, runs, ending.harness),
-        ),
-        discrepancies=differing_claims(ending.harness, blueprint.metrics, metrics),
+        deviations=(*([_clipped(ending.reason)] if ending.failure else []), *_deviations(plan, runs)),
+        marks=plan.resolution.pins.marks,
     )
 
 
 def _outcome(run: ReplicateRun) -> ReplicateOutcome:
     status: Status = "failed" if run.failure else "succeeded"
-    code = run.outcome.exit_code if run.outcome else None
-    return ReplicateOutcome(run.replicate, run.seed, status, run.failure, code)
+    return ReplicateOutcome(run.replicate, run.seed, status, run.failure, run.exit_code)

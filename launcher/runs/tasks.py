@@ -1,4 +1,9 @@
-"""From a resolved lock to what the engine is asked to run, once for each seed."""
+"""From a resolved lock to what the engine is asked to run: one or two containers for each seed."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
@@ -12,17 +17,22 @@ from launcher.engines.engine import (
     Mount,
 )
 from launcher.resolve import Resolution
-from launcher.spec.bundle import ARTIFACTS, is_portable_name
+from launcher.spec.blueprint import Run, Score
+from launcher.spec.bundle import ARTIFACTS, PREDICTIONS, is_portable_name
 from launcher.spec.grammars import THREAD_VARIABLES
 from launcher.spec.sandbox import SandboxProfile
 from launcher.store.attempts import Attempt
+from launcher.store.files import copy_new
+from launcher.store.trees import tree_files
 
 LOG_BYTES = 4 << 20
 _CONFIG = "config.json"
 
+Phase = Literal["run", "score"]
+
 
 class RunPlan(Struct, frozen=True):
-    """All that the replicates of one attempt share."""
+    """All that the replicates of one attempt share; `score_profile` is that of the second container."""
 
     resolution: Resolution
     attempt: Attempt
@@ -30,11 +40,29 @@ class RunPlan(Struct, frozen=True):
     profile: SandboxProfile
     engine: EngineFacts
     home_label: str
+    score_profile: SandboxProfile | None = None
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """One seed for each replicate, in order."""
         return self.resolution.blueprint.run.seeds
+
+    @property
+    def last_phase(self) -> Phase:
+        """Whose container leaves the samples."""
+        return "run" if self.score_profile is None else "score"
+
+    def outputs(self, replicate: int, phase: Phase) -> Path:
+        """Return the folder of what the phase's container left in `/eval/out`."""
+        return self.folder(replicate, phase) / "out"
+
+    def logs(self, replicate: int, phase: Phase) -> Path:
+        """Return the folder of the phase's captured streams."""
+        return self.folder(replicate, phase) / "logs"
+
+    def folder(self, replicate: int, phase: Phase) -> Path:
+        """Return the phase's own folder."""
+        return self.attempt.work / str(replicate) / phase
 
 
 def labels(plan: RunPlan) -> dict[str, str]:
@@ -50,59 +78,97 @@ def artifact_place(replicate: int, output: str) -> str | None:
     return place if is_portable_name(place) else None
 
 
-def container_task(plan: RunPlan, replicate: int) -> ContainerTask:
-    """Write the replicate's `config.json` and return its task; its folders are made fresh."""
-    task = planned_task(plan, replicate)
+def prediction_place(replicate: int, output: str) -> str | None:
+    """Return where a bundle keeps `output`, left by `[run]` for `[score]`, None where it may not hold it."""
+    place = f"{PREDICTIONS}/{replicate}/{output}"
+    return place if is_portable_name(place) else None
+
+
+def container_task(plan: RunPlan, replicate: int, phase: Phase = "run") -> ContainerTask:
+    """Return the task of one phase of a replicate; its folders are made fresh, its config is written.
+
+    What `[run]` left is opened to the container that scores it.
+    """
+    task = planned_task(plan, replicate, phase)
     for folder in (task.outputs, task.logs):
         folder.mkdir(parents=True, mode=0o700)
-    _write_config(plan, replicate)
+    _write_config(plan, replicate, phase)
+    if phase == "score":
+        _open_to_sandbox(plan.outputs(replicate, "run"))
     return task
 
 
-def planned_task(plan: RunPlan, replicate: int) -> ContainerTask:
-    """Return the replicate's task, a pure function of the plan: nothing is written."""
+def planned_task(plan: RunPlan, replicate: int, phase: Phase = "run") -> ContainerTask:
+    """Return the task of one phase of a replicate, a pure function of the plan: nothing is written."""
     blueprint = plan.resolution.blueprint
-    folder = plan.attempt.work / str(replicate)
-    workdir = f"/eval/code/{blueprint.code.path}" if blueprint.code.path else "/eval/code"
+    asked, profile = _asked(plan, phase)
     return ContainerTask(
-        name=f"evalctl-{plan.attempt.invocation_id}-{replicate}",
+        name=f"evalctl-{plan.attempt.invocation_id}-{replicate}-{phase}",
         image=plan.image,
-        command=blueprint.run.command,
-        environment=_environment(plan, plan.seeds[replicate]),
-        working_directory=workdir,
-        mounts=(*_mounts(plan.resolution), Mount(folder / _CONFIG, "/eval/config.json")),
-        profile=plan.profile,
+        command=asked.command,
+        environment=_environment(plan, asked.env, plan.seeds[replicate], profile.cpus),
+        working_directory=f"/eval/code/{blueprint.code.path}" if blueprint.code.path else "/eval/code",
+        mounts=tuple(_mounts(plan, replicate, phase)),
+        profile=profile,
         labels={**labels(plan), REPLICATE_LABEL: str(replicate)},
-        timeout=blueprint.run.timeout,
-        outputs=folder / "out",
-        logs=folder / "logs",
+        timeout=asked.timeout,
+        outputs=plan.outputs(replicate, phase),
+        logs=plan.logs(replicate, phase),
         log_limit=LOG_BYTES,
     )
 
 
-def _write_config(plan: RunPlan, replicate: int) -> None:
-    path = plan.attempt.work / str(replicate) / _CONFIG
+def _asked(plan: RunPlan, phase: Phase) -> tuple[Run | Score, SandboxProfile]:
+    blueprint = plan.resolution.blueprint
+    if phase == "run":
+        return blueprint.run, plan.profile
+    assert blueprint.score and plan.score_profile  # noqa: S101 - the plan has a second container
+    return blueprint.score, plan.score_profile
+
+
+def bring_predictions(plan: RunPlan, replicate: int) -> None:
+    """Copy what an earlier run left for the replicate to where `[run]` would have left it."""
+    folders = plan.resolution.predictions
+    assert folders is not None  # noqa: S101 - this run scores an earlier one
+    for path, file in tree_files(folders[replicate], what="predictions"):
+        copy_new(file, plan.outputs(replicate, "run") / path)
+
+
+def _open_to_sandbox(folder: Path) -> None:
+    """Let the container's user read what is below `folder`."""
+    for place, _, names in os.walk(folder):
+        Path(place).chmod(0o755)
+        for name in names:
+            Path(place, name).chmod(0o444)
+
+
+def _write_config(plan: RunPlan, replicate: int, phase: Phase) -> None:
+    path = plan.folder(replicate, phase) / _CONFIG
     config = thaw(freeze(plan.resolution.blueprint.config))
     value = {"config": config, "seed": plan.seeds[replicate], "replicate": replicate}
     path.write_bytes(canonical_bytes(value))
     path.chmod(0o444)
 
 
-def _mounts(resolution: Resolution) -> tuple[Mount, ...]:
-    """Return what `[run]` may see: the code and every input that is not held out."""
-    inputs = (item for item in resolution.blueprint.inputs if item.role != "held-out")
-    return (
-        Mount(resolution.code.root, "/eval/code"),
-        *(Mount(resolution.inputs[item.name], f"/eval/inputs/{item.name}") for item in inputs),
-    )
+def _mounts(plan: RunPlan, replicate: int, phase: Phase) -> Iterator[Mount]:
+    """Yield what the phase's container may read: held-out inputs and predictions only where it scores."""
+    resolution = plan.resolution
+    yield Mount(resolution.code.root, "/eval/code")
+    for item in resolution.blueprint.inputs:
+        if phase == "score" or item.role != "held-out":
+            yield Mount(resolution.inputs[item.name], f"/eval/inputs/{item.name}")
+    yield Mount(plan.folder(replicate, phase) / _CONFIG, "/eval/config.json")
+    if phase == "score":
+        yield Mount(plan.outputs(replicate, "run"), "/eval/predictions")
 
 
-def _environment(plan: RunPlan, seed: int) -> dict[str, str]:
+def _environment(plan: RunPlan, own: Mapping[str, str], seed: int, cpus: int) -> dict[str, str]:
     """Return the container's variables; ours win over the blueprint's, nothing comes from the host."""
-    blueprint = plan.resolution.blueprint
+    limit = plan.resolution.pins.limit
     return {
-        **blueprint.run.env,
-        **dict.fromkeys(THREAD_VARIABLES, str(blueprint.resources.cpus)),
+        **own,
+        **dict.fromkeys(THREAD_VARIABLES, str(cpus)),
+        **({} if limit is None else {"EVALCTL_LIMIT": str(limit)}),
         "EVALCTL_SEED": str(seed),
         "PYTHONHASHSEED": str(seed),
         "SOURCE_DATE_EPOCH": str(plan.resolution.code.commit_time),

@@ -12,6 +12,7 @@ from launcher.spec.blueprint import Blueprint, Code, Image, ImageReference, Inpu
 from launcher.spec.image import ImagePins
 from launcher.spec.plan import PlannedCode, PlannedImage, PlannedInput, PlannedPlace, Whereabouts
 from launcher.store.cache import Cache
+from launcher.store.trees import size_of
 
 _REMOTE = ("http://", "https://")
 
@@ -67,10 +68,12 @@ def code_folder(code: Code, cache: Cache) -> Path:
 def see_input(item: Input, cache: Cache, settings: FetchSettings) -> PlannedInput:
     """Say where an input is, and how many bytes it has as far as anybody has said."""
     place, local = cache.place(item.sha256), local_path(item.uri, settings.base)
-    status = _status(item.uri, settings, cached=place.is_file())
+    tree = cache.trees.place(item.sha256)
+    status = _status(item.uri, settings, cached=place.is_file() or tree.is_dir())
     size = item.size
     if status in ("cached", "local"):
-        size = (place if status == "cached" else local).stat().st_size
+        held = next((path for path in (place, tree, local) if path.exists()), local)
+        size = size_of(held)
     return PlannedInput(item.name, item.kind, item.role, redacted(item.uri), item.sha256, status, size)
 
 

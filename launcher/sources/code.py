@@ -7,7 +7,7 @@ line-ending rule or smudge filter of this machine changes a byte. git checks eac
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
@@ -51,21 +51,15 @@ def fetch_code(code: Code, cache: Cache, settings: FetchSettings) -> CodeTree:
     mounted or lacks a path the blueprint names.
     """
     folder = cache.root / "code" / code.commit
-    tree = _cached(folder, code)
-    if tree is None:
-        settings.say(f"fetching commit {code.commit[:12]} from {redacted(code.git)}")
-        _fetch(code, cache, settings, folder)
-        tree = _cached(folder, code)
-    if tree is None:
-        raise InfrastructureError(
-            f"the files of commit `{code.commit}` changed while they were stored",
-            code="code-damaged",
-            hint="launch again; if it stays, check the disk",
-        )
-    return tree
+    if tree := cached_tree(folder, code):
+        return tree
+    settings.say(f"fetching commit {code.commit[:12]} from {redacted(code.git)}")
+    with own_repository(cache) as git:
+        bring_objects(code, settings, git)
+        return keep_tree(git, code.commit, folder, code)
 
 
-def _cached(folder: Path, code: Code) -> CodeTree | None:
+def cached_tree(folder: Path, code: Code) -> CodeTree | None:
     """Read the cache's entry back, hashing every file again; a damaged entry counts as absent."""
     try:
         facts = parse_json((folder / "facts.json").read_bytes(), what="the code cache's facts")
@@ -114,23 +108,40 @@ def _content(sums: Mapping[str, tuple[str, str]]) -> str:
     return sha256_hex(b"".join(line + b"  " + path + b"\n" for path, line in lines))
 
 
-def _fetch(code: Code, cache: Cache, settings: FetchSettings, folder: Path) -> None:
+@contextmanager
+def own_repository(cache: Cache) -> Iterator[Git]:
+    """Yield a repository of our own beside the cached code, empty, and gone afterwards."""
     import tempfile
 
-    make_private(folder.parent)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as temporary:
-        staging, git = Path(temporary, "entry"), Git(Path(temporary))
-        _bring_objects(code, settings, git)
-        facts = _materialise(code, git, staging / "tree")
-        write_atomically(staging / "facts.json", canonical_bytes(facts))
-        if folder.exists() and _cached(folder, code) is not None:
-            return
-        with suppress(FileNotFoundError):
-            folder.rename(Path(temporary, "damaged"))
-        staging.rename(folder)
+    folder = make_private(cache.root / "code")
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
+        yield Git(Path(temporary))
 
 
-def _bring_objects(code: Code, settings: FetchSettings, git: Git) -> None:
+def keep_tree(git: Git, tree: str, folder: Path, code: Code) -> CodeTree:
+    """Put the files of `tree` (a tree or commit in `git`) into the cache's `folder`, and return them.
+
+    The time is that of `code.commit`. Raises as `fetch_code` does.
+    """
+    staging = git.folder / "entry"
+    facts = _materialise(git, code.commit, tree, staging / "tree")
+    write_atomically(staging / "facts.json", canonical_bytes(facts))
+    if there := cached_tree(folder, code):
+        return there
+    with suppress(FileNotFoundError):
+        folder.rename(git.folder / "damaged")
+    staging.rename(folder)
+    kept = cached_tree(folder, code)
+    if kept is None:
+        raise InfrastructureError(
+            f"the files of commit `{code.commit}` changed while they were stored",
+            code="code-damaged",
+            hint="launch again; if it stays, check the disk",
+        )
+    return kept
+
+
+def bring_objects(code: Code, settings: FetchSettings, git: Git) -> None:
     """Fetch the commit; a path is made absolute, so that git takes it for neither an option nor a host."""
     remote = code.git.startswith(("http://", "https://"))
     if remote and settings.offline:
@@ -141,7 +152,7 @@ def _bring_objects(code: Code, settings: FetchSettings, git: Git) -> None:
         )
     source = code.git if remote else str(local_path(code.git, settings.base).absolute())
     try:
-        want = [code.commit] if remote or not Path(source).is_file() else bundled_references(git, source)
+        want = [code.commit] if remote or not Path(source).is_file() else _bundled_references(git, source)
         git.run("fetch", "--quiet", "--no-tags", "--", source, *want)
         git.run("cat-file", "-e", f"{code.commit}^{{commit}}")
     except InfrastructureError as error:
@@ -153,19 +164,19 @@ def _bring_objects(code: Code, settings: FetchSettings, git: Git) -> None:
         ) from error
 
 
-def bundled_references(git: Git, bundle: str) -> list[str]:
+def _bundled_references(git: Git, bundle: str) -> list[str]:
     """Return what to fetch from a `git bundle` file to have all of it."""
     heads = git.run("bundle", "list-heads", bundle).splitlines()
     head = ["+HEAD:refs/bundle/HEAD"] if any(line.endswith(b" HEAD") for line in heads) else []
     return ["+refs/*:refs/bundle/*", *head]
 
 
-def _materialise(code: Code, git: Git, root: Path) -> dict[str, object]:
-    """Write the commit's files under `root` and return the facts kept beside them."""
-    header = _HEADER.match(git.run("cat-file", "commit", code.commit))
+def _materialise(git: Git, commit: str, tree: str, root: Path) -> dict[str, object]:
+    """Write the files of `tree` under `root` and return the facts kept beside them."""
+    header = _HEADER.match(git.run("cat-file", "commit", commit))
     if header is None:
         raise _refused("the commit has no tree or no time")
-    listing = git.run("ls-tree", "-r", "-z", "--full-tree", code.commit, limit=_MAX_LISTING)
+    listing = git.run("ls-tree", "-r", "-z", "--full-tree", tree, limit=_MAX_LISTING)
     if listing.count(b"\0") > _MAX_FILES or len(listing) >= _MAX_LISTING:
         raise _refused(f"it has too many files; at most {_MAX_FILES} are taken")
     entries = [_entry(line) for line in listing.split(b"\0") if line]
@@ -175,7 +186,8 @@ def _materialise(code: Code, git: Git, root: Path) -> dict[str, object]:
         _write_entry(root, entry, data)
     _refuse_way_out(root, entries)
     _open_folders(root)
-    return {"tree": header[1].decode(), "time": int(header[2]), "content": _content(dict(_sums(root)))}
+    own = header[1].decode() if tree == commit else tree
+    return {"tree": own, "time": int(header[2]), "content": _content(dict(_sums(root)))}
 
 
 def _entry(line: bytes) -> _Entry:

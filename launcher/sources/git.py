@@ -36,12 +36,15 @@ class Git(Struct, frozen=True, dict=True):
 
     folder: Path
 
-    def run(self, *arguments: str, feed: bytes = b"", limit: int | None = None) -> bytes:
-        """Run one git command and return its output; what would exceed `limit` bytes is cut there.
+    def run(
+        self, *arguments: str, feed: bytes = b"", limit: int | None = None, work_tree: Path | None = None
+    ) -> bytes:
+        """Run one git command, in `work_tree` if it needs one, and return its output, cut at `limit` bytes.
 
         Raises `InfrastructureError` (`git-failed`, `git-missing`).
         """
-        return self._call(arguments, [f"--git-dir={self._repository}"], feed, limit)
+        place = [] if work_tree is None else ["-C", str(work_tree), f"--work-tree={work_tree}"]
+        return self._call(arguments, [f"--git-dir={self._repository}", *place], feed, limit)
 
     @cached_property
     def _repository(self) -> Path:

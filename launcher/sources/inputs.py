@@ -1,16 +1,17 @@
 """Fetch data and models by checksum into the cache; where they are found never matters."""
 
-import hashlib
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from launcher.errors import InfrastructureError
 from launcher.spec.blueprint import Input
 from launcher.store.cache import Cache
+from launcher.store.trees import folder_members
 
 if TYPE_CHECKING:
     import http.client
@@ -29,39 +30,84 @@ class FetchSettings(Struct, frozen=True):
     say: Callable[[str], None] = lambda _: None
 
 
-def fetch_input(item: Input, cache: Cache, settings: FetchSettings) -> Path:
-    """Return the cached file of `item`, fetching it when the cache lacks it.
+class Fetched(Struct, frozen=True):
+    """An input at hand: `path` is what is mounted, `sha256` and `size` are of what was fetched.
+
+    `tree` says that it was fetched as a folder, and `sha256` is a tree digest.
+    """
+
+    path: Path
+    sha256: str
+    size: int
+    tree: bool = False
+
+
+def fetch_input(item: Input, cache: Cache, settings: FetchSettings) -> Fetched:
+    """Return `item` from the cache, fetching it when the cache lacks it, and unpacked where it says so.
 
     Raises `InfrastructureError` when it is not to be had, or has another checksum or size.
     """
-    path = cache.find(item.sha256)
-    if path is None:
-        settings.say(f"fetching {item.name} from {redacted(item.uri)}")
-        path = cache.put(_chunks(item, settings), item.sha256, what=item.name, limit=item.size)
-    size = path.stat().st_size
-    if item.size is not None and size != item.size:
+    fetched = _held(item, cache) or _fetch(item, cache, settings)
+    if item.size not in (None, fetched.size):
         raise InfrastructureError(
             f"`{item.name}` has another size than the blueprint says",
             code="input-size-mismatch",
-            context=f"expected {item.size} bytes, got {size}",
+            context=f"expected {item.size} bytes, got {fetched.size}",
             hint="correct `size` in the blueprint",
         )
-    return path
+    return fetched if item.unpack == "none" else _unpacked(item, fetched, cache, settings)
 
 
-def measure_input(item: Input, cache: Cache, settings: FetchSettings) -> tuple[str, int]:
-    """Return the SHA-256 in hex and the size of what `item.uri` has now; what is downloaded stays in `cache`.
+def identify(name: str, uri: str, cache: Cache, settings: FetchSettings) -> Fetched:
+    """Fetch what `uri` (a file, a folder, or http(s)) names now, whatever it is, and keep it by its digest.
 
     Raises `InfrastructureError` when it is not to be had.
     """
-    settings.say(f"reading {item.name} from {redacted(item.uri)}")
-    if item.uri.startswith(("http://", "https://")):
-        return cache.put_unknown(_chunks(item, settings), what=item.name)
-    state, size = hashlib.sha256(), 0
-    for chunk in _chunks(item, settings):
-        state.update(chunk)
-        size += len(chunk)
-    return state.hexdigest(), size
+    item = Input("data", name, uri, "")
+    if (folder := _folder(uri, settings)) is not None:
+        entry = cache.trees.put(folder_members(folder, what=name), what=name)
+        return Fetched(entry.root, entry.sha256, entry.size, tree=True)
+    path = cache.put(_chunks(item, settings), None, what=name)
+    return Fetched(path, path.name, path.stat().st_size)
+
+
+def _held(item: Input, cache: Cache) -> Fetched | None:
+    if path := cache.find(item.sha256):
+        return Fetched(path, item.sha256, path.stat().st_size)
+    entry = cache.trees.find(item.sha256) if item.unpack == "none" else None
+    return Fetched(entry.root, entry.sha256, entry.size, tree=True) if entry else None
+
+
+def _fetch(item: Input, cache: Cache, settings: FetchSettings) -> Fetched:
+    settings.say(f"fetching {item.name} from {redacted(item.uri)}")
+    folder = _folder(item.uri, settings)
+    if folder is not None and item.unpack == "none":
+        members = folder_members(folder, what=item.name)
+        entry = cache.trees.put(members, what=item.name, expected=item.sha256)
+        return Fetched(entry.root, entry.sha256, entry.size, tree=True)
+    path = cache.put(_chunks(item, settings), item.sha256, what=item.name, limit=item.size)
+    return Fetched(path, item.sha256, path.stat().st_size)
+
+
+def _folder(uri: str, settings: FetchSettings) -> Path | None:
+    if uri.startswith(("http://", "https://")):
+        return None
+    path = local_path(uri, settings.base)
+    return path if path.is_dir() else None
+
+
+def _unpacked(item: Input, fetched: Fetched, cache: Cache, settings: FetchSettings) -> Fetched:
+    """Return `fetched` with the place of what is in it; the checksum stays that of the archive."""
+    from launcher.sources.unpack import WHOLE, is_one_file, unpacked_members
+
+    key = f"{item.unpack}-{item.sha256}"
+    entry = cache.trees.find(key)
+    if entry is None:
+        settings.say(f"unpacking {item.name}")
+        members = unpacked_members(fetched.path, item.unpack, what=item.name)
+        entry = cache.trees.put(members, what=item.name, key=key)
+    path = entry.root / WHOLE if is_one_file(item.unpack) else entry.root
+    return replace(fetched, path=path)
 
 
 def redacted(uri: str) -> str:
@@ -100,7 +146,7 @@ def _read_file(item: Input, path: Path) -> Iterator[bytes]:
         raise InfrastructureError(
             f"`{item.name}` is not to be had",
             code="input-not-found",
-            context=f"there is no regular file `{path}`",
+            context=f"there is no regular file or folder `{path}`",
             hint="correct `uri` in the blueprint, or name its folder with `--blueprint-dir`",
         )
     try:

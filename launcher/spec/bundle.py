@@ -22,6 +22,7 @@ PREDICTIONS: Final = "predictions"
 LOGS: Final = "logs"
 ARTIFACTS: Final = "artifacts"
 ATTESTATIONS: Final = "attestations"
+DRAFT_PATCH: Final = f"{ARTIFACTS}/draft.patch"
 
 PROVENANCE_ATTESTATION: Final = f"{ATTESTATIONS}/provenance.sigstore.json"
 RESULT_ATTESTATION: Final = f"{ATTESTATIONS}/result.sigstore.json"

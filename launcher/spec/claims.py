@@ -15,8 +15,12 @@ def dependencies(blueprint: Blueprint, pins: Pins) -> Iterator[Dependency]:
     yield Dependency("image-config", {"sha256": pins.image.config.removeprefix("sha256:")})
     yield Dependency("code", {"gitCommit": blueprint.code.commit, "gitTree": pins.code.tree})
     for item in blueprint.inputs:
+        pin = pins.inputs[item.name]
         public = item.access == "public" and item.uri.startswith(("http://", "https://"))
-        yield Dependency(f"{item.kind}/{item.name}", {"sha256": item.sha256}, item.uri if public else None)
+        uri = item.uri if public and pin.sha256 == item.sha256 else None
+        yield Dependency(f"{item.kind}/{item.name}", {"sha256": pin.sha256}, uri)
+    if pins.patch is not None:
+        yield Dependency("patch", {"sha256": pins.patch})
 
 
 def evaluation_result(result: Result, builder: Builder, evaluated_at: str) -> EvaluationResult:
@@ -33,6 +37,7 @@ def evaluation_result(result: Result, builder: Builder, evaluated_at: str) -> Ev
         sample_size=str(result.samples.n),
         claims=tuple(map(_claim, result.metrics)),
         deviations=result.deviations,
+        marks=result.marks,
     )
 
 

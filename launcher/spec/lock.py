@@ -13,8 +13,9 @@ from msgspec import Struct, to_builtins
 from launcher.canonical import canonical_bytes, freeze, parse_json
 from launcher.digest import digest_of, is_digest, is_sha256_hex
 from launcher.errors import MalformedError
-from launcher.spec.blueprint import Blueprint, Input, Metric, Score
+from launcher.spec.blueprint import Blueprint, Input, Metric
 from launcher.spec.image import ImagePins
+from launcher.spec.predicates import Mark
 from launcher.spec.sandbox import profile_for
 
 SCHEMA = "evalctl/lock/v1"
@@ -32,12 +33,40 @@ class CodePins(Struct, frozen=True):
     lockfiles: Mapping[str, str]
 
 
+class InputPin(Struct, frozen=True):
+    """What was fetched for an input: hex digest and bytes; `tree` where it was a folder.
+
+    The digest is the blueprint's, except where a model slot was filled with another.
+    """
+
+    sha256: str
+    size: int
+    tree: bool = False
+
+
 class Pins(Struct, frozen=True):
-    """What only a resolution can know: image, code tree, and the size of each input in bytes."""
+    """What only a resolution can know: image, code tree, inputs by name.
+
+    `limit` is the number of items that a partial run keeps, `patch` the hex SHA-256 of a draft's changes to
+    the commit, `predictions` the tree digest of what each replicate left in the run that is scored again.
+    """
 
     image: ImagePins
     code: CodePins
-    sizes: Mapping[str, int]
+    inputs: Mapping[str, InputPin]
+    limit: int | None = None
+    patch: str | None = None
+    predictions: tuple[str, ...] | None = None
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """How a run under these pins falls short of a whole one."""
+        given: tuple[tuple[Mark, object], ...] = (
+            ("partial", self.limit),
+            ("draft", self.patch),
+            ("score-only", self.predictions),
+        )
+        return tuple(mark for mark, value in given if value is not None)
 
 
 class Lock(Struct, frozen=True, dict=True):
@@ -83,7 +112,10 @@ def read_lock(data: bytes, *, what: str = "lock") -> Lock:
 
 
 def identity_of(blueprint: Blueprint, pins: Pins) -> dict[str, Any]:
-    """Return everything that decides the result, as float-free JSON without time, host, path or uri."""
+    """Return everything that decides the result, as float-free JSON without time, host, path or uri.
+
+    What marks a run as less than a whole one is there only where it is.
+    """
     return {
         "name": blueprint.about.name,
         "version": blueprint.about.version,
@@ -101,7 +133,7 @@ def identity_of(blueprint: Blueprint, pins: Pins) -> dict[str, Any]:
             "content": pins.code.content,
             "lockfiles": {path: pins.code.lockfiles[path] for path in blueprint.code.lockfiles},
         },
-        "inputs": [_input(item, pins.sizes[item.name]) for item in blueprint.inputs],
+        "inputs": [_input(item, pins.inputs[item.name]) for item in blueprint.inputs],
         "config": freeze(blueprint.config),
         "run": {
             "command": list(blueprint.run.command),
@@ -112,12 +144,20 @@ def identity_of(blueprint: Blueprint, pins: Pins) -> dict[str, Any]:
             "format": blueprint.run.format,
             "resumable": blueprint.run.resumable,
         },
-        "score": _score(blueprint.score),
+        "score": _score(blueprint),
         "metrics": [_metric(metric) for metric in blueprint.metrics],
         "resources": freeze(to_builtins(blueprint.resources)),
         "sandbox": profile_for(blueprint.resources, blueprint.sandbox).as_identity(),
         "redactable": blueprint.redactable,
+        **_shortcomings(pins),
     }
+
+
+def _shortcomings(pins: Pins) -> dict[str, Any]:
+    found: dict[str, Any] = {"limit": pins.limit, "patch": pins.patch}
+    if pins.predictions is not None:
+        found["predictions"] = list(pins.predictions)
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def pins_from(identity: Mapping[str, Any]) -> Pins:
@@ -133,7 +173,13 @@ def pins_from(identity: Mapping[str, Any]) -> Pins:
                 platform=image["platform"],
             ),
             CodePins(code["tree"], code["content"], dict(code["lockfiles"])),
-            {item["name"]: item["size"] for item in identity["inputs"]},
+            {
+                item["name"]: InputPin(item["sha256"], item["size"], item.get("tree", False))
+                for item in identity["inputs"]
+            },
+            identity.get("limit"),
+            identity.get("patch"),
+            tuple(identity["predictions"]) if "predictions" in identity else None,
         )
         _check_pins(pins)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -149,9 +195,17 @@ def _check_pins(pins: Pins) -> None:
         raise ValueError("image digests")
     if not all(map(is_sha256_hex, [pins.code.content, *pins.code.lockfiles.values()])):
         raise ValueError("code digests")
-    sizes = pins.sizes.values()
-    if not isinstance(pins.code.tree, str) or not all(type(size) is int and size >= 0 for size in sizes):
-        raise ValueError("tree or sizes")
+    if not isinstance(pins.code.tree, str) or not all(map(_is_input_pin, pins.inputs.values())):
+        raise ValueError("tree or inputs")
+    if pins.limit is not None and not (type(pins.limit) is int and pins.limit > 0):
+        raise ValueError("limit")
+    if not all(map(is_sha256_hex, [*(pins.predictions or ()), *([pins.patch] if pins.patch else [])])):
+        raise ValueError("patch or predictions")
+
+
+def _is_input_pin(pin: InputPin) -> bool:
+    well_typed = type(pin.size) is int and pin.size >= 0 and type(pin.tree) is bool
+    return well_typed and is_sha256_hex(pin.sha256)
 
 
 def check_lock(lock: Lock, blueprint: Blueprint) -> None:
@@ -159,10 +213,14 @@ def check_lock(lock: Lock, blueprint: Blueprint) -> None:
     pins = pins_from(lock.identity)
     names = {item.name for item in blueprint.inputs}
     same_files = set(pins.code.lockfiles) == set(blueprint.code.lockfiles)
-    if set(pins.sizes) != names or not same_files or not _pins_image(blueprint, pins):
+    if set(pins.inputs) != names or not same_files or not _pins_image(blueprint, pins):
         raise _malformed("the lock pins other inputs, lock files or another image than its blueprint names")
-    if any(item.size not in (None, pins.sizes[item.name]) for item in blueprint.inputs):
-        raise _malformed("the lock pins another size of an input than its blueprint states")
+    for item in blueprint.inputs:
+        _check_input(item, pins.inputs[item.name])
+    if pins.predictions is not None and (
+        blueprint.score is None or len(pins.predictions) != len(blueprint.run.seeds)
+    ):
+        raise _malformed("the lock pins predictions that its blueprint does not score")
     expected = identity_of(blueprint, pins)
     if expected != lock.identity:
         keys = sorted(
@@ -171,26 +229,38 @@ def check_lock(lock: Lock, blueprint: Blueprint) -> None:
         raise _malformed(f"the lock's identity is not its blueprint's: {', '.join(keys)} differ")
 
 
+def _check_input(item: Input, pin: InputPin) -> None:
+    if pin.sha256 != item.sha256:
+        if item.slot is None:
+            raise _malformed(
+                f"the lock pins other bytes of `{item.name}` than its blueprint, which has no slot"
+            )
+    elif item.size not in (None, pin.size):
+        raise _malformed(f"the lock pins another size of `{item.name}` than its blueprint states")
+
+
 def _pins_image(blueprint: Blueprint, pins: Pins) -> bool:
     """Say whether the pins can be of the blueprint's digest: an index's, or else the manifest's own."""
     named = pins.image.manifest if pins.image.index is None else pins.image.index
     return (blueprint.image.digest, blueprint.image.platform) == (named, pins.image.platform)
 
 
-def _input(item: Input, size: int) -> dict[str, Any]:
-    return {
+def _input(item: Input, pin: InputPin) -> dict[str, Any]:
+    described = {
         "kind": item.kind,
         "name": item.name,
-        "sha256": item.sha256,
-        "size": size,
+        "sha256": pin.sha256,
+        "size": pin.size,
         "unpack": item.unpack,
         "role": item.role,
         "split": item.split,
         "variant_of": item.variant_of,
     }
+    return described | {"tree": True} if pin.tree else described
 
 
-def _score(score: Score | None) -> dict[str, Any] | None:
+def _score(blueprint: Blueprint) -> dict[str, Any] | None:
+    score = blueprint.score
     if score is None:
         return None
     if score.labels is not None:
@@ -200,6 +270,7 @@ def _score(score: Score | None) -> dict[str, Any] | None:
         "timeout": score.timeout,
         "env": dict(score.env),
         "resources": freeze(to_builtins(score.resources)),
+        "sandbox": profile_for(score.resources, blueprint.sandbox).as_identity(),
     }
 
 

@@ -23,6 +23,10 @@ BUILD_TYPE: Final = PREFIX + "launch/v1"
 LOCAL_BUILDER: Final = PREFIX + "builders/local"
 
 Verdict = Literal["pass", "fail", "inconclusive", "none"]
+# What of a run was done again: all of it, only the scoring of what it predicted, or its first items.
+ReproductionScope = Literal["full", "score-only", "samples"]
+# How a run falls short of a whole one.
+Mark = Literal["partial", "draft", "score-only"]
 ReproductionVerdict = Literal["identical", "equivalent", "diverged", "inconclusive", "not-runnable"]
 Failure = Literal[
     "candidate", "timeout", "out-of-memory", "disk", "sandbox", "engine", "image", "input", "interrupted"
@@ -237,10 +241,13 @@ class EvaluationResult(Struct, frozen=True):
     sample_size: str
     claims: tuple[Claim, ...]
     deviations: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return the predicate."""
+        """Return the predicate; `marks` are in it where there are any."""
+        marks = {"marks": list(self.marks)} if self.marks else {}
         return {
+            **marks,
             "invocationId": self.invocation_id,
             "verifier": self.verifier.as_json(),
             "evaluatedAt": self.evaluated_at,
@@ -259,7 +266,7 @@ class EvaluationResult(Struct, frozen=True):
     def from_json(cls, value: Any) -> Self:
         """Read the predicate."""
         keys = "invocationId verifier evaluatedAt suite lock assuranceLevel status failure verdict"
-        table = fields.table(value, "the result", keys + " sampleSize claims deviations")
+        table = fields.table(value, "the result", keys + " sampleSize claims deviations", optional="marks")
         if table["assuranceLevel"] != "self_attested":
             raise fields.bad("the result has another assurance level", "expected `self_attested`")
         result = cls(
@@ -276,6 +283,7 @@ class EvaluationResult(Struct, frozen=True):
             deviations=tuple(
                 fields.text(item, "deviations") for item in fields.array(table["deviations"], "deviations")
             ),
+            marks=read_marks(table),
         )
         if (result.status == "succeeded") != (result.failure is None):
             raise fields.bad("the result's status and failure contradict each other")
@@ -331,7 +339,8 @@ class MetricReproduction(Struct, frozen=True):
 class Reproduction(Struct, frozen=True):
     """Somebody launched the original's lock again; digests are `sha256:<hex>` of each bundle's SHA256SUMS.
 
-    `samples` is (compared, equal) as counts; `environment` names what the machine was, as short texts.
+    `samples` is (compared, equal) as counts; `environment` names what the machine was, as short texts. Of a
+    `scope` other than the full one, metrics are compared over what was done again, and only samples counted.
     """
 
     original: str
@@ -343,6 +352,7 @@ class Reproduction(Struct, frozen=True):
     metrics: tuple[MetricReproduction, ...]
     samples: tuple[str, str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    scope: ReproductionScope = "full"
 
     @property
     def contradicts_itself(self) -> bool:
@@ -356,8 +366,10 @@ class Reproduction(Struct, frozen=True):
         return worst != self.verdict or not same_figures or ("identical" in verdicts and not same_samples)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the predicate."""
+        """Return the predicate; `scope` is in it where it is not the full one."""
+        scope = {} if self.scope == "full" else {"scope": self.scope}
         return {
+            **scope,
             "original": self.original,
             "reproduced": self.reproduced,
             "lock": self.lock,
@@ -373,7 +385,7 @@ class Reproduction(Struct, frozen=True):
     def from_json(cls, value: Any) -> Self:
         """Read the predicate."""
         keys = "original reproduced lock verifier evaluatedAt verdict metrics samples environment"
-        table = fields.table(value, "the reproduction", keys)
+        table = fields.table(value, "the reproduction", keys, optional="scope")
         samples = fields.table(table["samples"], "samples", "n equal")
         reproduction = cls(
             original=fields.digest(table["original"], "original"),
@@ -385,12 +397,23 @@ class Reproduction(Struct, frozen=True):
             metrics=tuple(map(MetricReproduction.from_json, fields.array(table["metrics"], "metrics"))),
             samples=(fields.count(samples["n"], "n"), fields.count(samples["equal"], "equal")),
             environment=fields.texts(table["environment"], "environment"),
+            scope=fields.one_of(table.get("scope", "full"), "scope", ReproductionScope),
         )
         if int(reproduction.samples[1]) > int(reproduction.samples[0]):
             raise fields.bad("the reproduction counts more equal samples than it compared")
         if reproduction.contradicts_itself:
             raise fields.bad("the reproduction's verdict is not what it says of metrics and samples")
         return reproduction
+
+
+def read_marks(table: Mapping[str, Any]) -> tuple[Mark, ...]:
+    """Read the `marks` of a result or of a statement about one; absent, it is a whole run's."""
+    marks = tuple(
+        fields.one_of(mark, "marks", Mark) for mark in fields.array(table.get("marks", []), "marks")
+    )
+    if len(set(marks)) != len(marks):
+        raise fields.bad("`marks` names one twice")
+    return marks
 
 
 def _is_git_id(text: str) -> bool:

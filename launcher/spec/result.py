@@ -14,7 +14,7 @@ from launcher.canonical import canonical_bytes
 from launcher.errors import CheckFailedError
 from launcher.spec import fields
 from launcher.spec.blueprint import MAX_DECIMALS, Direction, Published, Threshold
-from launcher.spec.predicates import Failure, Suite, Verdict
+from launcher.spec.predicates import Failure, Mark, Suite, Verdict, read_marks
 
 SCHEMA: Final = "evalctl/result/v1"
 SIGNIFICANT_DIGITS: Final = 12
@@ -162,7 +162,8 @@ class Result(Struct, frozen=True):
     """Everything result.json says; `lock` is the run's identity (`sha256:<hex>`), `attempt` counts from 1.
 
     `tables` holds views of the samples by name, such as `confusion`. `deviations` name what differed from
-    the plan, `discrepancies` where a container's claim differs from what was computed.
+    the plan, `discrepancies` where a container's claim differs from what was computed, `marks` how the run
+    falls short of a whole one: `partial`, `draft`, `score-only`.
     """
 
     lock: str
@@ -178,6 +179,7 @@ class Result(Struct, frozen=True):
     replicates: tuple[ReplicateOutcome, ...] = ()
     deviations: tuple[str, ...] = ()
     discrepancies: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return result.json."""
@@ -196,13 +198,14 @@ class Result(Struct, frozen=True):
             "replicates": [replicate.as_json() for replicate in self.replicates],
             "deviations": list(self.deviations),
             "discrepancies": list(self.discrepancies),
+            "marks": list(self.marks),
         }
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
         """Read result.json; raises `CheckFailedError` for anything `as_json` does not give."""
         try:
-            return cls._read(fields.table(value, "the result", _RESULT_KEYS))
+            return cls._read(fields.table(value, "the result", _RESULT_KEYS, optional="marks"))
         except CheckFailedError as error:
             raise CheckFailedError(
                 "`result.json` does not say what a result says", code="bad-result", context=error.message
@@ -229,6 +232,7 @@ class Result(Struct, frozen=True):
             ),
             deviations=_texts(table["deviations"], "deviations"),
             discrepancies=_texts(table["discrepancies"], "discrepancies"),
+            marks=read_marks(table),
         )
 
 

@@ -62,8 +62,7 @@ RUN = Table(
         Key(
             "format",
             choice("samples", "lm-eval", "inspect"),
-            "What the container leaves in `/eval/out`: `samples.jsonl`, or the logs of lm-eval or Inspect "
-            "(`docs/harnesses.md`).",
+            "What the container leaves in `/eval/out`.",
             "samples",
         ),
         Key(

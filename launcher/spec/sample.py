@@ -134,11 +134,6 @@ def read_container_samples(source: bytes | BinaryIO, limits: SampleLimits = Samp
     return samples
 
 
-def container_sample(table: Any) -> Sample:
-    """Return the sample that one object of a container is; raises `MalformedError` saying what is wrong."""
-    return _sample(table, _CONTAINER_FIELDS)
-
-
 def read_bundle_samples(data: bytes) -> list[Sample]:
     """Read a bundle's samples.jsonl, which has exactly one form.
 
@@ -200,8 +195,22 @@ def read_labels(data: bytes, limits: SampleLimits = SampleLimits()) -> dict[str,
     return labels
 
 
-def join_labels(samples: Iterable[Sample], labels: bytes) -> list[Sample]:
+def first_items(samples: Iterable[Sample], limit: int) -> list[Sample]:
+    """Return the samples of the first `limit` items (task and id), in the order in which they stand."""
+    kept: dict[tuple[str | None, str], None] = {}
+    chosen = []
+    for sample in samples:
+        item = (sample.task, sample.id)
+        if item in kept or len(kept) < limit:
+            kept[item] = None
+            chosen.append(sample)
+    return chosen
+
+
+def join_labels(samples: Iterable[Sample], labels: bytes, *, partial: bool = False) -> list[Sample]:
     """Give each sample of one replicate the target that `labels` holds for its id.
+
+    Of a partial run, labels may be left over.
 
     Raises `MalformedError`: `bad-labels` where the labels are not well-formed, `bad-samples` where samples
     and labels do not cover the same ids or a sample brings a target of its own.
@@ -220,7 +229,7 @@ def join_labels(samples: Iterable[Sample], labels: bytes) -> list[Sample]:
     unanswered = table.keys() - {sample.id for sample in joined}
     if without_label:
         raise _bad_samples(f"{_listed(without_label)} without a label", "every sample's id has a label")
-    if unanswered:
+    if unanswered and not partial:
         raise _bad_samples(f"{_listed(unanswered)} not answered", f"all {len(table)} labelled ids, once each")
     return joined
 

@@ -33,23 +33,19 @@ def _starts(*prefixes: str) -> Callable[[Any], bool]:
 
 _in_layout = _starts("oci:")
 _REMOTE = _starts("s3:", "gs:", "hf:", "oci:", "git+https:", "doi:")
-_PACKED = _any_of("zst", "gz", "tar", "zip")
 
 _LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("score.command", _given, "scoring in a second container (`score.command`)"),
     ("service", _filled, "a `[[service]]`"),
     ("sandbox.network", _any_of("egress"), "a network inside the sandbox"),
     ("sandbox.allow-hosts", _filled, "a list of hosts to reach (`allow-hosts`)"),
     ("sandbox.secrets", _filled, "giving secrets to a container (`secrets`)"),
     ("sandbox.allow.*", _other_than("exec-tmp"), 'a widening other than "exec-tmp"'),
     ("resources.gpu", _given, "asking for GPUs (`[resources.gpu]`)"),
+    ("run.format", _any_of("lm-eval", "inspect"), 'a `format` other than "samples"'),
     ("run.resumable", _true, "resuming a run (`resumable = true`)"),
     ("metric.*.definition", _starts("code:"), "a metric computed by code of your own (`code:`)"),
-    ("model.*.slot", _given, "a model `slot`"),
     ("model.*.uri", _REMOTE, "fetching from other than a file or http(s)"),
     ("data.*.uri", _REMOTE, "fetching from other than a file or http(s)"),
-    ("model.*.unpack", _PACKED, 'an `unpack` other than "none"'),
-    ("data.*.unpack", _PACKED, 'an `unpack` other than "none"'),
     ("code.git", _starts("ssh:", "git:", "git@", "git+"), "cloning over ssh or git's own protocol"),
     ("matrix", _given, "a `[matrix]` of locks"),
     ("bundle.redactable", _true, "a redactable bundle"),

@@ -10,12 +10,18 @@ from msgspec import Struct
 from launcher.digest import hash_file
 from launcher.errors import InfrastructureError
 from launcher.store.home import make_private
+from launcher.store.trees import TreeCache
 
 
 class Cache(Struct, frozen=True):
-    """Blobs under `sha256/`, unpacked trees under `trees/`; entries appear whole or not at all."""
+    """Blobs under `sha256/`, folders under `trees/`; entries appear whole or not at all."""
 
     root: Path
+
+    @property
+    def trees(self) -> TreeCache:
+        """The folders, copied or unpacked."""
+        return TreeCache(self.root / "trees")
 
     def place(self, sha256: str) -> Path:
         """Return where the blob with this hex digest is, or would be."""
@@ -33,25 +39,15 @@ class Cache(Struct, frozen=True):
         path.unlink(missing_ok=True)
         return None
 
-    def put(self, chunks: Iterable[bytes], sha256: str, *, what: str, limit: int | None = None) -> Path:
-        """Store `chunks` under `sha256`; bytes with another digest, or beyond `limit`, are refused.
+    def put(
+        self, chunks: Iterable[bytes], sha256: str | None, *, what: str, limit: int | None = None
+    ) -> Path:
+        """Store `chunks` under their digest, the file's name; one other than `sha256` is refused.
 
-        Raises `InfrastructureError` (`input-digest-mismatch`, `input-too-large`, `cache-not-writable`).
+        So are bytes beyond `limit`. Raises `InfrastructureError` (`input-digest-mismatch`,
+        `input-too-large`, `cache-not-writable`).
         """
-        return self._keep(chunks, sha256, what, limit)
-
-    def put_unknown(self, chunks: Iterable[bytes], *, what: str) -> tuple[str, int]:
-        """Store `chunks` under the digest they turn out to have; return that in hex, and their size.
-
-        Raises `InfrastructureError` (`cache-not-writable`).
-        """
-        path = self._keep(chunks, None, what, None)
-        return path.name, path.stat().st_size
-
-    def _keep(self, chunks: Iterable[bytes], sha256: str | None, what: str, limit: int | None) -> Path:
-        folder = self.place(sha256).parent if sha256 else self.root / "sha256"
-        make_private(folder)
-        temporary = folder / f".{sha256 or 'unknown'}.{os.getpid()}.{os.urandom(4).hex()}"
+        temporary = make_private(self.root / "sha256") / f".{os.getpid()}.{os.urandom(6).hex()}"
         try:
             actual = _write(temporary, chunks, limit, what)
             if sha256 not in (None, actual):
@@ -61,9 +57,9 @@ class Cache(Struct, frozen=True):
                     context=f"expected sha256 {sha256}, got {actual}",
                     hint="correct `sha256` in the blueprint, or get the file that it names",
                 )
+            temporary.chmod(0o444)
             path = self.place(actual)
             make_private(path.parent)
-            temporary.chmod(0o444)
             temporary.rename(path)
         except OSError as error:
             raise InfrastructureError(

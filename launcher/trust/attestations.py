@@ -347,6 +347,9 @@ def _check_reproduction(
     decision = evidence.decide("reproduction", path, REPRODUCTION_TYPE, reproduction.verifier.id)
     if not decision.allowed:
         return Check(name, "skipped", f"not counted: {decision.reason}"), None
+    if reproduction.scope != "full":
+        detail = f"{reproduction.scope}, {reproduction.verdict}, by {signer}: not counted as a reproduction"
+        return Check(name, "ok", detail), None
     independent = _is_independent(path, evidence, reproduction)
     return Check(name, "ok", decision.reason), CountedReproduction(signer, independent, reproduction)
 

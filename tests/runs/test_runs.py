@@ -1,6 +1,7 @@
 """The parts of an attempt that read what a container left."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from launcher.engines.engine import CollectedOutputs, ContainerOutcome, OutputFi
 from launcher.errors import MalformedError
 from launcher.runs.events import MAX_CONTAINER_EVENTS, EventLog, events_bytes, read_container_events
 from launcher.runs.replicates import ReplicateRun, classify, overall_failure
-from launcher.runs.scoring import MAX_ARTIFACTS, kept_artifacts, refuse_flood
+from launcher.runs.scoring import MAX_KEPT, Kept, refuse_flood
 from launcher.runs.tasks import artifact_place
 from launcher.spec.blueprint import Run
 from launcher.spec.predicates import Failure
@@ -158,17 +159,7 @@ def test_a_step_is_timed_even_when_it_fails() -> None:
     assert event["seconds"] >= 0
 
 
-def test_more_artifacts_than_a_bundle_may_hold_are_refused_and_as_many_are_not() -> None:
-    files = tuple(OutputFile(f"artifacts/{number}", 1) for number in range(1000))
-    outcome = replace(DONE, outputs=CollectedOutputs(files=files, complete=True))
-    count = MAX_ARTIFACTS // len(files)
-    runs = [ReplicateRun(number, number, outcome, None) for number in range(count + 1)]
-    assert not refuse_flood(kept_artifacts(runs[:count]))
-    assert str(MAX_ARTIFACTS) in refuse_flood(kept_artifacts(runs))
-
-
-def test_only_what_stands_under_artifacts_is_kept() -> None:
-    files = (OutputFile("artifacts/a", 1), OutputFile("samples.jsonl", 1), OutputFile("other", 1))
-    outcome = replace(DONE, outputs=CollectedOutputs(files=files, complete=True))
-    kept = kept_artifacts([ReplicateRun(2, 7, outcome, None), ReplicateRun(3, 8, None, "engine")])
-    assert [(item.replicate, item.path, item.place) for item in kept] == [(2, "artifacts/a", "artifacts/2/a")]
+def test_more_files_than_a_bundle_may_hold_are_refused_and_as_many_are_not() -> None:
+    kept = [Kept(Path("file"), "artifacts/0/file")] * MAX_KEPT
+    assert not refuse_flood(kept)
+    assert str(MAX_KEPT) in refuse_flood([*kept, kept[0]])

@@ -101,7 +101,7 @@ def item(uri: str, *, digest: str = HEX, size: int | None = None) -> Input:
 
 
 def fetch(wanted: Input, cache: Path, **settings: object) -> Path:
-    return fetch_input(wanted, Cache(cache), FetchSettings(cache.parent, **settings))  # type: ignore[arg-type]
+    return fetch_input(wanted, Cache(cache), FetchSettings(cache.parent, **settings)).path  # type: ignore[arg-type]
 
 
 def failure(wanted: Input, cache: Path, **settings: object) -> InfrastructureError:
@@ -134,9 +134,8 @@ def test_percent_signs_are_decoded_in_a_file_uri_alone(tmp_path: Path) -> None:
         assert fetch(item(uri, digest=digest), tmp_path / "cache").read_bytes() == name.encode()
 
 
-@pytest.mark.parametrize("uri", ["nothing", "folder", "file:%00", "pipe", "/dev/zero", "loop"])
+@pytest.mark.parametrize("uri", ["nothing", "file:%00", "pipe", "/dev/zero", "loop"])
 def test_what_is_no_regular_file_is_not_had(tmp_path: Path, uri: str) -> None:
-    (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
     error = failure(item(uri), tmp_path / "cache")

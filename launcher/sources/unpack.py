@@ -1,0 +1,124 @@
+"""Unpack an archive of an input: plain files only, in the order they stand, bounded by the disk."""
+
+import gzip
+import sys
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from launcher.errors import InfrastructureError
+from launcher.spec.blueprint import Unpack
+from launcher.store.trees import Member, refused
+
+# What a tree holds that was one compressed file.
+WHOLE = "file"
+
+_CHUNK = 1 << 20
+_Chunks = Callable[[Any], Iterator[bytes]]
+
+
+def is_one_file(unpack: Unpack) -> bool:
+    """Say whether `unpack` gives one file, and not a folder."""
+    return unpack in ("zst", "gz")
+
+
+def unpacked_members(archive: Path, unpack: Unpack, *, what: str) -> Iterator[Member]:
+    """Yield what is in `archive`; that of a compressed file is one member named `WHOLE`.
+
+    Raises `InfrastructureError` for what is no such archive, or holds links, devices or odd names.
+    """
+
+    def chunks(plain: Any) -> Iterator[bytes]:
+        # Read after this generator has yielded, so its faults are explained apart.
+        with _explained(unpack, what):
+            while chunk := plain.read(_CHUNK):
+                yield chunk
+
+    with _explained(unpack, what), archive.open("rb") as stream:
+        match unpack:
+            case "gz":
+                with gzip.GzipFile(fileobj=stream) as plain:
+                    yield Member(WHOLE, chunks(plain))
+            case "zst":
+                with _zstandard(stream) as plain:
+                    yield Member(WHOLE, chunks(plain))
+            case "tar":
+                yield from _tar_members(stream, what, chunks)
+            case "zip":
+                yield from _zip_members(stream, what, chunks)
+            case "none":
+                raise ValueError("nothing to unpack")
+
+
+@contextmanager
+def _explained(unpack: Unpack, what: str) -> Iterator[None]:
+    """Turn what the libraries raise over damaged archives into one error."""
+    try:
+        yield
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+    ) as error:
+        raise _damaged(unpack, what, error) from error
+    except RuntimeError as error:
+        # zipfile says so of a member under a password.
+        raise _damaged(unpack, what, error) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise _damaged(unpack, what, error) from error
+    except Exception as error:
+        if type(error).__name__ != "ZstdError":
+            raise
+        raise _damaged(unpack, what, error) from error
+
+
+def _damaged(unpack: Unpack, what: str, error: Exception) -> InfrastructureError:
+    return InfrastructureError(
+        f"`{what}` cannot be unpacked",
+        code="input-not-unpacked",
+        context=f"expected {unpack}: {error}",
+        hint="correct `unpack` in the blueprint, or get the file that it names",
+    )
+
+
+def _zstandard(stream: IO[bytes]) -> Any:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd.ZstdFile(stream)
+
+
+def _tar_members(stream: IO[bytes], what: str, chunks: _Chunks) -> Iterator[Member]:
+    """Yield the files of a tar, compressed (gz, xz, bz2) or not; its members stand one behind the other."""
+    with tarfile.open(fileobj=stream, mode="r|*") as archive:
+        for member in archive:
+            if member.isdir():
+                continue
+            if not member.isreg():
+                raise refused(what, f"{member.name!a} is neither a regular file nor a folder")
+            content = archive.extractfile(member)
+            assert content is not None  # noqa: S101 - it is a regular file
+            yield Member(member.name.removeprefix("./"), chunks(content))
+
+
+def _zip_members(stream: IO[bytes], what: str, chunks: _Chunks) -> Iterator[Member]:
+    with zipfile.ZipFile(stream) as archive:
+        for entry in archive.infolist():
+            kind = entry.external_attr >> 28
+            if entry.is_dir():
+                continue
+            # Zero where the archive was made on a system without Unix modes.
+            if entry.create_system == 3 and kind not in (0, 8):
+                raise refused(what, f"{entry.filename!a} is neither a regular file nor a folder")
+            with archive.open(entry) as content:
+                yield Member(entry.filename, chunks(content))
