@@ -1,4 +1,6 @@
-"""Write a recipe's `packages.lock` and `wheels.lock` anew from the names that its recipe.toml wants.
+"""Write a recipe's locks anew from the names that its recipe.toml wants.
+
+`packages.lock` and `wheels.lock` always, `build-packages.lock` where there is a `[build]`.
 
 Usage: python images/relock.py images/NAME
 
@@ -18,10 +20,12 @@ APT_HELPER = "/usr/lib/apt/apt-helper"
 
 
 def main() -> None:
-    """Rewrite both locks of the folder named on the command line."""
+    """Rewrite the locks of the folder named on the command line."""
     folder = Path(sys.argv[1])
     recipe = tomllib.loads((folder / "recipe.toml").read_text())
     (folder / "packages.lock").write_text(packages_lock(recipe["packages"]))
+    if "build" in recipe:
+        (folder / "build-packages.lock").write_text(packages_lock(recipe["build"]))
     (folder / "wheels.lock").write_text(wheels_lock(recipe["wheels"], recipe["python"]["version"]))
 
 

@@ -91,7 +91,9 @@ def inspect(
 
 def workshop_of(mirrors: Sequence[str] | None) -> Workshop:
     """Return this home's cache, this machine's engine, and talk on stderr."""
-    cache = find_home().cache
+    home = find_home()
+    make_private(home.root)
+    cache = make_private(home.cache)
     layouts = LayoutCache(cache / "layouts")
     return Workshop(make_private(cache / "packages"), say, mirrors or (), layouts, connect)
 

@@ -203,3 +203,7 @@ def test_a_committed_lock_is_of_its_recipe_and_of_the_frozen_suite_alone(recipe:
     loaded = load_recipe(recipe.parent)
     assert [package.name for package in loaded.packages] == sorted(wanted)
     assert all(package.file.startswith("pool/main/") for package in loaded.packages)
+    if loaded.build is not None:
+        wanted = tomllib.loads(recipe.read_text())["build"]["names"]
+        assert [package.name for package in loaded.build.packages] == sorted(wanted)
+        assert all(package.file.startswith("pool/main/") for package in loaded.build.packages)
