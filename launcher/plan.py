@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from launcher.engines.docker_request import container_request
 from launcher.engines.engine import ContainerTask, EngineFacts
 from launcher.engines.requirements import unmet
-from launcher.errors import EvalctlError
+from launcher.errors import EvalctlError, RequirementError
 from launcher.launch import find_finished
 from launcher.report.progress import SilentReporter
 from launcher.resolve import Resolution, require_same, resolve
@@ -25,7 +25,7 @@ from launcher.sources.images import PinnedImage
 from launcher.spec.blueprint import Metric
 from launcher.spec.image import ImagePins
 from launcher.spec.lock import CodePins, Lock, Pins
-from launcher.spec.plan import Cost, Disk, Finished, MountKind, Plan, PlannedEngine, PlannedMount
+from launcher.spec.plan import Cost, Disk, Finished, MountKind, Plan, PlannedEngine, PlannedMount, Unmet
 from launcher.spec.sandbox import SandboxProfile, profile_for
 from launcher.store.attempts import Attempt, past_attempts
 from launcher.store.cache import Cache
@@ -185,7 +185,7 @@ def _compose(ground: _Ground) -> Plan:
         cost=ground.cost,
         engine=_engine(facts) if facts else None,
         no_engine=ground.engine.reason,
-        unmet=tuple(str(error) for error in unmet(facts, ground.profile)) if facts else (),
+        unmet=tuple(_unmet(error) for error in unmet(facts, ground.profile)) if facts else (),
     )
 
 
@@ -239,6 +239,10 @@ def _disk(ground: _Ground, image: int | None) -> Disk:
         engine=image or 0,
         unknown=tuple(unknown),
     )
+
+
+def _unmet(error: RequirementError) -> Unmet:
+    return Unmet(f"{error.message} ({error.context})", error.hint or "")
 
 
 def _engine(facts: EngineFacts) -> PlannedEngine:

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from launcher.engines.docker_request import container_request
 from launcher.plan import PlanEdges
 from launcher.plan import plan as make_plan
-from launcher.report.planned import amount, planned
+from launcher.report.planned import planned
+from launcher.report.text import amount
 from launcher.runs.request import LaunchRequest
 from launcher.sources.inputs import FetchSettings
 from launcher.spec.plan import Plan

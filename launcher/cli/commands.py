@@ -40,6 +40,10 @@ GROUPS = (
         ),
     ),
     Group(
+        "This machine",
+        (Command(("doctor",), "doctor", "doctor", "See whether this machine can launch; say what to mend."),),
+    ),
+    Group(
         "Images",
         (
             Command(("image", "build"), "image", "build", "Build an image layout from a recipe folder."),

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from launcher.engines.attachment import Attachment
@@ -44,6 +45,12 @@ class DockerEngine:
                 with self._clients.lent() as client, engine_faults("describe itself"):
                     self._facts = _facts(version, client.info())
             return self._facts
+
+    def root(self) -> Path | None:
+        """Return the folder where the engine keeps images, None where it does not say."""
+        with self._clients.lent() as client, engine_faults("describe itself"):
+            named = client.info().get("DockerRootDir")
+        return Path(named) if named else None
 
     def require(self, profile: SandboxProfile) -> None:
         """Raise `RequirementError` unless this engine and host can apply `profile` whole."""

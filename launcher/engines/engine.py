@@ -150,6 +150,9 @@ class Engine(Protocol):
         Raises `InfrastructureError` (`engine-unreachable`) when it does not answer.
         """
 
+    def root(self) -> Path | None:
+        """Return the folder on the engine's machine where it keeps images, None where it does not say."""
+
     def require(self, profile: SandboxProfile) -> None:
         """Raise `RequirementError` unless this engine and host can apply `profile` whole."""
 

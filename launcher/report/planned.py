@@ -4,14 +4,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from launcher.report.text import cut, cut_middle, wrapped
+from launcher.report.text import amount, cut, cut_middle, wrapped
 from launcher.spec.plan import Plan, PlannedImage, PlannedInput, PlannedMount
 from launcher.spec.units import size_text
 
 _WORD = 9
 _LONGEST = 300
 _MOST_METRICS = 6
-_DECIMAL_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 _HEX = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,52}\b")
 _STATUS = {
     "cached": "in the cache",
@@ -32,17 +31,6 @@ def planned(plan: Plan, home: str) -> str:
         _needs(plan),
     ]
     return "\n\n".join("\n".join(part) for part in parts)
-
-
-def amount(size: int | None) -> str:
-    """Return a number of bytes as people compare it: three digits and a decimal unit."""
-    if size is None:
-        return "unknown bytes"
-    for factor, unit in _DECIMAL_UNITS:
-        # What three digits round up to the next unit is shown in it.
-        if size >= 0.9995 * factor:
-            return f"{size / factor:.{3 if size < 999.5 * factor else 6}g} {unit}"
-    return f"{size} bytes"
 
 
 def _line(word: str, text: str) -> list[str]:
@@ -164,8 +152,8 @@ def _needs(plan: Plan) -> Iterator[str]:
     else:
         engine = plan.engine
         yield from _line("engine", f"{engine.name} {engine.version}, {engine.cpus} cpus")
-    for reason in plan.unmet:
-        yield from _line("UNMET", reason)
+    for unmet in plan.unmet:
+        yield from _line("UNMET", unmet.what)
     yield from _line("cost", _cost(plan))
 
 

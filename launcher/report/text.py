@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 WIDTH = 80
 _ELLIPSIS = "..."
+_DECIMAL_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
 def printable(text: str) -> str:
@@ -73,3 +74,14 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in cells]
     padded = [[cell.ljust(width) for cell in column] for column, width in zip(cells, widths, strict=True)]
     return [cut("  ".join(row).rstrip()) for row in zip(*padded, strict=True)]
+
+
+def amount(size: int | None) -> str:
+    """Return a number of bytes as people compare it: three digits and a decimal unit."""
+    if size is None:
+        return "unknown bytes"
+    for factor, unit in _DECIMAL_UNITS:
+        # What three digits round up to the next unit is shown in it.
+        if size >= 0.9995 * factor:
+            return f"{size / factor:.{3 if size < 999.5 * factor else 6}g} {unit}"
+    return f"{size} bytes"

@@ -15,6 +15,7 @@ from launcher.store.trees import folder_members
 
 if TYPE_CHECKING:
     import http.client
+    import urllib.request
 
 _CHUNK = 1 << 20
 _ATTEMPTS = 5
@@ -217,7 +218,15 @@ def _request(uri: str, offset: int) -> "http.client.HTTPResponse":
     if offset:
         headers["Range"] = f"bytes={offset}-"
     request = urllib.request.Request(uri, headers=headers)  # noqa: S310 - the scheme is http or https
-    opener = urllib.request.OpenerDirector()
+    response: http.client.HTTPResponse = opener().open(request, timeout=_TIMEOUT_SECONDS)
+    return response
+
+
+def opener() -> "urllib.request.OpenerDirector":
+    """Return what opens http and https, through this machine's proxies, and nothing else."""
+    import urllib.request
+
+    director = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,
         urllib.request.HTTPHandler,
@@ -227,9 +236,8 @@ def _request(uri: str, offset: int) -> "http.client.HTTPResponse":
         urllib.request.HTTPErrorProcessor,
         urllib.request.UnknownHandler,
     ):
-        opener.add_handler(handler())
-    response: http.client.HTTPResponse = opener.open(request, timeout=_TIMEOUT_SECONDS)
-    return response
+        director.add_handler(handler())
+    return director
 
 
 def _passes(error: BaseException) -> bool:

@@ -85,6 +85,13 @@ class PlannedEngine(Struct, frozen=True):
     runtimes: tuple[str, ...]
 
 
+class Unmet(Struct, frozen=True):
+    """Something that the engine or its host cannot give, with what to do about it."""
+
+    what: str
+    fix: str
+
+
 class Finished(Struct, frozen=True):
     """A finished run of the lock by this home's key: a launch returns its bundle and runs nothing."""
 
@@ -145,7 +152,7 @@ class Plan(Struct, frozen=True):
     cost: Cost | None
     engine: PlannedEngine | None
     no_engine: str
-    unmet: tuple[str, ...]
+    unmet: tuple[Unmet, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Return the object of `plan --json`."""

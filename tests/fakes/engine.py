@@ -83,10 +83,15 @@ class FakeEngine:
         self.containers: dict[str, Mapping[str, str]] = {}
         self.tasks: list[ContainerTask] = []
         self.reachable = True
+        self.folder: Path | None = None
 
     def describe(self) -> EngineFacts:
         self._answer()
         return self.facts
+
+    def root(self) -> Path | None:
+        self._answer()
+        return self.folder
 
     def require(self, profile: SandboxProfile) -> None:
         refuse_unmet(self.describe(), profile)
