@@ -1,8 +1,9 @@
 """Reproduce: launch a bundle's lock again, compare the two, and sign what was found."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from launcher import __version__
@@ -60,10 +61,14 @@ class Original(Struct, frozen=True):
 
 
 class Scope(Struct, frozen=True):
-    """What is to be done again: everything, or only the scoring, or only the first `samples` items."""
+    """What is to be done again: everything, or only the scoring, or only the first `samples` items.
+
+    `models` says where to find what filled a slot; its digest is the lock's.
+    """
 
     score_only: bool = False
     samples: int | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> ReproductionScope:
@@ -122,7 +127,7 @@ def _refusal(contents: Contents, scope: Scope) -> Reproduced | None:
 def _request(original: Original, contents: Contents, settings: FetchSettings, scope: Scope) -> LaunchRequest:
     """Return the launch of the original's lock, narrowed to `scope`."""
     blueprint, pins = contents.blueprint, pins_from(contents.lock.identity)
-    choices = choices_of(contents.lock, blueprint)
+    choices = replace(choices_of(contents.lock, blueprint), models=scope.models)
     if pins.patch is not None:
         choices = replace(choices, patch=(original.path / names.DRAFT_PATCH).read_bytes())
     if scope.score_only or pins.predictions is not None:

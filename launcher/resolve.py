@@ -120,13 +120,21 @@ def _input(item: Input, cache: Cache, settings: FetchSettings, choices: Choices)
         named = identify(item.name, uri, cache, settings).sha256
         return fetch_input(replace(item, uri=uri, sha256=named, size=None), cache, settings)
     if item.name in choices.digests:
-        return fetch_input(_filled(item, choices.digests[item.name]), cache, settings)
+        return _refilled(replace(item, sha256=choices.digests[item.name], size=None), cache, settings)
     return fetch_input(item, cache, settings)
 
 
-def _filled(item: Input, sha256: str) -> Input:
-    """Return the input as a lock fills its slot; what the blueprint's own uri names will not be that."""
-    return replace(item, sha256=sha256, size=None)
+def _refilled(item: Input, cache: Cache, settings: FetchSettings) -> Fetched:
+    """Return what a lock says a slot was filled with; what the blueprint's own uri names is not that."""
+    try:
+        return fetch_input(item, cache, settings)
+    except InfrastructureError as error:
+        raise InfrastructureError(
+            f"what the slot `{item.slot}` was filled with is not at hand",
+            code="slot-not-filled",
+            context=f"expected `{item.name}` of sha256 {item.sha256}",
+            hint=f"say where it is with `--model {item.slot}=PATH`",
+        ) from error
 
 
 def _refuse_unknown_slots(blueprint: Blueprint, models: Mapping[str, str]) -> None:

@@ -228,8 +228,13 @@ def test_a_slot_is_filled_with_any_checkpoint_by_one_unchanged_blueprint(
     pinned = {item["name"]: item for item in lock_of(bundle)["inputs"]}
     assert pinned["weights"]["sha256"] != digest
     assert pinned["weights"]["size"] == 6
-    # What fills a slot is reproduced from the cache by its digest.
-    done = evalctl("reproduce", bundle, "--blueprint-dir", world.folder, "--json")
+    # What fills a slot is reproduced from the cache by its digest, or from where it is said to be.
+    again = ("reproduce", bundle, "--blueprint-dir", world.folder, "--json")
+    assert json.loads(evalctl(*again).out)["verdict"] == "identical"
+    (world.home.cache / "sha256").rename(world.root / "gone")
+    done = evalctl(*again)
+    assert (done.code, "--model candidate=PATH" in done.out) == (4, True)
+    done = evalctl(*again, "--model", f"candidate={checkpoint / 'shards' / '1.bin'}")
     assert json.loads(done.out)["verdict"] == "identical", done.err
 
 

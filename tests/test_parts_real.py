@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(not LAYOUT.is_dir(), reason="images/eval-python is not built: make setup"),
 ]
 
-RUN = '''
+RUN = """
 import json, os, pathlib, sys
 seen = set(os.listdir("/eval/inputs"))
 assert seen == {"model", "items"}, seen
@@ -33,9 +33,9 @@ limit = int(os.environ.get("EVALCTL_LIMIT", len(items)))
 out = pathlib.Path("/eval/out/nested")
 out.mkdir()
 (out / "answers.json").write_text(json.dumps({item: factor * int(item) for item in items[:limit]}))
-'''
+"""
 
-SCORE = '''
+SCORE = """
 import json, pathlib
 predictions = pathlib.Path("/eval/predictions")
 try:
@@ -48,7 +48,7 @@ labels = json.loads(pathlib.Path("/eval/inputs/labels").read_text())
 with open("/eval/out/samples.jsonl", "w") as samples:
     for item, answer in answers.items():
         print(json.dumps({"id": item, "prediction": answer, "target": labels[item]}), file=samples)
-'''
+"""
 
 BLUEPRINT = """
 schema = "evalctl/blueprint/v1"

@@ -1,6 +1,5 @@
 """`evalctl launch`."""
 
-import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 from msgspec.structs import replace
 
 from launcher.cli.connect import connect
+from launcher.cli.models import Models, read_models
 from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline, Out, SigningKey
 from launcher.cli.output import hint, print_json, say
 from launcher.cli.results import as_object, exit_code
@@ -29,8 +29,6 @@ from launcher.store.bundles import copy_out, require_empty
 from launcher.store.home import Home, find_home
 from launcher.trust.admission import admit_lock
 
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.ASCII)
-
 _ADVICE = {
     "candidate": "mend it and launch again; the same lock runs again only with `--rerun`",
     "timeout": "raise `timeout` in [run], or make the evaluation faster",
@@ -49,12 +47,7 @@ def launch(
         bool, typer.Option("--rerun", help="Run again even where a finished run could be returned.")
     ] = False,
     runtime: LeastRuntime = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SLOT=URI", help="Fill a model slot with this file or folder; may be given again."
-        ),
-    ] = None,
+    model: Models = None,
     limit: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Keep the first N items only; the result is marked partial."),
@@ -81,7 +74,7 @@ def launch(
     _admit(home, target)
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     settings = FetchSettings(target.base, offline=offline, say=reporter.stage)
-    choices = _choices(target, model or [], limit, draft=draft)
+    choices = _choices(target, model, limit, draft=draft)
     request = LaunchRequest(
         target.blueprint,
         settings,
@@ -126,9 +119,9 @@ def _admit(home: Home, target: Target) -> None:
         admit_lock(lock, target.attestation, read_verifying_policy(home, None, None), datetime.now(UTC))
 
 
-def _choices(target: Target, models: list[str], limit: int | None, *, draft: bool) -> Choices:
+def _choices(target: Target, models: list[str] | None, limit: int | None, *, draft: bool) -> Choices:
     """Return what the command line decides beside the blueprint; in a lock, most is decided already."""
-    filled = dict(map(_slot, models))
+    filled = read_models(models)
     if target.lock is None:
         return Choices(models=filled, limit=limit, draft=draft)
     if limit is not None or draft:
@@ -139,16 +132,3 @@ def _choices(target: Target, models: list[str], limit: int | None, *, draft: boo
             hint="launch the blueprint with them",
         )
     return replace(choices_of(target.lock, target.blueprint), models=filled)
-
-
-def _slot(text: str) -> tuple[str, str]:
-    """Read `SLOT=URI`; a path means the folder in which the command was typed."""
-    slot, equals, uri = text.partition("=")
-    if not equals or not slot or not uri:
-        raise MalformedError(
-            f"`--model {text}` names no slot and what fills it",
-            code="bad-slot",
-            context="expected SLOT=URI or SLOT=PATH",
-            hint="for example `--model candidate=./checkpoint`",
-        )
-    return slot, uri if _SCHEME.match(uri) else str(Path(uri).absolute())

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from launcher.cli.connect import connect
+from launcher.cli.models import Models, read_models
 from launcher.cli.options import BundleName, Json, Offline, Out, SigningKey
 from launcher.cli.output import print_json, say
 from launcher.cli.signing import read_signer, read_verifying_policy
@@ -41,6 +42,7 @@ def reproduce(
             help="Where relative paths in its blueprint start; not needed for what the cache holds.",
         ),
     ] = None,
+    model: Models = None,
     score_only: Annotated[
         bool,
         typer.Option("--score-only", help="Score the bundle's own predictions again; predict nothing."),
@@ -66,7 +68,7 @@ def reproduce(
     path = find_bundle(home, bundle)
     own = read_signer(home, key)
     policy = read_verifying_policy(home, None, signer)
-    scope = Scope(score_only=score_only, samples=samples)
+    scope = Scope(score_only=score_only, samples=samples, models=read_models(model))
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     reporter.stage("verifying the original")
     try:
