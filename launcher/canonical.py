@@ -58,10 +58,11 @@ def _is_plain(value: Any) -> bool:
     return False
 
 
-def parse_json(data: bytes, *, what: str = "JSON", max_depth: int = MAX_DEPTH) -> Any:
+def parse_json(data: bytes, *, what: str = "JSON", max_depth: int = MAX_DEPTH, exact: bool = True) -> Any:
     """Read one JSON value strictly; `what` names it in the error.
 
-    Raises `MalformedError` and nothing else, whatever bytes it is given.
+    Unless `exact`, what other programs write is let through: NaN, infinities, integers beyond 2^53 and lone
+    surrogates written as escapes. Raises `MalformedError` and nothing else, whatever bytes it is given.
     """
     try:
         text = data.decode("utf-8")
@@ -74,15 +75,16 @@ def parse_json(data: bytes, *, what: str = "JSON", max_depth: int = MAX_DEPTH) -
         value = json.loads(
             text,
             object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_int=_safe_integer,
-            parse_float=_finite_float,
+            parse_constant=_refuse_constant if exact else float,
+            parse_int=_safe_integer if exact else int,
+            parse_float=_finite_float if exact else float,
         )
     except MalformedError as error:
         raise _malformed(f"{what}: {error.message}") from error
     except (ValueError, RecursionError) as error:
         raise _malformed(f"{what} is not JSON: {error}") from error
-    _refuse_surrogates(value, what)
+    if exact:
+        _refuse_surrogates(value, what)
     return value
 
 

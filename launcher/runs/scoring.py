@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from launcher.errors import MalformedError
+from launcher.harness.claims import differing_claims
+from launcher.harness.output import HarnessOutput
+from launcher.harness.reading import read_harness
 from launcher.metrics.confusion import confusion
 from launcher.metrics.evaluation import evaluate, sample_counts
 from launcher.metrics.judgement import combine_verdicts
@@ -15,7 +19,7 @@ from launcher.runs.replicates import ReplicateRun, overall_failure
 from launcher.runs.tasks import Phase, RunPlan, artifact_place, prediction_place
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.bundle import EVENTS, MAX_FILES, SAMPLES
-from launcher.spec.predicates import Failure, Suite
+from launcher.spec.predicates import Failure, Mark, Suite
 from launcher.spec.result import MetricResult, ReplicateOutcome, Result, Status
 from launcher.spec.sample import (
     BundledSamples,
@@ -64,6 +68,7 @@ class _Ending(Struct, frozen=True):
     samples: BundledSamples = _NO_SAMPLES
     metrics: tuple[MetricResult, ...] = ()
     events: tuple[Mapping[str, Any], ...] = field(default=())
+    harness: tuple[HarnessOutput, ...] = ()
 
 
 def score(plan: RunPlan, runs: list[ReplicateRun]) -> Scored:
@@ -125,14 +130,42 @@ def _predictions(plan: RunPlan, runs: Sequence[ReplicateRun]) -> Iterator[Kept]:
 def _read(plan: RunPlan, runs: list[ReplicateRun]) -> _Ending:
     blueprint = plan.resolution.blueprint
     try:
-        replicates = [_samples(plan, run.replicate) for run in runs]
+        harness = _harness(plan, runs)
+        replicates = [list(one.samples) for one in harness] or [_samples(plan, r.replicate) for r in runs]
         bundled = bundle_samples(replicates, blueprint.run.seeds)
         metrics = evaluate(blueprint.metrics, bundled.samples, blueprint.run.seeds)
         events = [event for run in runs for phase, _ in run.outcomes for event in _events(plan, run, phase)]
+        events.extend(_told(harness))
     except MalformedError as error:
         reason = error.message + (f" ({error.context})" if error.context else "")
         return _Ending("input" if error.code == "bad-labels" else "candidate", reason)
-    return _Ending(None, "", bundled, metrics, (*events, *_timings(bundled)))
+    return _Ending(None, "", bundled, metrics, (*events, *_timings(bundled)), harness)
+
+
+def _harness(plan: RunPlan, runs: list[ReplicateRun]) -> tuple[HarnessOutput, ...]:
+    """Return what the harness left in each replicate; nothing where containers leave samples themselves."""
+    form, limit = plan.resolution.blueprint.run.format, plan.resolution.pins.limit
+    if form == "samples":
+        return ()
+    outputs = (read_harness(form, plan.outputs(run.replicate, plan.last_phase)) for run in runs)
+    if limit is None:
+        return tuple(outputs)
+    # What the harness claims is about all of its samples.
+    return tuple(replace(one, samples=tuple(first_items(one.samples, limit)), claims=()) for one in outputs)
+
+
+def _marks(plan: RunPlan, harness: Sequence[HarnessOutput]) -> tuple[Mark, ...]:
+    """Return how the run is less than a whole one: as its lock has it, and as the harness says."""
+    marks = plan.resolution.pins.marks
+    partial = "partial" not in marks and any(output.partial for output in harness)
+    return ("partial", *marks) if partial else marks
+
+
+def _told(harness: Sequence[HarnessOutput]) -> Iterator[Mapping[str, Any]]:
+    """Yield an event with what each harness says of itself."""
+    for replicate, output in enumerate(harness):
+        event = {"source": "container", "replicate": replicate, "step": output.harness}
+        yield {**event, "detail": output.about}
 
 
 def _samples(plan: RunPlan, replicate: int) -> list[Sample]:
@@ -184,19 +217,23 @@ def _timings(bundled: BundledSamples) -> list[Mapping[str, Any]]:
     ]
 
 
-def _deviations(plan: RunPlan, runs: list[ReplicateRun]) -> tuple[str, ...]:
+def _deviations(plan: RunPlan, runs: list[ReplicateRun], harness: Sequence[HarnessOutput]) -> tuple[str, ...]:
     """Name what every view must show: how it is less than a whole run, widenings, cut or dropped output."""
     blueprint = plan.resolution.blueprint
     said = [*_shortcomings(plan), *(f"sandbox widened: {name}" for name in plan.profile.widenings)]
     if plan.profile.runtime != blueprint.sandbox.runtime:
         said.append(f"ran under {plan.profile.runtime}, stronger than {blueprint.sandbox.runtime}")
+    for replicate, output in enumerate(harness):
+        said.extend(f"replicate {replicate}: partial: {reason}" for reason in output.partial)
+        said.extend(f"replicate {replicate}: {note}" for note in output.notes)
     for run in runs:
         if any(outcome.stdout.truncated or outcome.stderr.truncated for _, outcome in run.outcomes):
             said.append(f"replicate {run.replicate}: logs were cut")
+        read = _READ.union(harness[run.replicate].files if harness else ())
         dropped = [
             path
             for path in _last_files(plan, run)
-            if path not in _READ and not artifact_place(run.replicate, path)
+            if path not in read and not artifact_place(run.replicate, path)
         ]
         if dropped:
             said.append(f"replicate {run.replicate}: {len(dropped)} other output files were not kept")
@@ -236,8 +273,12 @@ def _result(plan: RunPlan, runs: list[ReplicateRun], ending: _Ending) -> Result:
         tables={"confusion": table} if table else {},
         samples=sample_counts(samples),
         replicates=tuple(_outcome(run) for run in runs),
-        deviations=(*([_clipped(ending.reason)] if ending.failure else []), *_deviations(plan, runs)),
-        marks=plan.resolution.pins.marks,
+        deviations=(
+            *([_clipped(ending.reason)] if ending.failure else []),
+            *_deviations(plan, runs, ending.harness),
+        ),
+        discrepancies=differing_claims(ending.harness, blueprint.metrics, metrics),
+        marks=_marks(plan, ending.harness),
     )
 
 

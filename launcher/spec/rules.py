@@ -144,6 +144,49 @@ def score_services_have_a_score(blueprint: Values) -> Iterable[Fault]:
             yield Fault(("service", index, "phase"), '`phase = "score"` needs a `[score]` with `command`')
 
 
+def harness_scores_itself(blueprint: Values) -> Iterable[Fault]:
+    """Refuse a `[score]` beside a harness's own logs, which hold targets and scores."""
+    harness = blueprint.get("run", {}).get("format")
+    if harness in ("lm-eval", "inspect") and "score" in blueprint:
+        yield Fault(
+            ("score",), f'`format = "{harness}"` brings targets and scores: leave out `[score]`', "key"
+        )
+
+
+def inspect_stays_inside(blueprint: Values) -> Iterable[Fault]:
+    """Refuse a sandbox of Inspect that needs an engine: none can be reached from inside the container."""
+    run = blueprint.get("run", {})
+    if run.get("format") != "inspect":
+        return
+    given = list(_sandboxes(run.get("command", ())))
+    if "INSPECT_EVAL_SANDBOX" in run.get("env", {}):
+        given.append((("run", "env", "INSPECT_EVAL_SANDBOX"), run["env"]["INSPECT_EVAL_SANDBOX"]))
+    for path, sandbox in given:
+        kind = sandbox.partition(":")[0] if isinstance(sandbox, str) else "local"
+        if kind != "local":
+            yield Fault(
+                path,
+                f"Inspect's sandbox {shown(kind)} needs an engine, which nothing in the container can reach; "
+                'only "local" works, and the container isolates it',
+            )
+
+
+def _sandboxes(command: Iterable[Any]) -> Iterator[tuple[Path, str]]:
+    """Yield what a command line, in one argument or several, gives as Inspect's sandbox."""
+    words = [
+        (index, word)
+        for index, argument in enumerate(command)
+        if isinstance(argument, str)
+        for word in argument.split()
+    ]
+    for place, (index, word) in enumerate(words):
+        name, equals, value = word.strip("'\"").partition("=")
+        if name in ("--sandbox", "sandbox") and equals:
+            yield ("run", "command", index), value.strip("'\"")
+        elif name == "--sandbox" and place + 1 < len(words):
+            yield ("run", "command", words[place + 1][0]), words[place + 1][1].strip("'\"")
+
+
 ACROSS_TABLES: tuple[Rule, ...] = (
     one_name_space,
     labels_are_held_out,
@@ -151,4 +194,6 @@ ACROSS_TABLES: tuple[Rule, ...] = (
     lineage_ends,
     one_primary,
     score_services_have_a_score,
+    harness_scores_itself,
+    inspect_stays_inside,
 )

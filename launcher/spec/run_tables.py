@@ -62,7 +62,8 @@ RUN = Table(
         Key(
             "format",
             choice("samples", "lm-eval", "inspect"),
-            "What the container leaves in `/eval/out`.",
+            "What the container leaves in `/eval/out`: `samples.jsonl`, or the logs of lm-eval or Inspect "
+            "(`docs/harnesses.md`).",
             "samples",
         ),
         Key(

@@ -134,6 +134,11 @@ def read_container_samples(source: bytes | BinaryIO, limits: SampleLimits = Samp
     return samples
 
 
+def container_sample(table: Any) -> Sample:
+    """Return the sample that one object of a container is; raises `MalformedError` saying what is wrong."""
+    return _sample(table, _CONTAINER_FIELDS)
+
+
 def read_bundle_samples(data: bytes) -> list[Sample]:
     """Read a bundle's samples.jsonl, which has exactly one form.
 

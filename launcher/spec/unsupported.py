@@ -41,7 +41,6 @@ _LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("sandbox.secrets", _filled, "giving secrets to a container (`secrets`)"),
     ("sandbox.allow.*", _other_than("exec-tmp"), 'a widening other than "exec-tmp"'),
     ("resources.gpu", _given, "asking for GPUs (`[resources.gpu]`)"),
-    ("run.format", _any_of("lm-eval", "inspect"), 'a `format` other than "samples"'),
     ("run.resumable", _true, "resuming a run (`resumable = true`)"),
     ("metric.*.definition", _starts("code:"), "a metric computed by code of your own (`code:`)"),
     ("model.*.uri", _REMOTE, "fetching from other than a file or http(s)"),
