@@ -18,6 +18,14 @@ from launcher.store.trees import Member, refused
 WHOLE = "file"
 
 _CHUNK = 1 << 20
+_LARGEST_EXTENSION = 1 << 20
+_EXTENSIONS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 _Chunks = Callable[[Any], Iterator[bytes]]
 
 
@@ -98,13 +106,23 @@ def _zstandard(stream: IO[bytes]) -> Any:
     return zstd.ZstdFile(stream)
 
 
+class _BoundedHeader(tarfile.TarInfo):
+    """A tar header whose extensions (long names, pax records) are read into memory only where small."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _EXTENSIONS and self.size > _LARGEST_EXTENSION:
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        member: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return member
+
+
 def _tar_members(stream: IO[bytes], what: str, chunks: _Chunks) -> Iterator[Member]:
     """Yield the files of a tar, compressed (gz, xz, bz2) or not; its members stand one behind the other."""
-    with tarfile.open(fileobj=stream, mode="r|*") as archive:
+    with tarfile.open(fileobj=stream, mode="r|*", tarinfo=_BoundedHeader) as archive:
         for member in archive:
             if member.isdir():
                 continue
-            if not member.isreg():
+            if not member.isreg() or member.issparse():
                 raise refused(what, f"{member.name!a} is neither a regular file nor a folder")
             content = archive.extractfile(member)
             assert content is not None  # noqa: S101 - it is a regular file

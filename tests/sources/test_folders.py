@@ -132,10 +132,26 @@ def device(name: str) -> tarfile.TarInfo:
     return member
 
 
+def sparse(name: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type = tarfile.GNUTYPE_SPARSE
+    return member
+
+
+def large_header(kind: bytes) -> bytes:
+    """Return a tar whose first header asks for 4 GiB of memory."""
+    member = tarfile.TarInfo("header")
+    member.type, member.size = kind, 4 << 30
+    return member.tobuf(tarfile.GNU_FORMAT) + b"\0" * (1 << 16)
+
+
 HOSTILE: Mapping[str, tuple[Unpack, bytes]] = {
     "a link": ("tar", tar_of({}, link("a", "/etc/passwd"))),
     "a hard link": ("tar", tar_of(FILES, link("a", "config.json", tarfile.LNKTYPE))),
     "a device": ("tar", tar_of({}, device("null"))),
+    "a file with holes": ("tar", tar_of({}, sparse("holes"))),
+    "a long header": ("tar", large_header(tarfile.XHDTYPE)),
+    "a long name": ("tar", large_header(tarfile.GNUTYPE_LONGNAME)),
     "an absolute name": ("tar", tar_of({"/tmp/escaped": b""})),
     "a name that leads out": ("tar", tar_of({"../escaped": b""})),
     "a zip that leads out": ("zip", zip_of({"../escaped": b""})),
@@ -158,6 +174,7 @@ def test_a_hostile_or_broken_archive_is_refused_and_nothing_of_it_stays(tmp_path
     with pytest.raises(InfrastructureError) as caught:
         fetch(tmp_path, "archive", digest, unpack=unpack)
     assert caught.value.code in ("input-tree-refused", "input-not-unpacked")
+    assert ("a header of" in str(caught.value.context)) == name.startswith("a long")
     assert not list((tmp_path / "cache" / "trees").iterdir())
 
 
