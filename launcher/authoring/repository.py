@@ -32,13 +32,13 @@ def find_repository(folder: Path) -> Place | None:
     """
     target = folder.resolve()
     standing = next(path for path in (target, *target.parents) if path.is_dir())
-    found = _git(standing, "rev-parse", "--show-toplevel")
+    found = run_git(standing, "rev-parse", "--show-toplevel")
     if found.returncode:
         if "not a git repository" in found.stderr:
             return None
-        raise _failed(found)
+        raise git_failed(found)
     top = Path(found.stdout.removesuffix("\n")).resolve()
-    ignored = target != top and _git(top, "check-ignore", "--quiet", "--", str(target)).returncode == 0
+    ignored = target != top and run_git(top, "check-ignore", "--quiet", "--", str(target)).returncode == 0
     if ignored or top == CHECKOUT:
         return None
     return Place(top, os.path.relpath(top, target), "" if target == top else str(target.relative_to(top)))
@@ -60,18 +60,18 @@ def begin_repository(folder: Path) -> str:
             "--message=Begin from evalctl's starting point",
         ),
     ):
-        done = _git(folder, *arguments)
+        done = run_git(folder, *arguments)
         if done.returncode:
-            raise _failed(done)
-    return _git(folder, "rev-parse", "HEAD").stdout.strip()
+            raise git_failed(done)
+    return run_git(folder, "rev-parse", "HEAD").stdout.strip()
 
 
 def _author(folder: Path) -> tuple[str, ...]:
     """Return the options of one commit: no signature that would ask, a name where there is none."""
     quiet = ("-c", "commit.gpgSign=false")
     known = (
-        _git(folder, "config", "user.name").stdout.strip(),
-        _git(folder, "config", "user.email").stdout.strip(),
+        run_git(folder, "config", "user.name").stdout.strip(),
+        run_git(folder, "config", "user.email").stdout.strip(),
     )
     if all(known):
         return quiet
@@ -79,11 +79,12 @@ def _author(folder: Path) -> tuple[str, ...]:
     return (*quiet, "-c", f"user.name={known[0] or name}", "-c", f"user.email={known[1] or address}")
 
 
-def _git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def run_git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run git in `folder` as the user would, without questions; the caller looks at the exit code."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or _KEPT.match(key)}
     try:
         return subprocess.run(
-            ["git", "-C", str(folder), *arguments],
+            ["git", "-C", str(folder), "-c", "core.fsmonitor=false", *arguments],
             env=kept | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -104,9 +105,10 @@ def _git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         ) from error
 
 
-def _failed(done: "subprocess.CompletedProcess[str]") -> InfrastructureError:
+def git_failed(done: "subprocess.CompletedProcess[str]") -> InfrastructureError:
+    """Return the error for a git command that ended badly."""
     return InfrastructureError(
-        f"`git {' '.join(done.args[3:4])}` failed",
+        f"`git {' '.join(done.args[5:6])}` failed",
         code="git-failed",
         context=done.stderr.strip()[-500:] or f"it ended with {done.returncode}",
         hint=f"try it in `{done.args[2]}`",

@@ -24,6 +24,7 @@ GROUPS = (
         "Everyday",
         (
             Command(("init",), "init", "init", "Begin an evaluation: a folder that runs as it is."),
+            Command(("pin",), "pin", "pin", "Fill in a blueprint's digests, commit and sizes."),
             Command(("validate",), "validate", "validate", "Check a blueprint; show every problem at once."),
             Command(("launch",), "launch", "launch", "Run a blueprint or lock; write a signed bundle."),
             Command(("verify",), "verify", "verify", "Check a bundle offline: bytes, signatures, metrics."),

@@ -3,6 +3,7 @@
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 from launcher.cli.connect import connect
 from launcher.cli.models import Models, read_models
 from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline, Out, SigningKey
-from launcher.cli.output import hint, print_json, say
+from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.results import as_object, exit_code
 from launcher.cli.runtimes import read_runtime
 from launcher.cli.signing import read_signer, read_verifying_policy
@@ -96,11 +97,13 @@ def launch(
     else:
         print(summary(view))
         print(path)
-        _say_next(launched, view)
+        _say_more(launched, view)
+        if view.result.failure is None:
+            say_next(f"evalctl verify {_short_name(view, out)}")
     return exit_code(view)
 
 
-def _say_next(launched: Launched, view: BundleView) -> None:
+def _say_more(launched: Launched, view: BundleView) -> None:
     """Say what was not run, and what to do about a failure; all of it is in the object of `--json`."""
     for remark in launched.remarks:
         say(f"note: {remark}")
@@ -110,6 +113,11 @@ def _say_next(launched: Launched, view: BundleView) -> None:
         hint("launch it again with `--rerun`")
     elif view.result.failure is not None:
         hint(_ADVICE.get(view.result.failure, "launch it again"))
+
+
+def _short_name(view: BundleView, out: Path | None) -> str:
+    """Name the bundle as a person would type it: its folder, or the first digits of its digest."""
+    return quote(str(out)) if out else view.digest.removeprefix("sha256:")[:12]
 
 
 def _admit(home: Home, target: Target) -> None:

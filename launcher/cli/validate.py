@@ -1,12 +1,13 @@
 """`evalctl validate`."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
 from launcher.cli.options import Json
-from launcher.cli.output import print_json
+from launcher.cli.output import print_json, say_next
 from launcher.cli.targets import read_target
 
 
@@ -23,4 +24,5 @@ def validate(
         print_json({"file": str(file), "valid": True, "name": about.name, "version": about.version})
     else:
         print(f"{file}: valid ({about.name} {about.version})")
+        say_next(f"evalctl launch {quote(str(file))}")
     return 0

@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
 
 from launcher.cli.options import BundleName, Json
-from launcher.cli.output import hint, print_json, say
+from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.signing import read_verifying_policy
 from launcher.report.findings import verification as render
 from launcher.store.bundles import find_bundle
@@ -42,7 +43,9 @@ def verify(
         print_json(_as_object(verification))
     else:
         print(_shown(verification))
-        _say_next(verification)
+        _say_more(verification)
+        if verification.verdict == "verified":
+            say_next(f"evalctl show {quote(bundle)}")
     return EXIT_CODES[verification.verdict]
 
 
@@ -50,7 +53,7 @@ def _shown(verification: Verification) -> str:
     return render(verification.verdict, verification.digest, verification.checks, verification.reproductions)
 
 
-def _say_next(verification: Verification) -> None:
+def _say_more(verification: Verification) -> None:
     if verification.verdict != "untrusted":
         return
     for fingerprint in verification.unknown:

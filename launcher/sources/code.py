@@ -152,7 +152,7 @@ def bring_objects(code: Code, settings: FetchSettings, git: Git) -> None:
         )
     source = code.git if remote else str(local_path(code.git, settings.base).absolute())
     try:
-        want = [code.commit] if remote or not Path(source).is_file() else _bundled_references(git, source)
+        want = [code.commit] if remote or not Path(source).is_file() else bundled_references(git, source)
         git.run("fetch", "--quiet", "--no-tags", "--", source, *want)
         git.run("cat-file", "-e", f"{code.commit}^{{commit}}")
     except InfrastructureError as error:
@@ -164,7 +164,7 @@ def bring_objects(code: Code, settings: FetchSettings, git: Git) -> None:
         ) from error
 
 
-def _bundled_references(git: Git, bundle: str) -> list[str]:
+def bundled_references(git: Git, bundle: str) -> list[str]:
     """Return what to fetch from a `git bundle` file to have all of it."""
     heads = git.run("bundle", "list-heads", bundle).splitlines()
     head = ["+HEAD:refs/bundle/HEAD"] if any(line.endswith(b" HEAD") for line in heads) else []

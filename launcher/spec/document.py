@@ -74,7 +74,7 @@ def _problem(file: str, text: str, offset: int, message: str) -> Problem:
     return Problem(file, *place_in(text, offset), message)
 
 
-def refusal(file: str, problems: list[Problem], unlisted: int = 0) -> MalformedError:
+def refusal(file: str, problems: list[Problem], unlisted: int = 0, hint: str = "") -> MalformedError:
     """Return the error for a file with `problems` and some `unlisted` ones behind them."""
     count = len(problems) + unlisted
     found = "1 problem" if count == 1 else f"{count} problems"
@@ -83,6 +83,6 @@ def refusal(file: str, problems: list[Problem], unlisted: int = 0) -> MalformedE
         f"`{file}` is not a valid blueprint: {found}{listed}",
         code="invalid-blueprint",
         context="a file that `evalctl schema blueprint` describes was expected",
-        hint=f"mend the lines named, then `evalctl validate {file}`",
+        hint=hint or f"mend the lines named, then `evalctl validate {file}`",
         problems=problems,
     )

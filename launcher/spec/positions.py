@@ -78,6 +78,11 @@ def scan(text: str) -> Positions:
     return Positions(text, scanner.keys, scanner.values, tuple(scanner.order))
 
 
+def scalar_end(text: str, offset: int) -> int:
+    """Return the offset behind the text or number that begins at `offset` in a well-formed document."""
+    return _Scanner(text).scalar(offset)
+
+
 class _NotTomlError(Exception):
     """The scanner met what no TOML document holds."""
 
@@ -200,6 +205,9 @@ class _Scanner:
         if match.end() - offset > MAX_BARE:
             raise TooMuchError(f"a value of more than {MAX_BARE} characters without quotation marks", offset)
         return match.end()
+
+    def scalar(self, offset: int) -> int:
+        return self._value(offset, ())
 
     def _array(self, offset: int, path: Path) -> int:
         index = 0

@@ -12,6 +12,7 @@ from launcher.spec.document import Document, read_document, refusal
 from launcher.spec.kinds import Fault, shown
 from launcher.spec.language import BLUEPRINT
 from launcher.spec.matrix import matrix_faults
+from launcher.spec.pins import open_pins
 from launcher.spec.positions import Path
 from launcher.spec.unsupported import unsupported
 
@@ -57,11 +58,15 @@ def read_blueprint(
     if supported_only:
         faults.extend(unsupported(document.values))
     if faults:
-        raise _refused(document, faults)
+        raise refused(document, faults)
     return _blueprint(document.text, BLUEPRINT.build(values))
 
 
-def _refused(document: Document, faults: list[Fault]) -> MalformedError:
+def refused(document: Document, faults: list[Fault], *, command: str = "validate") -> MalformedError:
+    """Return the error for a document with `faults`: each at its place, in the order of the places.
+
+    `command` is the one to type again once they are mended.
+    """
     positions = document.positions
 
     def offset(fault: Fault) -> int:
@@ -72,7 +77,18 @@ def _refused(document: Document, faults: list[Fault]) -> MalformedError:
         Problem(document.file, *positions.place(offset(fault)), fault.message + advice(fault, BLUEPRINT))
         for fault in ordered[:MAX_PROBLEMS]
     ]
-    return refusal(document.file, problems, len(faults) - len(problems))
+    hint = _hint(document, len(faults), command)
+    return refusal(document.file, problems, len(faults) - len(problems), hint)
+
+
+def _hint(document: Document, count: int, command: str) -> str:
+    """Say what to type next: `pin`, where nothing but pins is missing, or where they are missing too."""
+    pins = len(tuple(open_pins(document.values))) if command != "pin" else 0
+    if pins and pins == count:
+        return f"fill them in with `evalctl pin {document.file}`"
+    if pins:
+        return f"mend the lines named; `evalctl pin {document.file}` fills in digests and the commit"
+    return f"mend the lines named, then `evalctl {command} {document.file}`"
 
 
 def _metric_faults(values: Mapping[str, Any], definitions: Definitions) -> Iterator[Fault]:
