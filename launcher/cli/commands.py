@@ -50,7 +50,15 @@ GROUPS = (
             Command(("image", "build"), "image", "build", "Build an image layout from a recipe folder."),
             Command(("image", "check"), "image_check", "check", "Build an image twice, elsewhere; compare."),
             Command(("image", "load"), "image", "load", "Put a layout into the engine; prove its digest."),
-            Command(("image", "inspect"), "image", "inspect", "Print the digests of an image layout."),
+            Command(
+                ("image", "import"), "image_import", "import_", "Make a layout of a tar that docker saved."
+            ),
+            Command(
+                ("image", "inspect"),
+                "image_inspect",
+                "inspect",
+                "Print an image's digests, labels and packages.",
+            ),
         ),
     ),
     Group(

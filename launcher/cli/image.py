@@ -74,21 +74,6 @@ def load(
     return 0
 
 
-def inspect(
-    layout: Annotated[Path, typer.Argument(metavar="LAYOUT", help="An OCI image layout: a folder or a tar.")],
-    as_json: Json = False,
-) -> int:
-    """Print the digests of an image layout."""
-    _, pins = _open(layout)
-    if as_json:
-        print_json(_digests(pins))
-        return 0
-    print(f"index     {pins.index or '-'}\nmanifest  {pins.manifest}\nconfig    {pins.config}")
-    for diff_id in pins.diff_ids:
-        print(f"layer     {diff_id}")
-    return 0
-
-
 def workshop_of(mirrors: Sequence[str] | None) -> Workshop:
     """Return this home's cache, this machine's engine, and talk on stderr."""
     home = find_home()

@@ -14,6 +14,7 @@ from msgspec import Struct
 from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of
 from launcher.image.recipe import Config
+from launcher.sources.layout import Descriptor
 
 INPUTS_ANNOTATION = "org.w3id.evalctl-launcher.inputs"
 _TYPE = "application/vnd.oci.image"
@@ -53,23 +54,39 @@ def write_layout(folder: Path, image: Description, layers: list[Layer], inputs: 
     """Write configuration, manifest and index around `layers`; the index keeps `inputs` as an annotation."""
     operating_system, architecture = image.platform.split("/")[:2]
     config = _write_json(folder, "config.v1", _config(image, layers))
-    manifest = {
+    rows = [Descriptor(f"{_TYPE}.layer.v1.tar", layer.digest, layer.size) for layer in layers]
+    entry = {
+        **_write_json(folder, "manifest.v1", _manifest(config, rows)),
+        "platform": {"architecture": architecture, "os": operating_system},
+        "annotations": {INPUTS_ANNOTATION: inputs},
+    }
+    write_index(folder, entry)
+
+
+def write_manifest(folder: Path, config: bytes, layers: list[Descriptor]) -> str:
+    """Write a manifest, and the index, for a configuration and layers that are there; return its digest."""
+    descriptor = {"mediaType": f"{_TYPE}.config.v1+json", "digest": digest_of(config), "size": len(config)}
+    entry = _write_json(folder, "manifest.v1", _manifest(descriptor, layers))
+    write_index(folder, entry)
+    return str(entry["digest"])
+
+
+def write_index(folder: Path, entry: dict[str, Any]) -> None:
+    """Write the files that make `folder` a layout, of the one image that `entry` describes."""
+    index = {"schemaVersion": 2, "mediaType": f"{_TYPE}.index.v1+json", "manifests": [entry]}
+    (folder / "oci-layout").write_bytes(canonical_bytes({"imageLayoutVersion": "1.0.0"}))
+    (folder / "index.json").write_bytes(canonical_bytes(index))
+
+
+def _manifest(config: dict[str, Any], layers: list[Descriptor]) -> dict[str, Any]:
+    return {
         "schemaVersion": 2,
         "mediaType": f"{_TYPE}.manifest.v1+json",
         "config": config,
         "layers": [
-            {"mediaType": f"{_TYPE}.layer.v1.tar", "digest": layer.digest, "size": layer.size}
-            for layer in layers
+            {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size} for layer in layers
         ],
     }
-    entry = {
-        **_write_json(folder, "manifest.v1", manifest),
-        "platform": {"architecture": architecture, "os": operating_system},
-        "annotations": {INPUTS_ANNOTATION: inputs},
-    }
-    index = {"schemaVersion": 2, "mediaType": f"{_TYPE}.index.v1+json", "manifests": [entry]}
-    (folder / "oci-layout").write_bytes(canonical_bytes({"imageLayoutVersion": "1.0.0"}))
-    (folder / "index.json").write_bytes(canonical_bytes(index))
 
 
 def _config(image: Description, layers: list[Layer]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from launcher.sources.layout_files import (
     malformed,
     mismatch,
     read_small,
+    saved_image,
     tar_members,
 )
 from launcher.spec.image import ImagePins
@@ -75,6 +76,8 @@ def open_layout(path: Path) -> Layout:
     else:
         raise absent(f"there is no image layout at `{path}`")
     if not holds(layout, "oci-layout"):
+        if holds(layout, "manifest.json"):
+            raise saved_image(path)
         raise absent(f"`{path}` is not an OCI image layout: it has no file `oci-layout`")
     marker = _document(read_small(layout, "oci-layout"), "oci-layout")
     if not str(marker.get("imageLayoutVersion", "")).startswith("1."):

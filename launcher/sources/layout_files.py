@@ -90,6 +90,8 @@ def tar_members(path: Path) -> Mapping[str, tuple[int, int]]:
                     raise malformed(f"`{path}` has more than {_MOST_MEMBERS} members")
                 if member.isdir():
                     continue
+                if member.issym() and name.endswith("/layer.tar"):
+                    raise saved_image(path)
                 if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse:
                     raise malformed(f"`{path}` holds a link or a special file: {member.name!r}")
                 if name in members or name.startswith("/") or ".." in name.split("/"):
@@ -126,6 +128,15 @@ def absent(message: str) -> InfrastructureError:
         message,
         code="image-not-found",
         hint="build one with `evalctl image build FOLDER`, FOLDER one of images/*",
+    )
+
+
+def saved_image(path: Path) -> InfrastructureError:
+    """Return the error for what `docker save` of old wrote where a layout was wanted."""
+    return InfrastructureError(
+        f"`{path}` is what `docker save` writes, not an OCI image layout",
+        code="image-not-found",
+        hint=f"make a layout of it: `evalctl image import {path} --out LAYOUT`",
     )
 
 

@@ -1,0 +1,40 @@
+"""`evalctl image import`: a tar of an image becomes a layout that a blueprint can pin."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from launcher.cli.options import Json
+from launcher.cli.output import print_json, say
+from launcher.image.archive import import_archive
+
+_PLATFORM = "linux/amd64"
+
+
+def import_(
+    archive: Annotated[
+        Path,
+        typer.Argument(metavar="TAR", help="What `docker save` wrote, or a tar of an OCI layout; .gz too."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="LAYOUT", help="Where to write the layout.")],
+    image: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which one, by name or digest, where TAR holds several images."),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Make a layout of a tar that docker saved.
+
+    The configuration's bytes are kept, so that its digest stays the Id that the engine shows. The digest that
+    is printed is what a blueprint pins: ref = "oci:LAYOUT@DIGEST".
+    """
+    pins = import_archive(archive, out, image=image, platform=_PLATFORM, progress=say)
+    digest = pins.index or pins.manifest
+    if as_json:
+        print_json(
+            {"digest": digest, "config": pins.config, "diff_ids": list(pins.diff_ids), "layout": str(out)}
+        )
+    else:
+        print(f"{digest}  {out}")
+    return 0

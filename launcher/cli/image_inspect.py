@@ -1,0 +1,119 @@
+"""`evalctl image inspect`: what an image is, from a layout, a recipe folder or the engine."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from launcher.canonical import parse_json
+from launcher.cli.options import Json
+from launcher.cli.output import print_json
+from launcher.image.operators import LABEL
+from launcher.report.text import one_line
+from launcher.sources.layout import Layout, document_blob, image_layers, only_digest, open_layout, pin_image
+
+_PLATFORM = "linux/amd64"
+_ENGINE = "docker:"
+
+
+def inspect(
+    reference: Annotated[
+        str,
+        typer.Argument(
+            metavar="REF", help="A layout (folder or tar), a recipe's folder, oci:PATH@DIGEST or docker:NAME."
+        ),
+    ],
+    as_json: Json = False,
+) -> int:
+    """Print an image's digests, labels and packages.
+
+    `docker:NAME` says what the engine holds under a name or Id; what a blueprint pins is the digest of a
+    layout, or of a registry, never of the engine.
+    """
+    held = reference.startswith(_ENGINE)
+    found = _held(reference.removeprefix(_ENGINE)) if held else _layout(reference)
+    print_json(found) if as_json else _print(found)
+    return 0
+
+
+def _held(name: str) -> dict[str, Any]:
+    from launcher.engines.docker_images import stated_image
+
+    stated = stated_image(name)
+    return {
+        "id": stated.id,
+        "diff_ids": list(stated.diff_ids),
+        "platform": stated.platform,
+        "created": stated.created,
+        "size": stated.size,
+        **_labels(stated.labels),
+    }
+
+
+def _layout(reference: str) -> dict[str, Any]:
+    from msgspec import to_builtins
+
+    from launcher.image.contents import package_counts
+
+    path, digest = _place(reference)
+    recipe = path if (path / "recipe.toml").is_file() else None
+    layout = open_layout(path / "layout" if recipe else path)
+    pins = pin_image(layout, digest or only_digest(layout), _PLATFORM)
+    config = parse_json(document_blob(layout, pins.config), what="the configuration")
+    layers = image_layers(layout, pins)
+    return {
+        "digest": pins.index or pins.manifest,
+        "index": pins.index,
+        "manifest": pins.manifest,
+        "config": pins.config,
+        "diff_ids": list(pins.diff_ids),
+        "platform": pins.platform,
+        "created": config.get("created"),
+        "size": sum(layer.size for layer in layers),
+        "packages": to_builtins(package_counts(layout, pins)),
+        "up_to_date": _is_up_to_date(recipe, layout) if recipe else None,
+        **_labels((config.get("config") or {}).get("Labels") or {}),
+    }
+
+
+def _place(reference: str) -> tuple[Path, str | None]:
+    """Split `oci:PATH@sha256:...`; both `oci:` and the digest may be missing."""
+    path, at, digest = reference.removeprefix("oci:").rpartition("@sha256:")
+    return (Path(path), f"sha256:{digest}") if at else (Path(digest), None)
+
+
+def _is_up_to_date(recipe: Path, layout: Layout) -> bool:
+    """Say whether the layout was built from the recipe as it is now."""
+    from launcher.image.finished import finished_image, inputs_digest
+    from launcher.image.recipe import load_recipe
+
+    return finished_image(layout.path, inputs_digest(load_recipe(recipe))) is not None
+
+
+def _labels(labels: Mapping[str, Any]) -> dict[str, Any]:
+    """Return labels, and apart from them the record of what was compiled for the image."""
+    prefix = f"{LABEL}."
+    own = {key: str(value) for key, value in labels.items() if not key.startswith(prefix)}
+    build = {key.removeprefix(prefix): str(value) for key, value in labels.items() if key.startswith(prefix)}
+    return {"labels": own, "build": build or None}
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    """Print a line for each thing known, in a fixed order."""
+    for key in ("id", "index", "manifest", "config"):
+        if key in found:
+            print(f"{key:<9} {found[key] or '-'}")
+    for diff_id in found["diff_ids"]:
+        print(f"layer     {diff_id}")
+    print(f"platform  {one_line(str(found['platform']))}")
+    print(f"created   {one_line(str(found['created'] or '-'))}")
+    print(f"size      {found['size'] / 1e6:.1f} MB")
+    if counts := found.get("packages"):
+        print(f"packages  {counts['debian']} Debian, {counts['python']} Python")
+    if found.get("up_to_date") is not None:
+        print(f"recipe    {'this layout is of it' if found['up_to_date'] else 'changed since; build anew'}")
+    for key, value in sorted(found["labels"].items()):
+        print(f"label     {one_line(f'{key}={value}')}")
+    for key, value in sorted((found["build"] or {}).items()):
+        print(f"built     {one_line(f'{key}: {value}')}")

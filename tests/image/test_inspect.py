@@ -1,0 +1,86 @@
+"""`image inspect` says what an image is, wherever it is named."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher.cli.app import run
+from tests.image.makers import finish_layout, make_layout, put_blob, put_json, sha256, tar_of, text_file
+from tests.image.test_check import recipe_of
+
+SITE = "usr/lib/python3/dist-packages"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVALCTL_HOME", str(tmp_path / "home"))
+
+
+def inspected(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    assert run(["image", "inspect", *arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_packages_are_counted_and_removals_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layers = [
+        tar_of(
+            text_file("var/lib/dpkg/status", "Package: a\n\nPackage: b\n"),
+            text_file("var/lib/dpkg/status.d/c"),
+            text_file("var/lib/dpkg/status.d/c.md5sums"),
+            text_file(f"{SITE}/x-1.dist-info/METADATA"),
+            text_file(f"{SITE}/y-1.dist-info/METADATA"),
+            compression="",
+        ),
+        tar_of(
+            text_file("var/lib/dpkg/status", "Package: a\n"),
+            text_file(f"{SITE}/.wh.y-1.dist-info"),
+            compression="",
+        ),
+    ]
+    make_layout(
+        tmp_path / "layout", layers=layers, config={"Labels": {"k": "v"}}, created="2026-01-01T00:00:00Z"
+    )
+    found = inspected(capsys, str(tmp_path / "layout"))
+    assert found["packages"] == {"debian": 2, "python": 1}
+    assert found["labels"] == {"k": "v"}
+    assert found["size"] == sum(map(len, layers))
+    assert found["created"] == "2026-01-01T00:00:00Z"
+
+
+def test_compressed_layers_are_read_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layer = tar_of(text_file(f"{SITE}/x-1.dist-info/METADATA", "x" * 3_000_000), compression="")
+    folder = tmp_path / "layout"
+    packed = put_blob(folder, gzip.compress(layer))
+    config = {"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": [sha256(layer)]}}
+    media_type = "application/vnd.oci.image.layer.v1.tar+gzip"
+    digest = finish_layout(
+        folder, put_json(folder, "config.v1", config), [{"mediaType": media_type, **packed}]
+    )
+    found = inspected(capsys, f"oci:{folder}@{digest}")
+    assert found["packages"] == {"debian": 0, "python": 1}
+    assert found["digest"] == digest
+
+
+def test_a_recipe_folder_tells_whether_its_layout_is_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = recipe_of(tmp_path / "recipe", "same")
+    assert run(["image", "inspect", str(recipe)]) == 4
+    assert run(["image", "build", str(recipe), "--mirror", str(recipe / "mirror")]) == 0
+    capsys.readouterr()
+    assert inspected(capsys, str(recipe))["up_to_date"] is True
+    with (recipe / "recipe.toml").open("a") as stream:
+        stream.write("# changed\n")
+    assert inspected(capsys, str(recipe))["up_to_date"] is False
+
+
+def test_what_an_image_says_of_itself_cannot_trick_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = {"org.w3id.evalctl-launcher.build.command": "\x1b[2J", "a\nb": "c\rd"}
+    make_layout(tmp_path / "layout", config={"Labels": labels}, created="\x1b]0;x\x07")
+    assert run(["image", "inspect", str(tmp_path / "layout")]) == 0
+    assert not any(letter in capsys.readouterr().out for letter in "\x1b\r\x07")
