@@ -25,13 +25,13 @@ def main(root: Path) -> None:
 
         detail.append(f"numpy {numpy.__version__}, scipy {scipy.__version__}")
     with (out / "samples.jsonl").open("w") as samples:
-        for path in sorted(inputs.iterdir()):
-            with timed(out, f"analyse-{path.name}", "inference") as detail:
+        for path in sorted((inputs / "datasets").glob("*.dat")):
+            with timed(out, f"analyse-{path.stem}", "inference") as detail:
                 lines = path.read_text(encoding="ascii").splitlines()
                 treatments = observations(lines)
                 statistic = float(f_oneway(*treatments).statistic)
                 detail.append(f"{sum(map(len, treatments))} observations, {len(treatments)} treatments")
-            samples.write(json.dumps(sample(path.name, difficulty(lines), statistic)) + "\n")
+            samples.write(json.dumps(sample(path.stem, difficulty(lines), statistic)) + "\n")
             samples.flush()
 
 
