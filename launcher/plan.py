@@ -1,6 +1,6 @@
 """Plan: say what a launch would run, fetch and need here, without running or fetching any of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from launcher.engines.docker_request import container_request
-from launcher.engines.engine import ContainerTask, EngineFacts
+from launcher.engines.engine import EngineFacts
 from launcher.engines.requirements import unmet
 from launcher.errors import EvalctlError, RequirementError
 from launcher.launch import find_finished
@@ -18,15 +18,25 @@ from launcher.resolve import Resolution, require_same, resolve
 from launcher.runs.cost import cost_of
 from launcher.runs.replicates import parallel_width
 from launcher.runs.request import Edges, LaunchRequest
-from launcher.runs.tasks import LOG_BYTES, RunPlan, planned_task
+from launcher.runs.tasks import LOG_BYTES, Phase, RunPlan, planned_task, profiles_of
 from launcher.sources.at_hand import AtHand, code_folder, see
 from launcher.sources.code import CodeTree, fetch_code
 from launcher.sources.images import PinnedImage
 from launcher.spec.blueprint import Metric
 from launcher.spec.image import ImagePins
 from launcher.spec.lock import CodePins, Lock, Pins
-from launcher.spec.plan import Cost, Disk, Finished, MountKind, Plan, PlannedEngine, PlannedMount, Unmet
-from launcher.spec.sandbox import SandboxProfile, profile_for
+from launcher.spec.plan import (
+    Cost,
+    Disk,
+    Finished,
+    MountKind,
+    Plan,
+    PlannedContainer,
+    PlannedEngine,
+    PlannedMount,
+    Unmet,
+)
+from launcher.spec.sandbox import SandboxProfile
 from launcher.store.attempts import Attempt, past_attempts
 from launcher.store.cache import Cache
 from launcher.store.home import Home
@@ -63,7 +73,7 @@ class _Ground(Struct, frozen=True):
     lock: str | None
     resolution: Resolution
     engine: EngineSight
-    profile: SandboxProfile
+    profiles: tuple[SandboxProfile, SandboxProfile | None]
     finished: Finished | None
     cost: Cost | None
     home: Home
@@ -84,7 +94,6 @@ def plan(request: LaunchRequest, edges: PlanEdges, bundle: Path | None = None) -
         require_same(resolution, request.lock)
     known = resolution.lock if resolution else request.lock
     lock = known.digest if known else None
-    profile = profile_for(request.blueprint.resources, request.blueprint.sandbox)
     return _compose(
         _Ground(
             request=request,
@@ -92,7 +101,7 @@ def plan(request: LaunchRequest, edges: PlanEdges, bundle: Path | None = None) -
             lock=lock,
             resolution=resolution or _as_if(request, seen, cache),
             engine=ask(edges.connect, seen.image.pins),
-            profile=replace(profile, runtime=request.least_runtime),
+            profiles=profiles_of(request),
             finished=_finished(request, edges, lock),
             cost=_cost(edges.home, lock, bundle),
             home=edges.home,
@@ -153,9 +162,9 @@ def _cost(home: Home, lock: str | None, bundle: Path | None) -> Cost | None:
 def _compose(ground: _Ground) -> Plan:
     """Put the plan together: a pure function of what was found."""
     blueprint, facts = ground.request.blueprint, ground.engine.facts
-    task = _task(ground)
-    request = container_request(task)
     seeds = blueprint.run.seeds
+    profiles = [profile for profile in ground.profiles if profile]
+    largest = max(profiles, key=lambda profile: profile.cpus)
     image = replace(
         ground.seen.image,
         in_engine=ground.engine.image is not None if facts and ground.seen.image.pins else None,
@@ -170,36 +179,55 @@ def _compose(ground: _Ground) -> Plan:
         image=image,
         code=ground.seen.code,
         inputs=ground.seen.inputs,
-        command=task.command,
-        working_directory=task.working_directory,
         seeds=seeds,
-        parallel=parallel_width(facts.cpus, ground.profile, len(seeds)) if facts else None,
-        timeout=blueprint.run.timeout,
-        environment=dict(sorted(task.environment.items())),
-        mounts=tuple(_mount(mount) for mount in request["HostConfig"]["Mounts"]),
-        sandbox=ground.profile.as_identity(),
+        parallel=parallel_width(facts.cpus, largest, len(seeds)) if facts else None,
+        containers=tuple(_containers(ground)),
         gpu=to_builtins(blueprint.resources.gpu),
         metrics=tuple(_metric(metric) for metric in blueprint.metrics),
-        container=request,
         disk=_disk(ground, image.bytes_to_load),
         cost=ground.cost,
         engine=_engine(facts) if facts else None,
         no_engine=ground.engine.reason,
-        unmet=tuple(_unmet(error) for error in unmet(facts, ground.profile)) if facts else (),
+        unmet=tuple(_all_unmet(facts, profiles)) if facts else (),
     )
 
 
-def _task(ground: _Ground) -> ContainerTask:
-    """Return the first replicate's task as a launch would make it, with words for what a launch draws."""
+def _all_unmet(facts: EngineFacts, profiles: Sequence[SandboxProfile]) -> list[Unmet]:
+    """Return what the engine cannot give to any of the containers, each once."""
+    return list(dict.fromkeys(_unmet(error) for profile in profiles for error in unmet(facts, profile)))
+
+
+def _containers(ground: _Ground) -> Iterator[PlannedContainer]:
+    """Yield the first replicate's containers as a launch would ask for them."""
+    run = _run_plan(ground)
+    phases: tuple[Phase, ...] = ("run", "score") if run.score_profile else ("run",)
+    for phase in phases:
+        task = planned_task(run, 0, phase)
+        if ground.resolution.code.commit_time < 0:
+            task = replace(task, environment={**task.environment, "SOURCE_DATE_EPOCH": COMMIT_TIME})
+        request = container_request(task)
+        yield PlannedContainer(
+            phase=phase,
+            command=task.command,
+            working_directory=task.working_directory,
+            timeout=int(task.timeout),
+            environment=dict(sorted(task.environment.items())),
+            mounts=tuple(_mount(mount) for mount in request["HostConfig"]["Mounts"]),
+            sandbox=task.profile.as_identity(),
+            request=request,
+        )
+
+
+def _run_plan(ground: _Ground) -> RunPlan:
+    """Return the plan of an attempt, with words for what a launch draws."""
     lock = (ground.lock or LOCK).removeprefix("sha256:")
     attempt = Attempt(ground.lock or LOCK, 0, INVOCATION, ground.home.runs / lock / ATTEMPT)
     image = ground.engine.image or ground.resolution.image.pins.config
     facts = ground.engine.facts or _NO_ENGINE
-    run = RunPlan(ground.resolution, attempt, image, ground.profile, facts, _label(ground.home))
-    task = planned_task(run, 0)
-    if ground.resolution.code.commit_time >= 0:
-        return task
-    return replace(task, environment={**task.environment, "SOURCE_DATE_EPOCH": COMMIT_TIME})
+    profile, score_profile = ground.profiles
+    return RunPlan(
+        ground.resolution, attempt, image, profile, facts, _label(ground.home), score_profile=score_profile
+    )
 
 
 def _label(home: Home) -> str:
@@ -216,6 +244,7 @@ def _mount(mount: dict[str, Any]) -> PlannedMount:
         ("/eval/code", "code"),
         ("/eval/config.json", "config"),
         ("/eval/inputs/", "input"),
+        ("/eval/predictions", "predictions"),
     )
     kind: MountKind = next((kind for start, kind in kinds if target.startswith(start)), "launcher")
     return PlannedMount(kind, str(mount["Source"]), target)
@@ -229,7 +258,8 @@ def _metric(metric: Metric) -> dict[str, Any]:
 def _disk(ground: _Ground, image: int | None) -> Disk:
     inputs = {item.name: item.bytes_to_fetch for item in ground.seen.inputs}
     # What comes out of a container is collected first, then copied into the bundle.
-    each = 2 * (ground.request.blueprint.resources.output + 2 * LOG_BYTES)
+    profiles = [profile for profile in ground.profiles if profile]
+    each = sum(2 * (profile.output_bytes + 2 * LOG_BYTES) for profile in profiles)
     unknown = [name for name, size in inputs.items() if size is None]
     unknown += ["the code"] if ground.seen.code.status != "cached" else []
     unknown += ["the image"] if image is None else []

@@ -51,8 +51,8 @@ def test_the_container_shown_is_the_one_that_a_launch_asks_the_engine_for(world:
     world.launch_read(world.read())
     task = min(world.engine.tasks, key=lambda task: task.name)
     invocation = task.labels["evalctl.attempt"]
-    shown = json.dumps(found.container).replace("INVOCATION", invocation).replace("ATTEMPT", "1")
-    asked = {**container_request(task), "Image": found.container["Image"]}
+    shown = json.dumps(found.containers[0].request).replace("INVOCATION", invocation).replace("ATTEMPT", "1")
+    asked = {**container_request(task), "Image": found.containers[0].request["Image"]}
     assert json.loads(shown) == json.loads(json.dumps(asked))
     assert asked["Image"] == found.image.pins.config if found.image.pins else False
 
@@ -66,7 +66,7 @@ def test_a_plan_writes_nothing_and_fetches_nothing(world: SmallWorld) -> None:
     assert found.lock is None
     assert found.to_fetch_first == ("the code", "`items`", "`labels`")
     assert [item.status for item in found.inputs] == ["remote", "local"]
-    assert found.environment["SOURCE_DATE_EPOCH"] == "COMMIT_TIME"
+    assert found.containers[0].environment["SOURCE_DATE_EPOCH"] == "COMMIT_TIME"
     assert found.disk.unknown == ("items", "the code")
 
 
@@ -140,7 +140,7 @@ def test_an_engine_that_does_not_answer_is_only_said(world: SmallWorld, evalctl:
     found = json.loads(shown.out)
     assert (shown.code, found["engine"], found["parallel"]) == (0, None, None)
     assert "does not answer" in found["no_engine"]
-    assert found["container"]["HostConfig"]["ReadonlyRootfs"] is True
+    assert found["containers"][0]["request"]["HostConfig"]["ReadonlyRootfs"] is True
     assert "none answers" in evalctl("plan", world.file).out
 
 
@@ -185,3 +185,25 @@ def test_replicates_run_as_many_at_once_as_the_processors_allow(world: SmallWorl
 def test_amounts_are_spelled_as_people_compare_them() -> None:
     spelled = [amount(size) for size in (0, 999, 1000, 346_900_000, 999_999_999, 5 * 10**12, None)]
     assert spelled == ["0 bytes", "999 bytes", "1 kB", "347 MB", "1 GB", "5000 GB", "unknown bytes"]
+
+
+def test_a_second_container_is_planned_as_it_is_launched(world: SmallWorld) -> None:
+    world.plays(lambda _: 0)
+    world.plays(lambda _: 0, "score")
+    world.write(score='command = ["score"]\ntimeout = "5m"\n[score.resources]\nmemory = "512MiB"\ncpus = 2')
+    assert world.home.label
+    found = plan_of(world)
+    world.launch_read(world.read())
+    invocation = world.engine.tasks[0].labels["evalctl.attempt"]
+    for task, container in zip(world.engine.tasks, found.containers, strict=True):
+        shown = json.dumps(container.request).replace("INVOCATION", invocation).replace("ATTEMPT", "1")
+        asked = {**container_request(task), "Image": container.request["Image"]}
+        assert json.loads(shown) == json.loads(json.dumps(asked))
+    run, second = found.containers
+    assert "/eval/inputs/labels" not in {mount.target for mount in run.mounts}
+    assert {"/eval/inputs/labels", "/eval/predictions"} <= {mount.target for mount in second.mounts}
+    assert (found.parallel, found.longest_seconds) == (1, 3600 + 300)
+    text = planned(found, str(world.home.root))
+    assert "score    score\n" in text
+    assert "512MiB memory" in text
+    assert max(map(len, text.splitlines())) <= 80

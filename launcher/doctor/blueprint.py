@@ -34,7 +34,8 @@ def requirements(plan: Plan) -> Iterator[HealthCheck]:
 
 def memory(plan: Plan, seen: Observed) -> HealthCheck:
     """Judge whether the memory is there now, for as many replicates as run at once."""
-    wanted, there = plan.sandbox["memory"] * (plan.parallel or 1), seen.machine.memory_available
+    each = max((int(container.sandbox["memory"]) for container in plan.containers), default=0)
+    wanted, there = each * (plan.parallel or 1), seen.machine.memory_available
     if there is None:
         return warn("memory", f"{amount(wanted)} wanted; what is free cannot be read", "free -h")
     detail = f"{amount(wanted)} at most, {amount(there)} free now"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from launcher.report.text import amount, cut, cut_middle, wrapped
-from launcher.spec.plan import Plan, PlannedImage, PlannedInput, PlannedMount
+from launcher.spec.plan import Plan, PlannedContainer, PlannedImage, PlannedInput, PlannedMount
 from launcher.spec.units import size_text
 
 _WORD = 9
@@ -26,8 +26,7 @@ def planned(plan: Plan, home: str) -> str:
         _head(plan, home),
         _sources(plan),
         _run(plan),
-        _sandbox(plan.sandbox),
-        _seen_inside(plan, home),
+        *(part for container in plan.containers for part in _container(container, plan, home)),
         _needs(plan),
     ]
     return "\n\n".join("\n".join(part) for part in parts)
@@ -78,18 +77,37 @@ def _input(item: PlannedInput) -> str:
 
 
 def _run(plan: Plan) -> Iterator[str]:
-    yield from _line("command", cut(" ".join(plan.command), _LONGEST))
-    yield from _line("in", plan.working_directory)
     count = len(plan.seeds)
     seeds = ", ".join(map(str, plan.seeds[:20])) + (", ..." if count > 20 else "")
-    yield from _line("seeds", f"{seeds} ({count} container{'' if count == 1 else 's'})")
+    yield from _line("seeds", f"{seeds} ({_containers(plan)})")
     side = f"{plan.parallel} at a time" if plan.parallel else "as many at a time as there are processors"
     longest = f", {_duration(plan.longest_seconds)} for all" if plan.longest_seconds else ""
-    yield from _line("time", f"at most {_duration(plan.timeout)} for one{longest}; {side}")
+    each = sum(container.timeout for container in plan.containers)
+    yield from _line("time", f"at most {_duration(each)} for one{longest}; {side}")
     for metric in plan.metrics[:_MOST_METRICS]:
         yield from _line("metric", _metric(metric))
     if rest := len(plan.metrics[_MOST_METRICS:]):
         yield from _line("", f"+ {rest} more: see `--json`")
+
+
+def _containers(plan: Plan) -> str:
+    count = len(plan.seeds) * len(plan.containers)
+    scored = ", each scored by a second" if len(plan.containers) > 1 else ""
+    return f"{count} container{'' if count == 1 else 's'}{scored}"
+
+
+def _container(container: PlannedContainer, plan: Plan, home: str) -> Iterator[Iterator[str]]:
+    """Yield the parts about one container; its sandbox unless that is the first one's."""
+    yield _command(container)
+    if container.phase == "run" or container.sandbox != plan.containers[0].sandbox:
+        yield _sandbox(container.sandbox)
+    yield _seen_inside(container, home)
+
+
+def _command(container: PlannedContainer) -> Iterator[str]:
+    word = "command" if container.phase == "run" else "score"
+    yield from _line(word, cut(" ".join(container.command), _LONGEST))
+    yield from _line("in", container.working_directory)
 
 
 def _metric(metric: Mapping[str, Any]) -> str:
@@ -127,10 +145,10 @@ def _sandbox(profile: Mapping[str, Any]) -> Iterator[str]:
     yield from _line("readonly", " ".join(profile["read-only-paths"]))
 
 
-def _seen_inside(plan: Plan, home: str) -> Iterator[str]:
-    for mount in plan.mounts:
+def _seen_inside(container: PlannedContainer, home: str) -> Iterator[str]:
+    for mount in container.mounts:
         yield from _line("mount", f"{mount.target} (read-only) from {_source(mount, home)}")
-    for name, value in plan.environment.items():
+    for name, value in container.environment.items():
         yield from _line("env", cut(f"{name}={value}", _LONGEST))
 
 

@@ -7,17 +7,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from launcher.engines.engine import Engine
 from launcher.resolve import Resolution
 from launcher.runs.events import EventLog
 from launcher.runs.leftovers import reap_dead
 from launcher.runs.replicates import run_replicates
 from launcher.runs.request import Edges, Launched, LaunchRequest
-from launcher.runs.tasks import RunPlan
+from launcher.runs.tasks import RunPlan, profiles_of
 from launcher.spec.lock import Lock
-from launcher.spec.sandbox import SandboxProfile, profile_for
 from launcher.store.attempts import Attempt, begin_attempt
 from launcher.store.bundles import publish
 
@@ -33,7 +30,7 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
 
     Raises `InfrastructureError` or `RequirementError` for what fails before the attempt begins.
     """
-    profile, score_profile = _profiles(request)
+    profile, score_profile = profiles_of(request)
     with log.step("engine", "asking the engine") as detail:
         engine = edges.connect()
         reap_dead(edges.home, lambda: engine, thorough=True)
@@ -54,15 +51,6 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
         scored, signing = _run_and_score(request, edges, (engine, plan, log))
         bundle = _publish(edges, plan, log, (scored, signing))
     return Launched(bundle, resolution.lock.digest, attempt.number, reused=False)
-
-
-def _profiles(request: LaunchRequest) -> tuple[SandboxProfile, SandboxProfile | None]:
-    """Return the profile of `[run]`, and that of the second container where one scores."""
-    blueprint, runtime = request.blueprint, request.least_runtime
-    run = replace(profile_for(blueprint.resources, blueprint.sandbox), runtime=runtime)
-    if blueprint.score is None or not blueprint.score.command:
-        return run, None
-    return run, replace(profile_for(blueprint.score.resources, blueprint.sandbox), runtime=runtime)
 
 
 def _image(engine: Engine, resolution: Resolution) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from launcher.canonical import canonical_bytes, freeze, thaw
 from launcher.engines.engine import (
@@ -17,10 +18,11 @@ from launcher.engines.engine import (
     Mount,
 )
 from launcher.resolve import Resolution
+from launcher.runs.request import LaunchRequest
 from launcher.spec.blueprint import Run, Score
 from launcher.spec.bundle import ARTIFACTS, PREDICTIONS, is_portable_name
 from launcher.spec.grammars import THREAD_VARIABLES
-from launcher.spec.sandbox import SandboxProfile
+from launcher.spec.sandbox import SandboxProfile, profile_for
 from launcher.store.attempts import Attempt
 from launcher.store.files import copy_new
 from launcher.store.trees import tree_files
@@ -63,6 +65,15 @@ class RunPlan(Struct, frozen=True):
     def folder(self, replicate: int, phase: Phase) -> Path:
         """Return the phase's own folder."""
         return self.attempt.work / str(replicate) / phase
+
+
+def profiles_of(request: LaunchRequest) -> tuple[SandboxProfile, SandboxProfile | None]:
+    """Return the profile of `[run]`, and that of the second container where one scores."""
+    blueprint, runtime = request.blueprint, request.least_runtime
+    run = replace(profile_for(blueprint.resources, blueprint.sandbox), runtime=runtime)
+    if blueprint.score is None or not blueprint.score.command:
+        return run, None
+    return run, replace(profile_for(blueprint.score.resources, blueprint.sandbox), runtime=runtime)
 
 
 def labels(plan: RunPlan) -> dict[str, str]:

@@ -9,7 +9,7 @@ from launcher.spec.image import ImagePins
 
 # `cached`: in this home; `local`: a file here, to be copied; `remote`: to be fetched from a server.
 Whereabouts = Literal["cached", "local", "remote", "missing"]
-MountKind = Literal["launcher", "code", "input", "config"]
+MountKind = Literal["launcher", "code", "input", "config", "predictions"]
 PlaceStatus = Literal["holds it", "lacks it", "absent", "broken", "not asked"]
 
 
@@ -122,11 +122,26 @@ class Disk(Struct, frozen=True):
     unknown: tuple[str, ...] = ()
 
 
+class PlannedContainer(Struct, frozen=True):
+    """One container of the first replicate; `request` is what the engine is asked, `timeout` in seconds.
+
+    What a launch draws or a fetch tells stands in it as a word: INVOCATION, ATTEMPT, LOCK, HOME, COMMIT_TIME.
+    """
+
+    phase: Literal["run", "score"]
+    command: tuple[str, ...]
+    working_directory: str
+    timeout: int
+    environment: Mapping[str, str]
+    mounts: tuple[PlannedMount, ...]
+    sandbox: Mapping[str, Any]
+    request: Mapping[str, Any]
+
+
 class Plan(Struct, frozen=True):
     """What a launch would do; `lock` is None where it is known only when `to_fetch_first` is here.
 
-    `container` is the engine's request for the first replicate. What a launch draws or a fetch tells stands
-    in it as a word: INVOCATION, ATTEMPT, LOCK, HOME, COMMIT_TIME. `unmet` says what the engine cannot give.
+    Each of `seeds` gets the `containers`, one after the other. `unmet` says what the engine cannot give.
     """
 
     name: str
@@ -137,17 +152,11 @@ class Plan(Struct, frozen=True):
     image: PlannedImage
     code: PlannedCode
     inputs: tuple[PlannedInput, ...]
-    command: tuple[str, ...]
-    working_directory: str
     seeds: tuple[int, ...]
     parallel: int | None
-    timeout: int
-    environment: Mapping[str, str]
-    mounts: tuple[PlannedMount, ...]
-    sandbox: Mapping[str, Any]
+    containers: tuple[PlannedContainer, ...]
     gpu: Mapping[str, Any] | None
     metrics: tuple[Mapping[str, Any], ...]
-    container: Mapping[str, Any]
     disk: Disk
     cost: Cost | None
     engine: PlannedEngine | None
@@ -170,4 +179,5 @@ class Plan(Struct, frozen=True):
         """How long the replicates may take together; None where no engine says how many run at once."""
         if self.parallel is None:
             return None
-        return -(-len(self.seeds) // self.parallel) * self.timeout
+        each = sum(container.timeout for container in self.containers)
+        return -(-len(self.seeds) // self.parallel) * each
