@@ -8,9 +8,8 @@ from msgspec import Struct
 from launcher.authoring.commits import Found, Wanted, find_commit, is_committed
 from launcher.authoring.draft import Draft, DraftInput, read_draft
 from launcher.authoring.edit import Change, edited
-from launcher.sources.inputs import FetchSettings, local_path, measure_input
+from launcher.sources.inputs import FetchSettings, identify, local_path, redacted
 from launcher.sources.layout import only_digest, open_layout, pin_image
-from launcher.spec.blueprint import Input
 from launcher.store.cache import Cache
 
 
@@ -62,9 +61,10 @@ def _code(draft: Draft, found: Found | None) -> Iterator[Change]:
 
 
 def _input(item: DraftInput, cache: Cache, settings: FetchSettings) -> Iterator[Change]:
-    sha256, size = measure_input(Input(item.kind, item.name, item.uri, ""), cache, settings)
-    yield Change((*item.path, "sha256"), sha256, ("uri",))
-    yield Change((*item.path, "size"), size, ("sha256", "uri"))
+    settings.say(f"reading {item.name} from {redacted(item.uri)}")
+    fetched = identify(item.name, item.uri, cache, settings)
+    yield Change((*item.path, "sha256"), fetched.sha256, ("uri",))
+    yield Change((*item.path, "size"), fetched.size, ("sha256", "uri"))
 
 
 def _value(draft: Draft, change: Change) -> object:

@@ -1,6 +1,5 @@
 """Fetch data and models by checksum into the cache; where they are found never matters."""
 
-import hashlib
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -110,21 +109,6 @@ def _unpacked(item: Input, fetched: Fetched, cache: Cache, settings: FetchSettin
         entry = cache.trees.put(members, what=item.name, key=key)
     path = entry.root / WHOLE if is_one_file(item.unpack) else entry.root
     return replace(fetched, path=path)
-
-
-def measure_input(item: Input, cache: Cache, settings: FetchSettings) -> tuple[str, int]:
-    """Return the SHA-256 in hex and the size of what `item.uri` has now; what is downloaded stays in `cache`.
-
-    Raises `InfrastructureError` when it is not to be had.
-    """
-    settings.say(f"reading {item.name} from {redacted(item.uri)}")
-    if item.uri.startswith(("http://", "https://")):
-        return cache.put_unknown(_chunks(item, settings), what=item.name)
-    state, size = hashlib.sha256(), 0
-    for chunk in _chunks(item, settings):
-        state.update(chunk)
-        size += len(chunk)
-    return state.hexdigest(), size
 
 
 def redacted(uri: str) -> str:

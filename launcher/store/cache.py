@@ -39,14 +39,6 @@ class Cache(Struct, frozen=True):
         path.unlink(missing_ok=True)
         return None
 
-    def put_unknown(self, chunks: Iterable[bytes], *, what: str) -> tuple[str, int]:
-        """Store `chunks` under the digest they turn out to have; return that in hex, and their size.
-
-        Raises `InfrastructureError` (`cache-not-writable`).
-        """
-        path = self.put(chunks, None, what=what)
-        return path.name, path.stat().st_size
-
     def put(
         self, chunks: Iterable[bytes], sha256: str | None, *, what: str, limit: int | None = None
     ) -> Path:

@@ -85,6 +85,16 @@ def test_a_blueprint_without_a_pin_gets_them_all_and_is_valid(place: Place) -> N
     read_blueprint(place.file.read_bytes(), file="it")
 
 
+def test_a_folder_gets_its_tree_digest(place: Place) -> None:
+    (place.folder / "set" / "sub").mkdir(parents=True)
+    (place.folder / "set" / "sub" / "a").write_text("a")
+    place.write(data='uri = "set"')
+    assert place.pin() == 0
+    expected = sha256_hex(f"{sha256_hex(b'a')}  sub/a\n".encode())
+    assert place.values()["data"][0]["sha256"] == expected
+    assert place.values()["data"][0]["size"] == 1
+
+
 def test_running_it_again_changes_nothing_and_reads_no_source(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
