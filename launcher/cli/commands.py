@@ -73,7 +73,9 @@ GROUPS = (
     Group(
         "Reference",
         (
-            Command(("schema",), "schema", "schema", "Print a JSON Schema: blueprint."),
+            Command(
+                ("schema",), "schema", "schema", "Print a JSON Schema: blueprint, lock, samples, result..."
+            ),
             Command(("metrics",), "metrics", "metrics", "List the metric definitions."),
         ),
     ),

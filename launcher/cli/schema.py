@@ -6,20 +6,28 @@ import typer
 
 from launcher.cli.options import Json
 from launcher.errors import MalformedError
+from launcher.spec.schema import NAMES, schema_of
 
 
 def schema(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Which format: blueprint.")] = "blueprint",
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=f"Which format: {', '.join(NAMES)}.")
+    ] = "blueprint",
     as_json: Json = False,
 ) -> int:
-    """Print a JSON Schema: blueprint."""
+    """Print a JSON Schema: blueprint, lock, samples, result...
+
+    Of files that hold one object a line, the schema is a line's: `samples` and `events` as a container writes
+    them, `bundle-samples` and `bundle-events` as a bundle keeps them.
+    """
     import json
 
-    from launcher.spec.schema import blueprint_schema
-
-    if name != "blueprint":
+    if name not in NAMES:
         raise MalformedError(
-            f"there is no schema `{name}`", code="unknown-schema", hint="try `evalctl schema blueprint`"
+            f"there is no schema `{name}`",
+            code="unknown-schema",
+            context=f"there are {', '.join(NAMES)}",
+            hint="try `evalctl schema blueprint`",
         )
-    print(json.dumps(blueprint_schema(), indent=None if as_json else 2))
+    print(json.dumps(schema_of(name), indent=None if as_json else 2))
     return 0

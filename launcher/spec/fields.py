@@ -10,8 +10,8 @@ from typing import Any, Final, get_args
 from launcher.digest import is_digest
 from launcher.errors import CheckFailedError
 
-_MAX_ITEMS: Final = 4096
-_MAX_TEXT: Final = 4096
+MAX_ITEMS: Final = 4096
+MAX_TEXT: Final = 4096
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?", re.ASCII | re.IGNORECASE)
 _COUNT = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z", re.ASCII)
@@ -30,7 +30,7 @@ def table(value: Any, what: str, keys: str, *, optional: str = "") -> dict[str, 
     return value
 
 
-def array(value: Any, what: str, limit: int = _MAX_ITEMS) -> list[Any]:
+def array(value: Any, what: str, limit: int = MAX_ITEMS) -> list[Any]:
     """Return a list of at most `limit` items."""
     if not isinstance(value, list) or len(value) > limit:
         raise bad(f"`{what}` is not a list of at most {limit} items")
@@ -39,14 +39,14 @@ def array(value: Any, what: str, limit: int = _MAX_ITEMS) -> list[Any]:
 
 def text(value: Any, what: str, pattern: re.Pattern[str] | None = None) -> str:
     """Return a string of bounded length, the whole of which matches `pattern`."""
-    if not isinstance(value, str) or len(value) > _MAX_TEXT or (pattern and not pattern.fullmatch(value)):
+    if not isinstance(value, str) or len(value) > MAX_TEXT or (pattern and not pattern.fullmatch(value)):
         raise bad(f"`{what}` is not the text it must be")
     return value
 
 
 def texts(value: Any, what: str) -> dict[str, str]:
     """Return an object whose values are strings."""
-    if not isinstance(value, dict) or len(value) > _MAX_ITEMS:
+    if not isinstance(value, dict) or len(value) > MAX_ITEMS:
         raise bad(f"`{what}` is not an object of texts")
     return {key: text(item, f"{what}.{key[:80]}") for key, item in value.items()}
 

@@ -222,7 +222,8 @@ def check_lock(lock: Lock, blueprint: Blueprint) -> None:
     ):
         raise _malformed("the lock pins predictions that its blueprint does not score")
     expected = identity_of(blueprint, pins)
-    if expected != lock.identity:
+    # Bytes, not values: to Python 1 and true are equal.
+    if canonical_bytes(expected) != canonical_bytes(lock.identity):
         keys = sorted(
             key for key in {*expected, *lock.identity} if expected.get(key) != lock.identity.get(key)
         )

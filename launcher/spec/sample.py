@@ -19,9 +19,9 @@ from launcher.digest import is_sha256_hex
 from launcher.errors import MalformedError
 
 MAX_SEED: Final = 2**32 - 1
-_MAX_TEXT: Final = 1024
-_MAX_ERROR: Final = 1 << 16
-_MAX_NAMES: Final = 1024
+MAX_TEXT: Final = 1024
+MAX_ERROR: Final = 1 << 16
+MAX_NAMES: Final = 1024
 _MAX_SHOWN: Final = 3
 _LONG_INTEGER: Final = re.compile(rb"[0-9]{16}")
 
@@ -312,7 +312,7 @@ def _require(table: Mapping[str, Any], *names: str) -> None:
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and value != "" and len(value.encode()) <= _MAX_TEXT
+    return isinstance(value, str) and value != "" and len(value.encode()) <= MAX_TEXT
 
 
 def _is_number(value: Any) -> bool:
@@ -348,7 +348,7 @@ def _is_scalar(value: Any) -> bool:
 
 
 def _is_small_table(value: Any) -> bool:
-    return isinstance(value, dict) and len(value) <= _MAX_NAMES and all(map(_is_name, value))
+    return isinstance(value, dict) and len(value) <= MAX_NAMES and all(map(_is_name, value))
 
 
 def _is_sha256(value: Any) -> bool:
@@ -356,7 +356,7 @@ def _is_sha256(value: Any) -> bool:
 
 
 def _is_error(value: Any) -> bool:
-    return isinstance(value, str) and value != "" and len(value.encode()) <= _MAX_ERROR
+    return isinstance(value, str) and value != "" and len(value.encode()) <= MAX_ERROR
 
 
 _CHECKS: Final[Mapping[str, Callable[[Any], bool]]] = {
@@ -375,15 +375,15 @@ _CHECKS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "seed": _is_seed,
 }
 _EXPECTED: Final[Mapping[str, str]] = {
-    "id": f"a non-empty string of at most {_MAX_TEXT} bytes",
+    "id": f"a non-empty string of at most {MAX_TEXT} bytes",
     "scores": "a table of names and finite numbers",
     "groups": "a table of names and strings, numbers or booleans",
     "weight": "a number above 0",
     "input_sha256": "64 lowercase hexadecimal digits",
     "seconds": "a number of at least 0",
-    "error": f"a non-empty string of at most {_MAX_ERROR} bytes",
+    "error": f"a non-empty string of at most {MAX_ERROR} bytes",
     "epoch": "a whole number of at least 0",
-    "task": f"a non-empty string of at most {_MAX_TEXT} bytes",
+    "task": f"a non-empty string of at most {MAX_TEXT} bytes",
     "replicate": "a whole number of at least 0",
     "seed": f"a whole number from 0 to {MAX_SEED}",
 }

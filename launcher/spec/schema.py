@@ -1,26 +1,44 @@
-"""The JSON Schema of a blueprint, made from the same declaration as its reader.
+"""The JSON Schemas of what people and programs read and write, by name.
 
-It says all that one document can say without following references: types, patterns, bounds, defaults. TOML
-dates count as text. https://json-schema.org/draft/2020-12
+The blueprint's is made from the same declaration as its reader. It says all that one document can say without
+following references: types, patterns, bounds, defaults. TOML dates count as text.
+https://json-schema.org/draft/2020-12
 """
 
-from typing import Any
+from typing import Final
 
-from launcher.spec.blueprint import SCHEMA
-from launcher.spec.kinds import FREE_DEFINITIONS
-from launcher.spec.language import BLUEPRINT
+from launcher.spec.json_types import Schema, document
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
-PREFIX = "https://w3id.org/evalctl-launcher/"
+NAMES: Final = ("blueprint", "lock", "samples", "events", "result", "bundle-samples", "bundle-events")
 
 
-def blueprint_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a blueprint."""
+def schema_of(name: str) -> Schema:
+    """Return the JSON Schema (draft 2020-12) that `NAMES` lists under `name`."""
+    if name == "blueprint":
+        return blueprint_schema()
+    if name == "lock":
+        from launcher.spec.lock_schema import lock_schema
+
+        return lock_schema()
+    if name == "result":
+        from launcher.spec.result_schema import result_schema
+
+        return result_schema()
+    from launcher.spec import record_schemas
+
     return {
-        "$schema": DIALECT,
-        "$id": f"{PREFIX}schemas/blueprint/v1",
-        "title": SCHEMA,
-        "description": BLUEPRINT.text,
-        **BLUEPRINT.schema(),
-        "$defs": dict(FREE_DEFINITIONS),
-    }
+        "samples": record_schemas.samples_schema,
+        "events": record_schemas.events_schema,
+        "bundle-samples": record_schemas.bundle_samples_schema,
+        "bundle-events": record_schemas.bundle_events_schema,
+    }[name]()
+
+
+def blueprint_schema() -> Schema:
+    """Return the JSON Schema of a blueprint."""
+    from launcher.spec.blueprint import SCHEMA
+    from launcher.spec.kinds import FREE_DEFINITIONS
+    from launcher.spec.language import BLUEPRINT
+
+    schema = {**BLUEPRINT.schema(), "$defs": dict(FREE_DEFINITIONS)}
+    return document("blueprint/v1", SCHEMA, BLUEPRINT.text, schema)
