@@ -36,7 +36,7 @@ def full(view: BundleView) -> str:
     parts += [_block(metric, whole=True) for metric in result.metrics if metric.primary]
     parts.append(metric_table([metric for metric in result.metrics if not metric.primary]))
     if view.confusion is not None:
-        parts.append(list(_confusion(view.confusion, len(result.replicates))))
+        parts.append(list(_confusion(view.confusion, result)))
     parts += [list(_seeds(result)), list(_remarks(result)), list(_about(view))]
     parts.append(["Nothing is checked here: `evalctl verify` does that."])
     return "\n\n".join("\n".join(part) for part in parts if part)
@@ -172,9 +172,9 @@ def _others(metrics: Sequence[MetricResult]) -> str:
     return f"+ {len(metrics)} supplementary metric{plural}{figures}: see `evalctl show`"
 
 
-def _confusion(found: Confusion, replicates: int) -> Iterator[str]:
+def _confusion(found: Confusion, result: Result) -> Iterator[str]:
     """Yield the confusion table, targets down and predictions across."""
-    over = f", over {replicates} seeds" if replicates > 1 else ""
+    over = _counted(found, result)
     if len(found.labels) > _MAX_CONFUSION_LABELS:
         yield f"confusion of {len(found.labels)} labels{over}: see result.json"
         return
@@ -190,6 +190,14 @@ def _confusion(found: Confusion, replicates: int) -> Iterator[str]:
     for label, row in zip(found.labels, rows, strict=True):
         cells = "".join(("." if count == 0 else str(count)).rjust(width) for count in row)
         yield cut_middle(label, 12).rjust(12) + cells
+
+
+def _counted(found: Confusion, result: Result) -> str:
+    """Say what the table adds up where a reader of the primary metric would expect less."""
+    seeds, samples = len(result.replicates), sum(map(sum, found.counts)) + sum(found.failed)
+    over = f", over {seeds} seeds" if seeds > 1 else ""
+    more = any(metric.primary and metric.n * seeds != samples for metric in result.metrics)
+    return f"{over}, all {samples} samples" if more else over
 
 
 def _seeds(result: Result) -> Iterator[str]:

@@ -102,6 +102,13 @@ def test_the_confusion_shows_samples_without_a_prediction_and_cuts_long_labels()
     )
 
 
+def test_a_confusion_of_more_than_the_primary_metric_is_over_says_so() -> None:
+    counts = Confusion(("a", "b"), ((3, 1), (0, 4)), (2, 0))
+    primary = metric(primary=True, n=5)
+    assert "columns: prediction, over 2 seeds)" in full(view(primary, seeds=2, confusion=counts))
+    assert "columns: prediction, all 10 samples)" in full(view(primary, confusion=counts))
+
+
 names = st.text(max_size=120)
 
 
