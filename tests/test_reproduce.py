@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from launcher.spec.bundle import MAX_ATTESTATIONS
 from launcher.trust.key_files import new_key
@@ -200,3 +201,13 @@ def test_plain_output_ends_with_the_path_of_the_bundle(
     *_, verdict, path = done.out.splitlines()
     assert (done.code, verdict) == (0, "identical")
     assert Path(path).is_dir()
+
+
+def test_a_machine_that_cannot_give_what_the_lock_asks_for_says_so(
+    world: SmallWorld, evalctl: Evalctl, mounted: Path
+) -> None:
+    world.engine.facts = replace(world.engine.facts, cpus=0)
+    done = again(evalctl, world, mounted)
+    assert (done.code, done.out) == (6, "")
+    assert json.loads(done.err)["error"]["hint"]
+    assert [name for name in (mounted / "attestations").iterdir() if "reproduction" in name.name] == []
