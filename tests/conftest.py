@@ -43,7 +43,7 @@ def evalctl(
 ) -> Evalctl:
     """Return a function that runs one command line in `world`."""
     monkeypatch.setenv("EVALCTL_HOME", str(world.home.root))
-    for command in ("launch", "reproduce", "list", "plan", "doctor"):
+    for command in ("launch", "reproduce", "list", "plan", "doctor", "shell"):
         monkeypatch.setattr(f"launcher.cli.{command}.connect", lambda: world.engine)
 
     def call(*arguments: str | Path) -> Finished:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent / "launcher"
 ROWS = (
     ("cli",),
     ("reproduce", "plan"),
-    ("launch", "verify", "doctor"),
+    ("launch", "verify", "doctor", "shell"),
     ("runs",),
     ("resolve", "authoring"),
     ("report",),

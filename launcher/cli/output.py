@@ -22,6 +22,28 @@ class Page(io.StringIO):
         self._stream = stream
         self.fault: OSError | None = None
 
+    def isatty(self) -> bool:
+        """Say whether what is written ends on a terminal."""
+        return self._stream.isatty()
+
+    def pass_through(self, data: bytes) -> bool:
+        """Write bytes at once, after what was kept; return False where nobody reads them any more."""
+        self.flush()
+        if self.fault is not None:
+            return False
+        try:
+            if hasattr(self._stream, "buffer"):
+                self._stream.buffer.write(data)
+            else:
+                self._stream.write(data.decode(errors="backslashreplace"))
+            self._stream.flush()
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                self.fault = error
+            _point_away(self._stream.fileno())
+            return False
+        return True
+
     def flush(self) -> None:
         """Write what was kept."""
         text = self.getvalue()

@@ -8,6 +8,7 @@ import select
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from launcher.errors import InfrastructureError
@@ -69,6 +70,24 @@ class Attachment:
             return
         finally:
             self._socket.setblocking(False)
+
+    def fileno(self) -> int:
+        """Return what to poll."""
+        return self._socket.fileno()
+
+    def send_some(self, data: bytes) -> int:
+        """Send what fits now and return how much that was; a peer that is gone takes everything."""
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(data)
+
+    def end_input(self) -> None:
+        """Tell the container that its standard input is at its end."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
 
     def receive(self, seconds: float) -> bytes | None:
         """Return what has come within `seconds`: b"" at the end of the stream, None for nothing yet."""

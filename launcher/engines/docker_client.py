@@ -30,6 +30,11 @@ class DockerClients:
         self._version: Mapping[str, Any] | None = None
 
     @property
+    def address(self) -> str | None:
+        """What DOCKER_HOST would say, None where it decides itself."""
+        return self._address
+
+    @property
     def version(self) -> Mapping[str, Any]:
         """Return the engine's answer to `/version`, asked once."""
         with self._lock:

@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.engines.attachment import Attachment
 from launcher.engines.docker_client import DockerClients, engine_faults
-from launcher.engines.docker_request import OWN_FILES, container_request
-from launcher.engines.engine import ContainerOutcome, ContainerTask, EngineFacts, Observer
+from launcher.engines.docker_request import OWN_FILES, container_request, session_request
+from launcher.engines.docker_session import default_command, interact
+from launcher.engines.docker_session import remove as remove_container
+from launcher.engines.engine import (
+    Console,
+    ContainerOutcome,
+    ContainerTask,
+    EngineFacts,
+    Interaction,
+    Observer,
+)
+from launcher.engines.guard import Guard
 from launcher.engines.handover import new_orders
 from launcher.engines.requirements import refuse_shut_files, refuse_unmet, refuse_volumes
 from launcher.engines.supervision import Supervision, Transcript
@@ -87,6 +97,19 @@ class DockerEngine:
         finally:
             self._retire(client, container)
 
+    def default_command(
+        self, image: str, names: tuple[str, ...], labels: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Return the first of `names` that the image's search path has, else its own command, perhaps ()."""
+        with self._clients.lent() as client, engine_faults("look into an image"):
+            return default_command(client, image, names, labels)
+
+    def interact(self, task: ContainerTask, console: Console, cancel: threading.Event) -> Interaction:
+        """Run one container with `console` at its ends, until it ends or `cancel`, and remove it."""
+        body = session_request(task, terminal=console.is_terminal)
+        with self._clients.lent() as client:
+            return interact(client, (task.name, body), console, cancel, Guard(self._clients.address))
+
     def find(self, labels: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
         """Return the containers that carry all of `labels`, running or not: id to its labels."""
         self._settle()
@@ -100,7 +123,7 @@ class DockerEngine:
         self._settle()
         with self._clients.lent() as client, engine_faults("remove a container"):
             for container in containers:
-                _remove(client, container)
+                remove_container(client, container)
 
     def close(self) -> None:
         """Wait for the removals under way and drop all connections."""
@@ -122,7 +145,7 @@ class DockerEngine:
 
         def retire() -> None:
             with suppress(EvalctlError), engine_faults("remove a container"):
-                _remove(client, container)
+                remove_container(client, container)
             self._clients.give_back(client)
 
         thread = threading.Thread(target=retire, name=f"remove-{container[:12]}")
@@ -191,17 +214,6 @@ def _outcome(transcript: Transcript, state: Mapping[str, Any], started: float) -
 def _kill(client: "APIClient", container: str) -> None:
     with suppress(EvalctlError), engine_faults("kill a container"):
         client.kill(container)
-
-
-def _remove(client: "APIClient", container: str) -> None:
-    from docker.errors import APIError
-
-    try:
-        client.remove_container(container, v=True, force=True)
-    except APIError as error:
-        # 404: gone already; 409: its removal is under way.
-        if error.status_code not in (404, 409):
-            raise
 
 
 def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineFacts:

@@ -19,7 +19,7 @@ from launcher.spec.sandbox import (
 )
 from launcher.spec.seccomp import seccomp_text
 
-INIT_TARGET = "/.evalctl/init"
+INIT_TARGET, ATTEND_TARGET = "/.evalctl/init", "/.evalctl/attend"
 _HERE = Path(__file__).resolve().parent
 INIT_SOURCE = _HERE / "init" / "evalctl-init"
 HOSTS_SOURCE = _HERE / "hosts"
@@ -53,6 +53,26 @@ def container_request(task: ContainerTask) -> dict[str, Any]:
         "StopSignal": "SIGKILL",
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": _host_config(task),
+    }
+
+
+def session_request(task: ContainerTask, *, terminal: bool) -> dict[str, Any]:
+    """Return the body of the task's container for a person: the same but for the name of our first process.
+
+    As `attend` it hands nothing over, since its orders and its hand-over would go over the streams that a
+    person wants for the command. The engine's own init is of no use: it insists on handing the terminal to
+    its child, which the sandbox's filter forbids.
+    """
+    request = container_request(task)
+    mounts = [
+        {**mount, "Target": ATTEND_TARGET} if mount["Target"] == INIT_TARGET else mount
+        for mount in request["HostConfig"]["Mounts"]
+    ]
+    return {
+        **request,
+        "Entrypoint": [ATTEND_TARGET],
+        "Tty": terminal,
+        "HostConfig": {**request["HostConfig"], "Mounts": mounts},
     }
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -113,6 +114,40 @@ class ContainerOutcome(Struct, frozen=True):
     stderr: CapturedLog = CapturedLog()
 
 
+class Console(Protocol):
+    """A person's, or a pipe's, side of an interactive container."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether both ends are a terminal: then the container gets one, and its bytes pass unchanged."""
+
+    @property
+    def descriptor(self) -> int | None:
+        """What to poll for input; None where there is none, or no more."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The terminal's rows and columns now."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Hand every key on inside the block; the terminal is then as it was before."""
+
+    def read(self) -> bytes:
+        """Return input that has come; b"" at its end, after which there is no descriptor."""
+
+    def write(self, data: bytes, *, error: bool = False) -> bool:
+        """Show output; return False once nobody reads it any more."""
+
+
+class Interaction(Struct, frozen=True):
+    """How an interactive container ended; `exit_code` is the engine's, None where it did not say."""
+
+    exit_code: int | None
+    oom_killed: bool
+    cancelled: bool
+    seconds: float
+
+
 class EngineFacts(Struct, frozen=True):
     """What an engine says of itself and its host; `limits` are the bounds it can enforce."""
 
@@ -166,6 +201,19 @@ class Engine(Protocol):
         """Run one container to its end, or to its timeout or `cancel`, and remove it.
 
         Raises `InfrastructureError` for the engine's own failures, `RequirementError` for a missing runtime.
+        """
+
+    def default_command(
+        self, image: str, names: tuple[str, ...], labels: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Return the first of `names` that the image's search path has, else its own command, perhaps ()."""
+
+    def interact(self, task: ContainerTask, console: Console, cancel: threading.Event) -> Interaction:
+        """Run one container with `console` at its ends, until it ends or `cancel`, and remove it.
+
+        The sandbox is that of `run`, but nothing is collected, and the task's timeout does not count. The
+        container ends when this process dies. Its exit code is the command's, 126 or 127 where that could
+        not be started, 128 and the signal that ended it.
         """
 
     def find(self, labels: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:

@@ -1,9 +1,7 @@
 """One attempt, from the engine's first answer to the bundle in the store."""
 
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +9,7 @@ from launcher.engines.engine import Engine
 from launcher.resolve import Resolution
 from launcher.runs.events import EventLog
 from launcher.runs.leftovers import reap_dead
+from launcher.runs.preparation import have_image, stop_on_signal
 from launcher.runs.replicates import run_replicates
 from launcher.runs.request import Edges, Launched, LaunchRequest
 from launcher.runs.tasks import RunPlan, profiles_of
@@ -38,7 +37,7 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
             engine.require(each)
         detail["runtime"] = profile.runtime
     with log.step("image", "having the image in the engine"):
-        image = _image(engine, resolution)
+        image = have_image(engine, resolution)
     facts = {
         "name": request.blueprint.about.name,
         "signer": edges.signer.public.fingerprint,
@@ -53,12 +52,6 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
     return Launched(bundle, resolution.lock.digest, attempt.number, reused=False)
 
 
-def _image(engine: Engine, resolution: Resolution) -> str:
-    """Return the engine's id of the pinned image, loading it where the engine lacks it."""
-    pins = resolution.image.pins
-    return engine.find_image(pins) or engine.load_image(resolution.image.require_layout(), pins)
-
-
 def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Scored, Signing]":
     """Run the containers, and beside them prepare what does not wait for their outcome."""
     engine, plan, log = run
@@ -66,7 +59,7 @@ def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Sc
     plan.attempt.record("run")
     count = len(plan.seeds)
     text = "running the evaluation" if count == 1 else f"running {count} replicates"
-    with _stop_on_signal(cancel), log.step("replicates", text):
+    with stop_on_signal(cancel), log.step("replicates", text):
         runs, signing = run_replicates(
             engine, plan, log, cancel, lambda: _prepare(request, edges, plan.resolution.lock)
         )
@@ -101,19 +94,3 @@ def _publish(edges: Edges, plan: RunPlan, log: EventLog, made: "tuple[Scored, Si
     bundle = publish(edges.home, attempt.staging)
     attempt.record("finished", **ending, outcome=outcome)
     return bundle
-
-
-@contextmanager
-def _stop_on_signal(cancel: threading.Event) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into a stop of the containers, so that what happened is still recorded."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in old:
-        signal.signal(number, lambda *_: cancel.set())
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

@@ -81,8 +81,39 @@ def begin_attempt(home: Home, lock: str, facts: Mapping[str, Any]) -> Iterator[A
     parent = make_private(_lock_folder(home, lock))
     number = 1 + max((int(entry.name) for entry in parent.iterdir() if entry.name.isdigit()), default=0)
     attempt = Attempt(lock, number, invocation_id, parent / str(number))
-    live = make_private(home.root / "live") / invocation_id
-    unborn = make_private(home.root / "unborn") / invocation_id
+    with _kept_alive(home, attempt):
+        try:
+            _prepare(attempt, facts)
+            yield attempt
+        finally:
+            with suppress(EvalctlError):
+                _close(home, attempt.folder)
+
+
+@contextmanager
+def begin_session(home: Home, lock: str) -> Iterator[Attempt]:
+    """Open a folder for containers of `lock` that are no attempt at it; nothing of it outlives the block."""
+    import uuid
+
+    invocation_id = str(uuid.uuid4())
+    session = Attempt(lock, 0, invocation_id, make_private(_sessions(home)) / invocation_id)
+    with _kept_alive(home, session):
+        try:
+            make_private(session.work)
+            yield session
+        finally:
+            shutil.rmtree(session.folder, ignore_errors=True)
+
+
+def _sessions(home: Home) -> Path:
+    return home.root / "sessions"
+
+
+@contextmanager
+def _kept_alive(home: Home, attempt: Attempt) -> Iterator[None]:
+    """Hold the lock that says this process runs `attempt`; it appears under `live/` held already."""
+    live = make_private(home.root / "live") / attempt.invocation_id
+    unborn = make_private(home.root / "unborn") / attempt.invocation_id
     with _open_lock(unborn) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         try:
@@ -92,11 +123,8 @@ def begin_attempt(home: Home, lock: str, facts: Mapping[str, Any]) -> Iterator[A
             unborn.unlink(missing_ok=True)
             raise _not_writable(live, error) from error
         try:
-            _prepare(attempt, facts)
-            yield attempt
+            yield
         finally:
-            with suppress(EvalctlError):
-                _close(home, attempt.folder)
             live.unlink(missing_ok=True)
 
 
@@ -126,6 +154,8 @@ def close_dead_attempts(home: Home) -> list[str]:
             folder = home.root / os.fsdecode(live.read_bytes())
             if folder.resolve().is_relative_to(home.runs.resolve()):
                 _close(home, folder)
+            elif folder == _sessions(home) / live.name:
+                shutil.rmtree(folder, ignore_errors=True)
     return dead
 
 

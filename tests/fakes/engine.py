@@ -10,13 +10,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from launcher.engines.capture import Capture
 from launcher.engines.collector import Collector
 from launcher.engines.engine import (
     CollectedOutputs,
+    Console,
     ContainerOutcome,
     ContainerTask,
     EngineFacts,
+    Interaction,
     Observer,
     Refusal,
     RefusalReason,
@@ -46,6 +50,9 @@ FACTS = EngineFacts(
 )
 
 
+_FOR_EVER = 10**6
+
+
 class KilledError(Exception):
     """A program raises it to end by a signal."""
 
@@ -66,6 +73,7 @@ class World:
     mounts: Mapping[str, Path]
     outputs: Path
     stopped: threading.Event
+    stdin: bytes = b""
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
 
@@ -84,6 +92,7 @@ class FakeEngine:
         self.tasks: list[ContainerTask] = []
         self.reachable = True
         self.folder: Path | None = None
+        self.own_command: tuple[str, ...] = ()
 
     def describe(self) -> EngineFacts:
         self._answer()
@@ -116,6 +125,33 @@ class FakeEngine:
                 performance.play(self.programs.get(task.command[0]), cancel)
                 performance.tell(observer)
                 return performance.outcome(started)
+        finally:
+            self.containers.pop(task.name, None)
+
+    def default_command(
+        self, image: str, names: tuple[str, ...], labels: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        self._answer()
+        return next(((name,) for name in names if name in self.programs), self.own_command)
+
+    def interact(self, task: ContainerTask, console: Console, cancel: threading.Event) -> Interaction:
+        self._answer()
+        self.tasks.append(task)
+        self.containers[task.name] = task.labels
+        started = time.monotonic()
+        try:
+            with tempfile.TemporaryDirectory() as folder, console.held():
+                performance = _Performance(replace(task, timeout=_FOR_EVER), Path(folder))
+                performance.world.stdin = b"".join(iter(console.read, b""))
+                performance.play(self.programs.get(task.command[0]), cancel)
+                console.write(bytes(performance.world.stdout))
+                console.write(bytes(performance.world.stderr), error=True)
+                return Interaction(
+                    exit_code=performance.plain_exit_code,
+                    oom_killed=performance.out_of_memory,
+                    cancelled=cancel.is_set(),
+                    seconds=time.monotonic() - started,
+                )
         finally:
             self.containers.pop(task.name, None)
 
@@ -181,6 +217,15 @@ class _Performance:
             self.signal = killed.number
         except BaseException as fault:  # noqa: BLE001 - a test's own mistake belongs to the test's thread
             self.fault = fault
+
+    @property
+    def plain_exit_code(self) -> int:
+        """Return the exit code as an engine gives it: 128 and the signal, 127 for no such program."""
+        if self.exec_error:
+            return 127
+        if self.stop_reason or self.exit_code is None:
+            return 128 + (self.signal or signal.SIGKILL)
+        return self.exit_code
 
     def tell(self, observer: Observer) -> None:
         samples = self.world.outputs / "samples.jsonl"

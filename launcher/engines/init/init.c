@@ -19,6 +19,9 @@
  * its descriptors and so the final token are out of reach), handles no signal (what pid 1 does not handle, its own
  * namespace cannot deliver), and utters the final token to an audience of none.
  *
+ * Called `attend`, it does none of this: it starts the command on its own standard streams, for a person,
+ * outlives it, ends whatever is left, and exits with the command's code, or 128 and its signal.
+ *
  * No libc: the image may have none, and a few kilobytes of system calls can be read in one sitting.
  */
 #include <asm/poll.h>
@@ -360,8 +363,7 @@ static void offer_to_the_memory_killer(void) {
     call1(__NR_close, descriptor);
 }
 
-static void become(char **arguments, char **environment, int failure) __attribute__((noreturn));
-static void become(char **arguments, char **environment, int failure) {
+static void take_signals_by_default(void) {
     struct {
         void *handler;
         u64 flags, restorer, mask;
@@ -370,6 +372,11 @@ static void become(char **arguments, char **environment, int failure) {
     for (int signal = 1; signal <= 64; signal++)
         call4(__NR_rt_sigaction, signal, &by_default, 0, sizeof no_signals);
     call4(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, 0, sizeof no_signals);
+}
+
+static void become(char **arguments, char **environment, int failure) __attribute__((noreturn));
+static void become(char **arguments, char **environment, int failure) {
+    take_signals_by_default();
     offer_to_the_memory_killer();
     call0(__NR_setsid);
     int error = 0;
@@ -474,6 +481,33 @@ static void hand_over(const struct orders *orders, enum ending ending, int outpu
     flush_record();
 }
 
+/* Whoever sits at the terminal sends the command its signals: it stays in this process's session and group. */
+static void attend(char **arguments, char **environment) __attribute__((noreturn));
+static void attend(char **arguments, char **environment) {
+    u64 every_signal = ~0ul;
+    call4(__NR_rt_sigprocmask, SIG_SETMASK, &every_signal, 0, sizeof every_signal);
+    command.pid = call0(__NR_fork);
+    if (command.pid < 0) leave(EXIT_BROKEN);
+    if (command.pid == 0) {
+        take_signals_by_default();
+        offer_to_the_memory_killer();
+        int error = execute(arguments, environment);
+        leave(error == ENOENT ? EXEC_NOT_FOUND : EXEC_NOT_EXECUTABLE);
+    }
+    while (!command.ended_at_all) reap(0);
+    kill_everybody();
+    u32 signal = command.status & 0x7f;
+    leave(signal ? 128 + (int)signal : (int)(command.status >> 8 & 0xff));
+}
+
+static int is_called(const char *path, const char *name) {
+    u64 length = length_of(path), own = length_of(name);
+    if (length < own) return 0;
+    for (u64 at = 0; at < own; at++)
+        if (path[length - own + at] != name[at]) return 0;
+    return 1;
+}
+
 static int watch_children(void) {
     u64 child_died = 1ul << (SIGCHLD - 1), every_signal = ~0ul;
     /* Linux spares pid 1 what it does not handle; other kernels that play Linux may not. */
@@ -486,6 +520,7 @@ __attribute__((used, noreturn)) static void begin(long *stack) {
     char **environment = arguments + stack[0] + 1;
     if (stack[0] < 2 || call0(__NR_getpid) != 1) leave(EXIT_MISUSED);
     call2(__NR_prctl, PR_SET_DUMPABLE, 0);
+    if (is_called(arguments[0], "/attend")) attend(arguments + 1, environment);
     static struct orders orders;
     if (!read_exactly(0, &orders, sizeof orders) || orders.magic != MAGIC) leave(EXIT_NO_ORDERS);
     int outputs = (int)open_under(AT_FDCWD, OUTPUTS, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);

@@ -1,0 +1,31 @@
+"""What comes before a container: its image in the engine, and an ear for signals."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from launcher.engines.engine import Engine
+from launcher.resolve import Resolution
+
+
+def have_image(engine: Engine, resolution: Resolution) -> str:
+    """Return the engine's id of the pinned image, loading it where the engine lacks it."""
+    pins = resolution.image.pins
+    return engine.find_image(pins) or engine.load_image(resolution.image.require_layout(), pins)
+
+
+@contextmanager
+def stop_on_signal(cancel: threading.Event, *numbers: signal.Signals) -> Iterator[None]:
+    """Turn Ctrl-C, SIGTERM and `numbers` into a stop of the containers, so that an end is put to them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, *numbers)}
+    for number in old:
+        signal.signal(number, lambda *_: cancel.set())
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

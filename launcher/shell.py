@@ -1,0 +1,110 @@
+"""Shell: a person inside the very sandbox that a launch uses; nothing is signed, nothing is kept."""
+
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from launcher.engines.engine import ATTEMPT_LABEL, HOME_LABEL, Console, Interaction
+from launcher.errors import MalformedError
+from launcher.report.progress import Reporter
+from launcher.resolve import require_same, resolve
+from launcher.runs.leftovers import reap_dead
+from launcher.runs.preparation import have_image, stop_on_signal
+from launcher.runs.request import LaunchRequest
+from launcher.runs.tasks import RunPlan, container_task, profiles_of
+from launcher.store.attempts import begin_session
+from launcher.store.cache import Cache
+from launcher.store.home import Home
+
+if TYPE_CHECKING:
+    from launcher.engines.engine import Engine
+
+# The filter lets nobody change a terminal's settings or hand it over: no line editing, no job control.
+SHELLS: Mapping[str, tuple[str, ...]] = {
+    "bash": ("--noediting", "+m"),
+    "sh": ("+m",),
+    "python3": ("-c", "import code; code.interact(readfunc=input)"),
+}
+
+
+class ShellEdges(Struct, frozen=True):
+    """What a session touches: the home, the engine, the person's terminal, and who hears of progress."""
+
+    home: Home
+    connect: "Callable[[], Engine]"
+    console: Console
+    reporter: Reporter
+
+
+class Session(Struct, frozen=True):
+    """What a person wants to run: an empty `command` is the first shell that the image has."""
+
+    command: tuple[str, ...] = ()
+    replicate: int = 0
+
+
+class Ended(Struct, frozen=True):
+    """How a session went: the lock whose sandbox it was, the command that ran, and its end."""
+
+    lock: str
+    command: tuple[str, ...]
+    interaction: Interaction
+
+
+def shell(request: LaunchRequest, session: Session, edges: ShellEdges) -> Ended:
+    """Run `session` in the sandbox of `[run]`, with the same image, mounts, profile and environment.
+
+    No attempt is begun and no bundle made. Raises what a launch raises before its attempt begins, and
+    `MalformedError` where the image has no shell and no command was given.
+    """
+    if session.replicate >= len(request.blueprint.run.seeds):
+        raise _no_replicate(session.replicate, len(request.blueprint.run.seeds))
+    edges.reporter.stage("resolving the blueprint")
+    resolution = resolve(request.blueprint, Cache(edges.home.cache), request.settings, request.choices)
+    if request.lock is not None:
+        require_same(resolution, request.lock)
+    profile, _ = profiles_of(request)
+    edges.reporter.stage("asking the engine")
+    with closing(edges.connect()) as engine:
+        reap_dead(edges.home, lambda: engine, thorough=True)
+        engine.require(profile)
+        edges.reporter.stage("having the image in the engine")
+        image = have_image(engine, resolution)
+        with begin_session(edges.home, resolution.lock.digest) as attempt:
+            plan = RunPlan(resolution, attempt, image, profile, engine.describe(), edges.home.label)
+            task = container_task(plan, session.replicate)
+            command = session.command or _shell_of(engine, image, plan)
+            edges.reporter.stage(f"in the sandbox, with {command[0]}")
+            edges.reporter.close()
+            cancel = threading.Event()
+            with stop_on_signal(cancel, signal.SIGHUP):
+                interaction = engine.interact(replace(task, command=command), edges.console, cancel)
+    return Ended(resolution.lock.digest, command, interaction)
+
+
+def _shell_of(engine: "Engine", image: str, plan: RunPlan) -> tuple[str, ...]:
+    labels = {HOME_LABEL: plan.home_label, ATTEMPT_LABEL: plan.attempt.invocation_id}
+    found = engine.default_command(image, tuple(SHELLS), labels)
+    if not found:
+        raise MalformedError(
+            "the image has no shell, and names no command of its own",
+            code="no-shell",
+            context=f"looked for {', '.join(SHELLS)} in its search path",
+            hint="name a program that it has: `evalctl shell FILE -- PROGRAM`",
+        )
+    return (*found, *SHELLS.get(PurePosixPath(found[0]).name, ()))
+
+
+def _no_replicate(asked: int, count: int) -> MalformedError:
+    return MalformedError(
+        f"there is no replicate {asked}",
+        code="no-such-replicate",
+        context=f"the blueprint has {count}, from 0" if count > 1 else "the blueprint has one, 0",
+        hint="leave `--replicate` out",
+    )
