@@ -90,6 +90,7 @@ def check(words: str, where: str) -> None:
     found = find_command(arguments)
     assert found, f"{where}: there is no command `evalctl {words}`"
     command, rest = found
+    rest = rest[: rest.index("--")] if "--" in rest else rest
     unknown = {word for word in rest if word.startswith("--")} - options_of(command) - {"--help"}
     assert not unknown, f"{where}: `evalctl {words}` has no {unknown}"
 
