@@ -19,11 +19,20 @@ from launcher.store.home import find_home, make_private
 _PLATFORM = "linux/amd64"
 
 
-Recipe = Annotated[Path, typer.Argument(metavar="DIR", help="A folder with recipe.toml and its locks.")]
+Recipe = Annotated[
+    Path, typer.Argument(metavar="DIR", help="A folder with recipe.toml and its locks, or a Dockerfile.")
+]
 Mirrors = Annotated[
     list[str] | None,
     typer.Option(
         "--mirror", metavar="PLACE", help="A further place for packages: a URL or a folder; repeatable."
+    ),
+]
+
+Network = Annotated[
+    bool,
+    typer.Option(
+        "--network", help="Let RUN of a Dockerfile use the network; what it fetches decides the bytes."
     ),
 ]
 
@@ -34,14 +43,16 @@ def build(
         Path | None, typer.Option(metavar="LAYOUT", help="Where to write the layout; default: DIR/layout.")
     ] = None,
     mirror: Mirrors = None,
+    network: Network = False,
     as_json: Json = False,
 ) -> int:
     """Build an image layout from a recipe folder.
 
     Packages come by their locked sha256 from this home's cache, from the places that this machine's apt
-    and pip are configured with, and from `--mirror`. The same bytes come out on every machine.
+    and pip are configured with, and from `--mirror`. The same bytes come out on every machine. A Dockerfile
+    is built by BuildKit; whether the same bytes come out twice, `evalctl image check DIR` tells.
     """
-    built = build_image(recipe, out or recipe / "layout", workshop_of(mirror))
+    built = build_image(recipe, out or recipe / "layout", workshop_of(mirror, network=network))
     if as_json:
         print_json(
             {
@@ -74,13 +85,13 @@ def load(
     return 0
 
 
-def workshop_of(mirrors: Sequence[str] | None) -> Workshop:
+def workshop_of(mirrors: Sequence[str] | None, *, network: bool) -> Workshop:
     """Return this home's cache, this machine's engine, and talk on stderr."""
     home = find_home()
     make_private(home.root)
     cache = make_private(home.cache)
     layouts = LayoutCache(cache / "layouts")
-    return Workshop(make_private(cache / "packages"), say, mirrors or (), layouts, connect)
+    return Workshop(make_private(cache / "packages"), say, mirrors or (), layouts, connect, network)
 
 
 def _open(path: Path) -> tuple[Layout, ImagePins]:

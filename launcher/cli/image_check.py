@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from launcher.cli.image import Mirrors, Recipe, workshop_of
+from launcher.cli.image import Mirrors, Network, Recipe, workshop_of
 from launcher.cli.options import Json
 from launcher.cli.output import print_json
 from launcher.cli.targets import read_target
@@ -24,6 +24,7 @@ def check(
         typer.Option(metavar="FILE", help="A blueprint or lock that pins this image; repeatable."),
     ] = None,
     mirror: Mirrors = None,
+    network: Network = False,
     as_json: Json = False,
 ) -> int:
     """Build an image twice, elsewhere; compare.
@@ -36,7 +37,11 @@ def check(
     cache = make_private(find_home().cache)
     with tempfile.TemporaryDirectory(prefix="check-", dir=cache) as folder:
         report = check_image(
-            recipe, expectations, child=_CHILD, folder=Path(folder), workshop=workshop_of(mirror)
+            recipe,
+            expectations,
+            child=_CHILD,
+            folder=Path(folder),
+            workshop=workshop_of(mirror, network=network),
         )
     print_json(_as_json(report)) if as_json else _print(report)
     return 1 if report.differences else 0

@@ -58,7 +58,8 @@ def _layout(reference: str) -> dict[str, Any]:
 
     path, digest = _place(reference)
     recipe = path if (path / "recipe.toml").is_file() else None
-    layout = open_layout(path / "layout" if recipe else path)
+    is_built_there = (path / "layout" / "oci-layout").is_file() and not (path / "oci-layout").exists()
+    layout = open_layout(path / "layout" if recipe or is_built_there else path)
     pins = pin_image(layout, digest or only_digest(layout), _PLATFORM)
     config = parse_json(document_blob(layout, pins.config), what="the configuration")
     layers = image_layers(layout, pins)

@@ -1,6 +1,6 @@
 """One of the two builds of `evalctl image check`: a process of its own, in surroundings of its own.
 
-Usage: python -m launcher.cli.rebuild RECIPE LAYOUT PACKAGES
+Usage: python -m launcher.cli.rebuild RECIPE LAYOUT PACKAGES [network]
 """
 
 import sys
@@ -13,10 +13,11 @@ from launcher.image.build import build_image
 from launcher.image.workshop import Workshop
 
 
-def rebuild(recipe: str, layout: str, packages: str) -> int:
+def rebuild(recipe: str, layout: str, packages: str, *network: str) -> int:
     """Build without any cache of layouts; print the digest, or the error, as one JSON object."""
+    workshop = Workshop(Path(packages), say, connect=connect, network=bool(network))
     try:
-        built = build_image(Path(recipe), Path(layout), Workshop(Path(packages), say, connect=connect))
+        built = build_image(Path(recipe), Path(layout), workshop)
     except EvalctlError as error:
         print_json({"error": dict(error.as_json()), "exit": error.exit_status})
         return error.exit_status
@@ -25,4 +26,4 @@ def rebuild(recipe: str, layout: str, packages: str) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(rebuild(*sys.argv[1:4]))
+    raise SystemExit(rebuild(*sys.argv[1:5]))

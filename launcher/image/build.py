@@ -21,9 +21,15 @@ from launcher.image.workshop import Workshop
 def build_image(recipe_folder: Path, destination: Path, workshop: Workshop) -> BuiltImage:
     """Build the recipe in `recipe_folder` as a layout at `destination`; a complete one is used again.
 
-    Raises `MalformedError` for a bad recipe, `InfrastructureError` where a package is not to be had or not
-    right, `CheckFailedError` where the command of `[build]` fails.
+    A folder with a Dockerfile and no recipe.toml is built by BuildKit. Raises `MalformedError` for a bad
+    recipe, `InfrastructureError` where a package is not to be had or not right, `CheckFailedError` where the
+    command of `[build]` fails.
     """
+    if is_dockerfile_folder(recipe_folder):
+        from launcher.image.buildkit import build_dockerfile
+
+        with _writing(destination):
+            return build_dockerfile(recipe_folder, destination, workshop)
     recipe = load_recipe(recipe_folder)
     inputs = inputs_digest(recipe)
     if built := finished_image(destination, inputs):
@@ -41,6 +47,11 @@ def build_image(recipe_folder: Path, destination: Path, workshop: Workshop) -> B
     if built is None:
         raise InfrastructureError(f"`{destination}` did not stay as built", code="image-build-failed")
     return built
+
+
+def is_dockerfile_folder(folder: Path) -> bool:
+    """Say whether `folder` holds a Dockerfile and no recipe."""
+    return not (folder / "recipe.toml").exists() and (folder / "Dockerfile").is_file()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from launcher.errors import EvalctlError, InfrastructureError
+from launcher.image.build import is_dockerfile_folder
 from launcher.image.differences import Difference, HeldImage, image_differences
 from launcher.image.places import Cache, Places, gather
 from launcher.image.recipe import load_recipe
@@ -66,16 +67,18 @@ def check_image(
 ) -> CheckReport:
     """Build `recipe` twice below `folder` with the command `child`, and compare.
 
-    `child` is called with RECIPE, LAYOUT and PACKAGES and prints one JSON object. Raises the error of a build
-    that fails.
+    `child` is called with RECIPE, LAYOUT, PACKAGES and perhaps `network`; it prints one JSON object. Raises
+    the error of a build that fails.
     """
-    gather(load_recipe(recipe), Places(Cache(workshop.packages), workshop.mirrors, workshop.progress))
+    if not is_dockerfile_folder(recipe):
+        gather(load_recipe(recipe), Places(Cache(workshop.packages), workshop.mirrors, workshop.progress))
     held = []
     for number, surroundings in enumerate(TWICE, 1):
         place = folder / surroundings.folder
         place.mkdir(parents=True)
         workshop.progress(f"build {number} of {len(TWICE)}: {surroundings}")
         command = [*child, str(recipe.resolve()), str(place / "layout"), str(workshop.packages.resolve())]
+        command += ["network"] if workshop.network else []
         _run(command, place, surroundings, workshop)
         held.append(_held(place / "layout"))
     workshop.progress("comparing")

@@ -19,11 +19,11 @@ def no_engine() -> "Engine":
 
 
 class Workshop(Struct, frozen=True):
-    """The surroundings of a build; none of them decides a byte of what comes out.
+    """The surroundings of a build; none of them should decide a byte of what comes out.
 
     `packages` is a folder of files by SHA-256, `mirrors` are further places to look for them, `layouts` holds
     layouts that were finished before (None: everything is built anew), `connect` opens the engine in which a
-    recipe's `[build]` command runs.
+    recipe's `[build]` command runs. `network` gives one to `RUN` in a Dockerfile.
     """
 
     packages: Path
@@ -31,3 +31,4 @@ class Workshop(Struct, frozen=True):
     mirrors: Sequence[str] = ()
     layouts: "LayoutCache | None" = None
     connect: "Callable[[], Engine]" = no_engine
+    network: bool = False
