@@ -94,7 +94,11 @@ def test_a_changed_result_is_refused_or_writes_the_same_again(path, new):
     assert canonical_bytes(read.as_json()) == canonical_bytes(changed)
 
 
-@pytest.mark.parametrize("name", sorted(WHOLE))
+def test_a_result_without_marks_is_of_a_whole_run():
+    assert Result.from_json({key: WHOLE[key] for key in WHOLE if key != "marks"}).marks == ()
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE.keys() - {"marks"}))
 def test_a_result_with_a_field_missing_or_added_is_refused(name):
     for changed in ({key: WHOLE[key] for key in WHOLE if key != name}, WHOLE | {name + "x": WHOLE[name]}):
         with pytest.raises(CheckFailedError):
