@@ -14,17 +14,17 @@ from launcher.engines.requirements import unmet
 from launcher.errors import EvalctlError, RequirementError
 from launcher.launch import find_finished
 from launcher.report.progress import SilentReporter
-from launcher.resolve import Resolution, require_same, resolve
+from launcher.resolve import Choices, Resolution, require_same, resolve
 from launcher.runs.cost import cost_of
 from launcher.runs.replicates import parallel_width
 from launcher.runs.request import Edges, LaunchRequest
 from launcher.runs.tasks import LOG_BYTES, Phase, RunPlan, planned_task, profiles_of
-from launcher.sources.at_hand import AtHand, code_folder, see
+from launcher.sources.at_hand import AtHand, code_folder, input_place, see
 from launcher.sources.code import CodeTree, fetch_code
 from launcher.sources.images import PinnedImage
-from launcher.spec.blueprint import Metric
+from launcher.spec.blueprint import Blueprint, Metric
 from launcher.spec.image import ImagePins
-from launcher.spec.lock import CodePins, Lock, Pins
+from launcher.spec.lock import CodePins, Lock, Pins, pins_from
 from launcher.spec.plan import (
     Cost,
     Disk,
@@ -70,6 +70,7 @@ class _Ground(Struct, frozen=True):
 
     request: LaunchRequest
     seen: AtHand
+    missing: tuple[str, ...]
     lock: str | None
     resolution: Resolution
     engine: EngineSight
@@ -86,10 +87,10 @@ def plan(request: LaunchRequest, edges: PlanEdges, bundle: Path | None = None) -
     `InfrastructureError` for what a launch would refuse: other bytes than a digest or a lock says.
     """
     cache = Cache(edges.home.cache)
-    seen = _with_sizes(see(request.blueprint, cache, request.settings), request.lock)
-    resolution = (
-        None if seen.missing else resolve(request.blueprint, cache, request.settings, request.choices)
-    )
+    chosen = chosen_inputs(request.blueprint, request.choices)
+    seen = _with_sizes(see(chosen, cache, request.settings), request.lock)
+    missing = (*seen.missing, *_undecided(request))
+    resolution = None if missing else resolve(request.blueprint, cache, request.settings, request.choices)
     if resolution is not None and request.lock is not None:
         require_same(resolution, request.lock)
     known = resolution.lock if resolution else request.lock
@@ -98,6 +99,7 @@ def plan(request: LaunchRequest, edges: PlanEdges, bundle: Path | None = None) -
         _Ground(
             request=request,
             seen=seen,
+            missing=missing,
             lock=lock,
             resolution=resolution or _as_if(request, seen, cache),
             engine=ask(edges.connect, seen.image.pins),
@@ -107,6 +109,29 @@ def plan(request: LaunchRequest, edges: PlanEdges, bundle: Path | None = None) -
             home=edges.home,
         )
     )
+
+
+def chosen_inputs(blueprint: Blueprint, choices: Choices) -> Blueprint:
+    """Return the blueprint with its slots filled as `choices` say; what only a path names has no checksum."""
+    models, digests = choices.models, choices.digests
+    filled = []
+    for item in blueprint.inputs:
+        if item.slot in models:
+            filled.append(replace(item, uri=models[str(item.slot)], sha256="", size=None))
+        elif item.name in digests:
+            filled.append(replace(item, sha256=digests[item.name], size=None))
+        else:
+            filled.append(item)
+    return replace(blueprint, inputs=tuple(filled))
+
+
+def _undecided(request: LaunchRequest) -> Iterator[str]:
+    """Yield what is read when a run begins, or comes with an earlier one, and no plan has."""
+    pins = pins_from(request.lock.identity) if request.lock else None
+    if request.choices.draft or (pins and pins.patch):
+        yield "a draft's changes"
+    if pins and pins.predictions:
+        yield "the predictions to score"
 
 
 def _with_sizes(seen: AtHand, lock: Lock | None) -> AtHand:
@@ -128,18 +153,21 @@ def ask(connect: "Callable[[], Engine]", pins: ImagePins | None) -> EngineSight:
 def _as_if(request: LaunchRequest, seen: AtHand, cache: Cache) -> Resolution:
     """Return the resolution that a fetch would give, as far as a container's request shows it."""
     blueprint, digest = request.blueprint, request.blueprint.image.digest
+    chosen = chosen_inputs(blueprint, request.choices)
     pins = seen.image.pins or ImagePins(None, digest, digest, (), blueprint.image.platform)
     if seen.code.status == "cached":
         code = fetch_code(blueprint.code, cache, request.settings)
     else:
         code = CodeTree(code_folder(blueprint.code, cache) / "tree", CodePins("", "", {}), -1)
+    if any(_undecided(request)):
+        code = replace(code, root=cache.root / "code" / f"{blueprint.code.commit}+PATCH" / "tree")
     return Resolution(
         blueprint,
         request.lock or Lock({}, blueprint.text),
-        Pins(pins, code.pins, {}),
+        Pins(pins, code.pins, {}, request.choices.limit),
         PinnedImage(pins, None),
         code,
-        {item.name: cache.place(item.sha256) for item in blueprint.inputs},
+        {item.name: input_place(item, cache, request.settings) for item in chosen.inputs},
     )
 
 
@@ -174,7 +202,7 @@ def _compose(ground: _Ground) -> Plan:
         name=blueprint.about.name,
         version=blueprint.about.version,
         lock=ground.lock,
-        to_fetch_first=ground.seen.missing,
+        to_fetch_first=ground.missing,
         finished=ground.finished,
         image=image,
         code=ground.seen.code,

@@ -1,6 +1,7 @@
 """The plan says what a launch then does, and does none of it itself."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ def plan_of(world: SmallWorld, *, home: Home | None = None, **request: Any) -> P
     settings = request.pop("settings", world.settings)
     edges = PlanEdges(home or world.home, lambda: world.engine, world.signer)
     return make_plan(LaunchRequest(blueprint, settings, **request), edges)
+
+
+def named(plan: Any, name: str) -> Any:
+    return next(item for item in plan["inputs"] if item["name"] == name)
 
 
 def files(root: Path) -> dict[str, int]:
@@ -207,3 +212,77 @@ def test_a_second_container_is_planned_as_it_is_launched(world: SmallWorld) -> N
     assert "score    score\n" in text
     assert "512MiB memory" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+SLOT = '[[model]]\nname = "weights"\nslot = "candidate"\nuri = "model.bin"\nsha256 = "{digest}"\n'
+
+
+def with_slot(world: SmallWorld) -> Path:
+    """Give the blueprint a slot that is filled by default; return another model for it."""
+    (world.folder / "model.bin").write_bytes(b"usual")
+    other = world.root / "other.bin"
+    other.write_bytes(b"something else")
+    world.write(tail=SLOT.format(digest=sha256(b"usual").hexdigest()))
+    world.resolve_file()
+    return other
+
+
+def test_a_limit_is_in_the_environment_and_in_the_lock(world: SmallWorld, evalctl: Evalctl) -> None:
+    world.write()
+    whole = json.loads(evalctl("plan", world.file, "--json").out)
+    partial = json.loads(evalctl("plan", world.file, "--limit", "3", "--json").out)
+    assert partial["lock"] not in (None, whole["lock"])
+    assert partial["containers"][0]["environment"]["EVALCTL_LIMIT"] == "3"
+    assert "EVALCTL_LIMIT" not in whole["containers"][0]["environment"]
+
+
+def test_a_filled_slot_is_brought_here_before_its_lock_is_known(world: SmallWorld, evalctl: Evalctl) -> None:
+    other = with_slot(world)
+    assert json.loads(evalctl("plan", world.file, "--json").out)["lock"] is not None
+    found = json.loads(evalctl("plan", world.file, "--model", f"candidate={other}", "--json").out)
+    assert (found["lock"], found["to_fetch_first"]) == (None, ["`weights`"])
+    assert named(found, "weights")["bytes_to_fetch"] == len(b"something else")
+
+
+def test_a_lock_of_a_filled_slot_is_planned_as_it_is(world: SmallWorld, evalctl: Evalctl) -> None:
+    other = with_slot(world)
+    launched = evalctl("launch", world.file, "--model", f"candidate={other}", "--json")
+    bundle = json.loads(launched.out)
+    found = json.loads(evalctl("plan", bundle["digest"], "--json").out)
+    assert (found["lock"], found["to_fetch_first"]) == (bundle["lock"], [])
+    assert named(found, "weights")["sha256"] == sha256(b"something else").hexdigest()
+    assert found["finished"]["bundle"] == bundle["bundle"]
+
+
+def test_a_draft_has_no_lock_before_its_changes_are_read(world: SmallWorld, evalctl: Evalctl) -> None:
+    world.write()
+    found = json.loads(evalctl("plan", world.file, "--draft", "--json").out)
+    assert (found["lock"], found["to_fetch_first"]) == (None, ["a draft's changes"])
+    sources = {mount["target"]: mount["source"] for mount in found["containers"][0]["mounts"]}
+    assert sources["/eval/code"].endswith("+PATCH/tree")
+
+
+def test_what_a_lock_decides_is_not_decided_again(world: SmallWorld, evalctl: Evalctl) -> None:
+    world.write()
+    assert evalctl("resolve", world.file).code == 0
+    done = evalctl("plan", world.file.with_name("blueprint.lock.json"), "--limit", "3")
+    assert (done.code, "a lock is launched as it is" in done.err) == (2, True)
+
+
+def test_a_folder_and_an_archive_have_their_places(world: SmallWorld) -> None:
+    folder = world.folder / "many"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"abc")
+    tail = (
+        f'[[data]]\nname = "many"\nuri = "many"\nsha256 = "{"0" * 64}"\n'
+        f'[[data]]\nname = "zipped"\nuri = "items.jsonl"\nsha256 = "{"1" * 64}"\nunpack = "zip"\n'
+        f'[[data]]\nname = "packed"\nuri = "items.jsonl"\nsha256 = "{"2" * 64}"\nunpack = "gz"\n'
+    )
+    world.write(tail=tail)
+    found = plan_of(world)
+    assert found.inputs[2].bytes_to_fetch == 3
+    mounts = {mount.target: mount.source for mount in found.containers[0].mounts}
+    trees = world.home.cache / "trees"
+    assert mounts["/eval/inputs/many"] == str(trees / ("0" * 64) / "tree")
+    assert mounts["/eval/inputs/zipped"] == str(trees / f"zip-{'1' * 64}" / "tree")
+    assert mounts["/eval/inputs/packed"] == str(trees / f"gz-{'2' * 64}" / "tree" / "file")

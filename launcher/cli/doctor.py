@@ -19,6 +19,7 @@ from launcher.errors import EvalctlError
 from launcher.plan import PlanEdges
 from launcher.plan import plan as make_plan
 from launcher.report.checkup import checkup
+from launcher.resolve import Choices, choices_of
 from launcher.runs.leftovers import reap_dead
 from launcher.runs.request import LaunchRequest
 from launcher.sources.inputs import FetchSettings
@@ -65,8 +66,9 @@ def doctor(
 
 def _of_target(home: Home, target: Target, seen: Observed) -> Iterator[HealthCheck]:
     """Yield the checks of a blueprint; what resolving it refuses is one of them."""
-    request = LaunchRequest(target.blueprint, FetchSettings(target.base), target.lock)
     try:
+        choices = choices_of(target.lock, target.blueprint) if target.lock else Choices()
+        request = LaunchRequest(target.blueprint, FetchSettings(target.base), target.lock, choices=choices)
         plan = make_plan(request, PlanEdges(home, connect, None))
     except EvalctlError as error:
         said = f"{error.message} ({error.context})" if error.context else error.message

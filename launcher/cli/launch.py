@@ -7,10 +7,10 @@ from shlex import quote
 from typing import Annotated
 
 import typer
-from msgspec.structs import replace
 
+from launcher.cli.choices import Draft, Limit, read_choices
 from launcher.cli.connect import connect
-from launcher.cli.models import Models, read_models
+from launcher.cli.models import Models
 from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline, Out, SigningKey
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.results import as_object, exit_code
@@ -18,12 +18,10 @@ from launcher.cli.runtimes import read_runtime
 from launcher.cli.signing import read_signer, read_verifying_policy
 from launcher.cli.targets import Target, read_target
 from launcher.digest import sha256_hex
-from launcher.errors import MalformedError
 from launcher.launch import launch as launch_blueprint
 from launcher.report.progress import make_reporter
 from launcher.report.reading import BundleView, read_view
 from launcher.report.terminal import summary
-from launcher.resolve import Choices, choices_of
 from launcher.runs.request import Edges, Launched, LaunchRequest
 from launcher.sources.inputs import FetchSettings
 from launcher.store.bundles import copy_out, require_empty
@@ -49,14 +47,8 @@ def launch(
     ] = False,
     runtime: LeastRuntime = None,
     model: Models = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Keep the first N items only; the result is marked partial."),
-    ] = None,
-    draft: Annotated[
-        bool,
-        typer.Option("--draft", help="Run the working tree with its changes; the result is marked draft."),
-    ] = False,
+    limit: Limit = None,
+    draft: Draft = False,
     note: Annotated[
         str, typer.Option(metavar="TEXT", help="A remark to keep in the signed provenance; default: none.")
     ] = "",
@@ -75,7 +67,7 @@ def launch(
     _admit(home, target)
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     settings = FetchSettings(target.base, offline=offline, say=reporter.stage)
-    choices = _choices(target, model, limit, draft=draft)
+    choices = read_choices(target, model, limit, draft=draft)
     request = LaunchRequest(
         target.blueprint,
         settings,
@@ -125,18 +117,3 @@ def _admit(home: Home, target: Target) -> None:
     if target.lock is not None and target.attestation is not None:
         lock = (sha256_hex(target.lock.data), target.lock.digest)
         admit_lock(lock, target.attestation, read_verifying_policy(home, None, None), datetime.now(UTC))
-
-
-def _choices(target: Target, models: list[str] | None, limit: int | None, *, draft: bool) -> Choices:
-    """Return what the command line decides beside the blueprint; in a lock, most is decided already."""
-    filled = read_models(models)
-    if target.lock is None:
-        return Choices(models=filled, limit=limit, draft=draft)
-    if limit is not None or draft:
-        raise MalformedError(
-            "a lock is launched as it is",
-            code="lock-is-fixed",
-            context="`--limit` and `--draft` make another run than the one it pins",
-            hint="launch the blueprint with them",
-        )
-    return replace(choices_of(target.lock, target.blueprint), models=filled)

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
+from launcher.cli.choices import Draft, Limit, read_choices
 from launcher.cli.connect import connect
+from launcher.cli.models import Models
 from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline
 from launcher.cli.output import print_json
 from launcher.cli.runtimes import read_runtime
@@ -38,6 +40,9 @@ def plan(
         bool, typer.Option("--rerun", help="Plan to run again even where a finished run would be returned.")
     ] = False,
     runtime: LeastRuntime = None,
+    model: Models = None,
+    limit: Limit = None,
+    draft: Draft = False,
     as_json: Json = False,
 ) -> int:
     """Show exactly what would run, without running it.
@@ -55,6 +60,7 @@ def plan(
         target.lock,
         rerun=rerun,
         runtime=read_runtime(runtime),
+        choices=read_choices(target, model, limit, draft=draft),
     )
     found = make_plan(request, PlanEdges(home, connect, read_existing_signer(home, key)), bundle)
     if as_json:

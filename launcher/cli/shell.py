@@ -5,14 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
+from launcher.cli.choices import Draft, Limit, read_choices
 from launcher.cli.connect import connect
 from launcher.cli.console import OwnConsole
+from launcher.cli.models import Models
 from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline
 from launcher.cli.output import print_json, say
 from launcher.cli.runtimes import read_runtime
 from launcher.cli.targets import read_target
 from launcher.report.progress import make_reporter
-from launcher.resolve import Choices, choices_of
 from launcher.runs.request import LaunchRequest
 from launcher.shell import Ended, Session, ShellEdges
 from launcher.shell import shell as open_shell
@@ -41,6 +42,9 @@ def shell(
     runtime: LeastRuntime = None,
     blueprint_dir: BlueprintFolder = None,
     offline: Offline = False,
+    model: Models = None,
+    limit: Limit = None,
+    draft: Draft = False,
     as_json: Json = False,
 ) -> int:
     """Open a shell in the sandbox; sign and keep nothing.
@@ -58,7 +62,7 @@ def shell(
         FetchSettings(target.base, offline=offline, say=reporter.stage),
         target.lock,
         runtime=read_runtime(runtime),
-        choices=choices_of(target.lock, target.blueprint) if target.lock else Choices(),
+        choices=read_choices(target, model, limit, draft=draft),
     )
     session = Session(tuple(command or ()), replicate)
     try:

@@ -8,12 +8,14 @@ from launcher.errors import InfrastructureError
 from launcher.sources.images import remembered_pins
 from launcher.sources.inputs import FetchSettings, local_path, redacted
 from launcher.sources.layout import Layout, image_layers, open_layout, pin_image
+from launcher.sources.unpack import WHOLE, is_one_file
 from launcher.spec.blueprint import Blueprint, Code, Image, ImageReference, Input
 from launcher.spec.image import ImagePins
 from launcher.spec.plan import PlannedCode, PlannedImage, PlannedInput, PlannedPlace, Whereabouts
 from launcher.store.cache import Cache
 from launcher.store.trees import size_of
 
+UNKNOWN = "DIGEST"
 _REMOTE = ("http://", "https://")
 
 
@@ -67,14 +69,24 @@ def code_folder(code: Code, cache: Cache) -> Path:
 
 def see_input(item: Input, cache: Cache, settings: FetchSettings) -> PlannedInput:
     """Say where an input is, and how many bytes it has as far as anybody has said."""
-    place, local = cache.place(item.sha256), local_path(item.uri, settings.base)
-    tree = cache.trees.place(item.sha256)
-    status = _status(item.uri, settings, cached=place.is_file() or tree.is_dir())
-    size = item.size
-    if status in ("cached", "local"):
-        held = next((path for path in (place, tree, local) if path.exists()), local)
-        size = size_of(held)
+    places = (cache.place(item.sha256), cache.trees.place(item.sha256)) if item.sha256 else ()
+    held = next((place for place in places if place.exists()), None)
+    status = _status(item.uri, settings, cached=held is not None)
+    size = size_of(held) if held else item.size
+    if status == "local":
+        size = size_of(local_path(item.uri, settings.base))
     return PlannedInput(item.name, item.kind, item.role, redacted(item.uri), item.sha256, status, size)
+
+
+def input_place(item: Input, cache: Cache, settings: FetchSettings) -> Path:
+    """Return where the cache has what is mounted of an input, or will have it."""
+    sha256 = item.sha256 or UNKNOWN
+    if item.unpack != "none":
+        root = cache.trees.place(f"{item.unpack}-{sha256}")
+        return root / WHOLE if is_one_file(item.unpack) else root
+    tree = cache.trees.place(sha256)
+    is_folder = tree.exists() or local_path(item.uri, settings.base).is_dir()
+    return tree if is_folder else cache.place(sha256)
 
 
 def _status(uri: str, settings: FetchSettings, *, cached: bool) -> Whereabouts:
