@@ -77,6 +77,7 @@ GROUPS = (
             Command(
                 ("schema",), "schema", "schema", "Print a JSON Schema: blueprint, lock, samples, result..."
             ),
+            Command(("completion",), "completion", "completion", "Print a shell's completion of evalctl."),
             Command(("metrics",), "metrics", "metrics", "List the metric definitions."),
         ),
     ),

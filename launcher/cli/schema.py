@@ -11,7 +11,7 @@ from launcher.spec.schema import NAMES, schema_of
 
 def schema(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help=f"Which format: {', '.join(NAMES)}.")
+        str, typer.Argument(metavar="FORMAT", help=f"Which format: {', '.join(NAMES)}.")
     ] = "blueprint",
     as_json: Json = False,
 ) -> int:
