@@ -8,7 +8,7 @@ unexport PYTHONHOME PYTHONPATH
 bin := .venv/bin
 set_up = python=$$(PYTHON="$(PYTHON)" scripts/find-python.sh) && "$$python" -m scripts.setup
 
-.PHONY: help setup environment tools demo test check bench lint format types image image-check lock clean
+.PHONY: help setup environment tools browser demo test check bench lint format types image image-check lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -16,13 +16,13 @@ help: ## list the targets
 setup: ## make .venv, see that a container engine answers, build the images that blueprints pin
 	@$(set_up)
 
-environment tools:
+environment tools browser:
 	@$(set_up) $@
 
 demo: setup ## launch blueprints/digits-svm, show, verify and reproduce its result
 	@scripts/demo.sh
 
-test: setup tools lint types ## lint, types and every test; what CI runs
+test: setup tools browser lint types ## lint, types and every test; what CI runs
 	$(bin)/python -m pytest
 
 check: environment lint types ## format, lint, types and the fast tests; needs no engine

@@ -21,8 +21,12 @@ ROOT = Path(__file__).resolve().parent.parent
 EVALCTL = str(ROOT / ".venv/bin/evalctl")
 PYTHON = str(ROOT / ".venv/bin/python")
 LAYOUT = ROOT / "images/eval-python/layout"
-WRITE = 'import os,sys;open(sys.argv[1],\'w\').write(\'{"id":"a","prediction":1}\\n\')'
+WRITE = (
+    "import sys;open(sys.argv[1],'w').writelines("
+    '\'{"id":"%d","prediction":1}\\n\'%n for n in range(int(sys.argv[2])))'
+)
 CONTAINER = ["python3.11", "-I", "-S", "-c", WRITE]
+MANY = 10_000
 REPLICATES = 20
 
 
@@ -55,11 +59,13 @@ def rows(folder: Path) -> list[Row]:
     single, twenty = folder / "single", folder / "twenty"
     write_blueprint(single, [0])
     write_blueprint(twenty, list(range(REPLICATES)))
+    write_blueprint(folder / "many", [0], items=MANY)
     image = engine_image()
     docker = [shutil.which("docker") or "docker", "run", "--rm", "--network", "none"]
-    bare = [*docker, image, *CONTAINER, "/tmp/samples.jsonl"]  # noqa: S108 - inside the container
+    bare = [*docker, image, *CONTAINER, "/tmp/samples.jsonl", "1"]  # noqa: S108 - inside the container
     launch = [EVALCTL, "launch", str(single / "blueprint.toml")]
     bundle = quiet(launch).stdout.strip().splitlines()[-1]
+    many = quiet([EVALCTL, "launch", str(folder / "many" / "blueprint.toml")]).stdout.strip().splitlines()[-1]
     nothing = [PYTHON, "-c", "pass"]
     side_by_side = f"seq {REPLICATES} | xargs -P2 -I{{}} {shlex.join(bare)}"
     return [
@@ -72,6 +78,9 @@ def rows(folder: Path) -> list[Row]:
         Row("validate / python -c pass", [EVALCTL, "validate", launch[2]], nothing, 15.0),
         Row("relaunch of a finished lock / pass", launch, nothing, 20.0),
         Row("verify of a small bundle / pass", [EVALCTL, "verify", bundle], nothing, 20.0),
+        Row("report of 10,000 samples / verify of them",
+            [EVALCTL, "report", many, "--out", str(folder / "report.html")],
+            [EVALCTL, "verify", many], 1.5),
         warm_build(folder),
     ]  # fmt: skip
 
@@ -122,8 +131,8 @@ def engine_image() -> str:
     return str(json.loads(done.stdout)["id"])
 
 
-def write_blueprint(folder: Path, seeds: list[int]) -> None:
-    """Write a blueprint whose one replicate a seed leaves one sample, with its code in a git repository."""
+def write_blueprint(folder: Path, seeds: list[int], *, items: int = 1) -> None:
+    """Write a blueprint that leaves `items` samples a seed, with its code in a git repository."""
     import json
 
     folder.mkdir()
@@ -133,7 +142,7 @@ def write_blueprint(folder: Path, seeds: list[int]) -> None:
         quiet([*git, *arguments])
     commit = quiet([*git, "rev-parse", "HEAD"]).stdout.strip()
     digest = json.loads((LAYOUT / "index.json").read_bytes())["manifests"][0]["digest"]
-    command = json.dumps([*CONTAINER, "/eval/out/samples.jsonl"])
+    command = json.dumps([*CONTAINER, "/eval/out/samples.jsonl", str(items)])
     (folder / "blueprint.toml").write_text(f"""schema = "evalctl/blueprint/v1"
 [blueprint]
 name = "bench/nothing"
@@ -146,7 +155,7 @@ commit = "{commit}"
 [[data]]
 name = "labels"
 uri = "labels.jsonl"
-sha256 = "{labels(folder)}"
+sha256 = "{labels(folder, items)}"
 role = "held-out"
 [run]
 command = {command}
@@ -159,11 +168,11 @@ definition = "accuracy@1"
 """)
 
 
-def labels(folder: Path) -> str:
-    """Write the held-out label and return its checksum."""
+def labels(folder: Path, items: int) -> str:
+    """Write the held-out labels and return their checksum."""
     import hashlib
 
-    data = b'{"id":"a","target":1}\n'
+    data = b"".join(b'{"id":"%d","target":1}\n' % number for number in range(items))
     (folder / "labels.jsonl").write_bytes(data)
     return hashlib.sha256(data).hexdigest()
 

@@ -33,7 +33,9 @@ def _locks() -> Iterator[tuple[Path, list[str]]]:
     yield requirements / "pip.txt", ["--group", "pip"]
     yield requirements / "lock.txt", ["--group", "lock"]
     yield requirements / "dev.txt", ["pyproject.toml", "--all-extras", "--group", "dev"]
-    yield requirements / "runtime.txt", ["pyproject.toml", "--constraint", "requirements/dev.txt"]
+    constraint = ["--constraint", "requirements/dev.txt"]
+    yield requirements / "browser.txt", ["--group", "browser", *constraint]
+    yield requirements / "runtime.txt", ["pyproject.toml", *constraint]
     for source in sorted(ROOT.glob("blueprints/*/*.in")):
         yield source.with_suffix(".txt"), [str(source.relative_to(ROOT))]
 

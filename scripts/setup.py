@@ -1,9 +1,9 @@
 """Bring a checkout to where evalctl runs: virtual environment, container engine, image layouts.
 
-Usage: python -m scripts.setup [environment] [engine] [layouts] [tools]
+Usage: python -m scripts.setup [environment] [engine] [layouts] [tools] [browser]
 
-Without arguments the first three, in this order; `tools` is what some tests need. Each step does nothing
-where its work is done already.
+Without arguments the first three, in this order; `tools` and `browser` are what some tests need. Each step
+does nothing where its work is done already.
 """
 
 import sys
@@ -14,7 +14,7 @@ from scripts.console import Console, SetupError
 from scripts.debian import ensure_test_tools
 from scripts.engine import ensure_engine
 from scripts.layouts import ensure_layouts
-from scripts.virtual_environment import ensure_environment
+from scripts.virtual_environment import ensure_browser_driver, ensure_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS: Mapping[str, Callable[[Path, Console], None]] = {
@@ -22,6 +22,7 @@ STEPS: Mapping[str, Callable[[Path, Console], None]] = {
     "engine": ensure_engine,
     "layouts": ensure_layouts,
     "tools": ensure_test_tools,
+    "browser": ensure_browser_driver,
 }
 DEFAULT = ("environment", "engine", "layouts")
 

@@ -12,6 +12,7 @@ from scripts.console import Console, SetupError, environment_without
 from scripts.debian import can_install, install_packages
 
 STAMP = "evalctl-setup.json"
+BROWSER_STAMP = "evalctl-browser.sha256"
 # Settings that send packages elsewhere or change what is locked; where they come from is left alone.
 _PIP_OVERRIDES = (
     "PIP_CONSTRAINT",
@@ -45,6 +46,16 @@ def ensure_environment(root: Path, console: Console) -> None:
         (venv / STAMP).write_text(json.dumps(wanted))
     _compile(root, venv)
     console.say(f"virtual environment: ready in {venv}")
+
+
+def ensure_browser_driver(root: Path, console: Console) -> None:
+    """Bring what drives a browser in tests into `.venv`; do nothing where it already is."""
+    venv, locked = root / ".venv", root / "requirements" / "browser.txt"
+    stamp, wanted = venv / BROWSER_STAMP, hashlib.sha256(locked.read_bytes()).hexdigest()
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    _pip(venv, console, "virtual environment: a browser's driver", "--requirement", locked)
+    stamp.write_text(wanted)
 
 
 def wanted_stamp(root: Path) -> dict[str, str]:

@@ -38,6 +38,7 @@ GROUPS = (
             Command(("resolve",), "resolve", "resolve", "Pin everything a blueprint names; write its lock."),
             Command(("plan",), "plan", "plan", "Show exactly what would run, without running it."),
             Command(("shell",), "shell", "shell", "Open a shell in the sandbox; sign and keep nothing."),
+            Command(("report",), "report", "report", "Write a bundle's report: HTML or Markdown."),
             Command(("list",), "list", "list_bundles", "List the attempts and bundles of this home."),
         ),
     ),

@@ -43,7 +43,7 @@ def verify(
         print_json(_as_object(verification))
     else:
         print(_shown(verification))
-        _say_more(verification)
+        say_stranger(verification)
         if verification.verdict == "verified":
             say_next(f"evalctl show {quote(bundle)}")
     return EXIT_CODES[verification.verdict]
@@ -53,7 +53,8 @@ def _shown(verification: Verification) -> str:
     return render(verification.verdict, verification.digest, verification.checks, verification.reproductions)
 
 
-def _say_more(verification: Verification) -> None:
+def say_stranger(verification: Verification) -> None:
+    """Say who signed a bundle that nobody here trusts, and what to do about it."""
     if verification.verdict != "untrusted":
         return
     for fingerprint in verification.unknown:

@@ -94,8 +94,8 @@ def _read(inventory: Inventory) -> BundleView:
         signer=envelope.keyid,
         about=tuple(_about(data)),
         reproductions=sum(1 for name in inventory.files if name.startswith(added)),
-        confusion=_confusion(result.tables.get("confusion")),
-        last_words=_last_words(inventory, result),
+        confusion=read_confusion(result),
+        last_words=read_last_words(inventory, result),
     )
 
 
@@ -137,7 +137,9 @@ def _provenance(data: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     return predicate["buildDefinition"]["internalParameters"], predicate["runDetails"]["metadata"]
 
 
-def _confusion(table: Any) -> Confusion | None:
+def read_confusion(result: Result) -> Confusion | None:
+    """Return the confusion table of a result that has one; raises `ValueError` for one that is none."""
+    table: Any = result.tables.get("confusion")
     if table is None:
         return None
     labels = tuple(str(label) for label in table["labels"])
@@ -145,10 +147,12 @@ def _confusion(table: Any) -> Confusion | None:
     failed = tuple(int(count) for count in table["failed"])
     if not labels or not len(labels) == len(counts) == len(failed) or {*map(len, counts)} != {len(labels)}:
         raise ValueError("the confusion table has no labels, or rows of other lengths than it has labels")
+    if min(*failed, *(count for row in counts for count in row)) < 0:
+        raise ValueError("the confusion table has counts below 0")
     return Confusion(labels, counts, failed)
 
 
-def _last_words(inventory: Inventory, result: Result) -> LastWords | None:
+def read_last_words(inventory: Inventory, result: Result, lines: int = _LAST_LINES) -> LastWords | None:
     """Return the end of what the replicate that stopped the run wrote to stderr, else to stdout."""
     failed = [replicate for replicate in result.replicates if replicate.failure]
     own = [replicate for replicate in failed if replicate.failure != "interrupted"]
@@ -157,5 +161,5 @@ def _last_words(inventory: Inventory, result: Result) -> LastWords | None:
             name = f"{bundle.LOGS}/run-{replicate.replicate}.{stream}"
             if name in inventory.files:
                 text = inventory.read(name, _MAX_BYTES).decode(errors="backslashreplace")
-                return LastWords(name, tuple(line.expandtabs() for line in text.splitlines()[-_LAST_LINES:]))
+                return LastWords(name, tuple(line.expandtabs() for line in text.splitlines()[-lines:]))
     return None

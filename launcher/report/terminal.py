@@ -4,14 +4,22 @@ from collections.abc import Iterator, Sequence
 
 from launcher.report.reading import BundleView, Confusion
 from launcher.report.text import WIDTH, cut, cut_middle, table, wrapped
-from launcher.spec.blueprint import Threshold
-from launcher.spec.result import MetricResult, Result, round12
+from launcher.report.wording import (
+    bounds_text,
+    count_text,
+    ends_text,
+    fraction_text,
+    interval_in_words,
+    level_text,
+    published_text,
+    value_text,
+)
+from launcher.spec.result import MetricResult, Result
 
 _WORD, _SHORT_WORD = 11, 9
 _LONGEST_TEXT = 2 * (WIDTH - _SHORT_WORD)
 _MAX_CONFUSION_LABELS = 12
 _MOST_SEEDS = 12
-_SHARES = frozenset({"accuracy@1", "precision@1", "recall@1"})
 
 
 def summary(view: BundleView) -> str:
@@ -63,14 +71,14 @@ def _failure(view: BundleView) -> list[str]:
 
 def _block(metric: MetricResult, *, whole: bool = False) -> list[str]:
     """Return a metric as lines: value with interval and n, threshold, published figure, spread."""
-    value = _value(metric) + _fraction(metric)
-    lines = _line(metric.name, f"{value}, {_interval_in_words(metric)}, {_count(metric)}")
+    value = value_text(metric) + fraction_text(metric)
+    lines = _line(metric.name, f"{value}, {interval_in_words(metric)}, {count_text(metric)}")
     if whole:
         lines += _line("definition", f"{metric.definition}, {metric.direction} is better")
     if metric.threshold is not None:
-        lines += _line("threshold", f"{_bounds(metric.threshold)}: {metric.verdict}")
+        lines += _line("threshold", f"{bounds_text(metric.threshold)}: {metric.verdict}")
     if metric.published is not None:
-        lines += _line("published", _published(metric).replace(" ", ": ", 1))
+        lines += _line("published", published_text(metric).replace(" ", ": ", 1))
         if whole:
             lines += _line("", f"in {metric.published.source}")
     if metric.spread is not None:
@@ -83,60 +91,11 @@ def _line(word: str, text: str, column: int = _WORD) -> list[str]:
     return wrapped(text, first=f"{cut_middle(word, 30):<{column - 1}} ", indent=column)
 
 
-def _value(metric: MetricResult) -> str:
-    if metric.value is None:
-        return "none"
-    decimals = max(4, metric.published.decimals if metric.published else 0)
-    return f"{metric.value:.{decimals}f}"
-
-
-def _fraction(metric: MetricResult) -> str:
-    """Return ` (871/899)` where the value is a plain share of the items, else nothing."""
-    share = metric.definition in _SHARES and len(metric.per_replicate) == 1 and metric.n > 0
-    if metric.value is None or not share:
-        return ""
-    count = round(metric.value * metric.n)
-    return f" ({count}/{metric.n})" if round12(count / metric.n) == round12(metric.value) else ""
-
-
-def _interval_in_words(metric: MetricResult) -> str:
-    if metric.ci is None:
-        return f"no interval ({metric.reason or 'none was asked for'})"
-    return f"{_level(metric)} interval {_ends(metric)} ({metric.ci.method})"
-
-
-def _level(metric: MetricResult) -> str:
-    return f"{metric.ci.level:.4%}".rstrip("0%").rstrip(".") + "%" if metric.ci else "-"
-
-
-def _ends(metric: MetricResult) -> str:
-    return f"{metric.ci.lower:.4f}..{metric.ci.upper:.4f}" if metric.ci else "none"
-
-
-def _count(metric: MetricResult) -> str:
-    failed = f" ({metric.errors} samples failed)" if metric.errors else ""
-    return f"n {metric.n}{failed}"
-
-
-def _bounds(threshold: Threshold) -> str:
-    where = "" if threshold.on == "value" else f"{threshold.on} "
-    low = f">= {threshold.min:g}" if threshold.min is not None else ""
-    high = f"<= {threshold.max:g}" if threshold.max is not None else ""
-    return where + " and ".join(filter(None, (low, high)))
-
-
-def _published(metric: MetricResult) -> str:
-    if metric.published is None:
-        return "-"
-    met = {True: "met", False: "NOT met", None: "unknown"}[metric.published_met]
-    return f"{metric.published.value:.{metric.published.decimals}f} {met}"
-
-
 def metric_table(metrics: Sequence[MetricResult]) -> list[str]:
     """Return the lines of a table of metrics; below it, why a value or an interval is missing."""
     if not metrics:
         return []
-    levels = {_level(metric) for metric in metrics if metric.ci}
+    levels = {level_text(metric) for metric in metrics if metric.ci}
     common = levels.pop() if len(levels) == 1 else None
     header = ("metric", "value", f"{common or ''} interval".lstrip(), "by", "n", "spread", "threshold")
     rows = [(*header, "published"), *(_row(metric, common) for metric in metrics)]
@@ -150,17 +109,17 @@ def metric_table(metrics: Sequence[MetricResult]) -> list[str]:
 def _row(metric: MetricResult, common: str | None) -> tuple[str, ...]:
     threshold = "-"
     if metric.threshold is not None:
-        threshold = f"{_bounds(metric.threshold).replace('= ', '=')} {metric.verdict}"
-    level = "" if common or metric.ci is None else f" {_level(metric)}"
+        threshold = f"{bounds_text(metric.threshold).replace('= ', '=')} {metric.verdict}"
+    level = "" if common or metric.ci is None else f" {level_text(metric)}"
     return (
         metric.name,
-        _value(metric),
-        f"{_ends(metric)}{level}",
+        value_text(metric),
+        f"{ends_text(metric)}{level}",
         metric.ci.method if metric.ci else "-",
         f"{metric.n}{f' ({metric.errors} failed)' if metric.errors else ''}",
         "-" if metric.spread is None else f"{metric.spread:.4f}",
         threshold,
-        _published(metric),
+        published_text(metric),
     )
 
 

@@ -1,0 +1,36 @@
+"""The whole report of each story, as a file that a person reads: what changes from run to run is replaced.
+
+`python -m tests.report.write_golden` writes the files anew; read the difference.
+"""
+
+import re
+from pathlib import Path
+
+from launcher.report.markdown import markdown
+from launcher.report.page import html_page
+from launcher.report.record import Record
+from tests.cli.transcripts import RULES
+
+FOLDER = Path(__file__).parent / "golden"
+NAMES = ("several_seeds", "failed", "stranger")
+_PLACES = (
+    *RULES,
+    (r"[0-9]+\.[0-9]{2} s\b", "<seconds> s"),
+    (r"<time> [0-9:]{8} UTC", "<time>"),
+    (r"evalctl [0-9]+\.[0-9]+\.[0-9]+\S*?(?=[ ,])", "evalctl <version>"),
+    (r"(<dt>(?:Machine|Kernel)</dt><dd>)[^<]*", r"\1<as observed>"),
+    (r"(>(?:host|launcher)\.[a-z-]+</th><td class=\"long code\">)[^<]*", r"\1<as observed>"),
+    (r"(?s)(<(style|script)>).*?(</\2>)", r"\1...\3"),
+    (r"'sha256-[^']*'", "'sha256-...'"),
+)
+
+
+def expected(record: Record) -> dict[str, str]:
+    """Return the report of `record` by the ending of its file."""
+    return {"html": _steady(html_page(record)), "md": _steady(markdown(record))}
+
+
+def _steady(text: str) -> str:
+    for pattern, replacement in _PLACES:
+        text = re.sub(pattern, replacement, text)
+    return text
