@@ -16,6 +16,7 @@ from launcher.runs.events import now
 from launcher.runs.request import FINISHED_FAILURES, Edges, LaunchRequest
 from launcher.sources.inputs import FetchSettings
 from launcher.spec import bundle as names
+from launcher.spec.imported import ImportedLock
 from launcher.spec.lock import make_lock, pins_from
 from launcher.spec.predicates import (
     LOCAL_BUILDER,
@@ -115,6 +116,8 @@ def reproduce(
 
 def _refusal(contents: Contents, scope: Scope) -> Reproduced | None:
     """Say why there is nothing that could be run and compared, if so."""
+    if isinstance(contents.lock, ImportedLock):
+        return Reproduced("not-runnable", None, reason=f"it was {contents.lock.imported.said}")
     if reason := beyond_this_version(contents):
         return Reproduced("not-runnable", None, reason=reason)
     if contents.result.status == "failed":

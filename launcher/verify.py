@@ -9,8 +9,7 @@ from msgspec import Struct
 
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.digest import sha256_hex, sums_text
-from launcher.environment.facts import image_facts, read_environment
-from launcher.environment.sbom import described_image
+from launcher.environment.agreement import compare_environment, refuse_launch
 from launcher.errors import CheckFailedError, EvalctlError, MalformedError
 from launcher.metrics.confusion import confusion
 from launcher.metrics.evaluation import evaluate, sample_counts
@@ -19,7 +18,8 @@ from launcher.metrics.reference import references
 from launcher.spec import bundle
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.claims import dependencies, evaluation_result
-from launcher.spec.lock import Lock, check_lock, pins_from, read_lock
+from launcher.spec.imported import Import, ImportedLock, compare_import, read_any_lock
+from launcher.spec.lock import Lock, check_lock, pins_from
 from launcher.spec.predicates import EvaluationResult, Provenance
 from launcher.spec.reading import read_blueprint
 from launcher.spec.result import MetricResult, Result, round12
@@ -132,18 +132,28 @@ def read_contents(files: Mapping[str, bytes]) -> Contents:
 
     Raises `EvalctlError` where one is not well-formed or they contradict each other.
     """
-    lock = read_lock(files[bundle.LOCK], what=bundle.LOCK)
+    lock = read_any_lock(files[bundle.LOCK])
     if lock.blueprint.encode() != files[bundle.BLUEPRINT]:
         raise CheckFailedError("`blueprint.toml` is not the text inside `lock.json`", code="disagreement")
-    blueprint = read_blueprint(
-        files[bundle.BLUEPRINT], file=bundle.BLUEPRINT, definitions=references(), supported_only=False
-    )
-    check_lock(lock, blueprint)
+    blueprint = _blueprint(lock)
     value = parse_json(files[bundle.RESULT], what=bundle.RESULT)
     if canonical_bytes(value) + b"\n" != files[bundle.RESULT]:
         raise CheckFailedError("`result.json` is not in canonical form", code="bad-result")
     samples = tuple(read_bundle_samples(files[bundle.SAMPLES]))
-    return Contents(blueprint, lock, Result.from_json(value), samples)
+    result = Result.from_json(value)
+    if (result.origin is None) == isinstance(lock, ImportedLock):
+        raise CheckFailedError("`result.json` and `lock.json` differ in the origin", code="disagreement")
+    return Contents(blueprint, lock, result, samples)
+
+
+def _blueprint(lock: Lock) -> Blueprint:
+    """Return the blueprint in a lock after checking that the lock is what it gives."""
+    if isinstance(lock, ImportedLock):
+        return lock.imported.blueprint
+    text = lock.blueprint.encode()
+    blueprint = read_blueprint(text, file=bundle.BLUEPRINT, definitions=references(), supported_only=False)
+    check_lock(lock, blueprint)
+    return blueprint
 
 
 def _check_contents(
@@ -155,14 +165,44 @@ def _check_contents(
         return None, [_failed("contents", error)]
     signed, provenance = report.result, report.provenance
     assert signed and provenance  # noqa: S101 - the caller asks only about statements that were read
+    fit = Check("contents", "ok", "blueprint, lock, result and samples are well-formed and fit")
+    if isinstance(contents.lock, ImportedLock):
+        return contents, [fit, *_check_import(contents, files, digests, report)]
     return contents, [
-        Check("contents", "ok", "blueprint, lock, result and samples are well-formed and fit"),
+        fit,
         *_not_understood(contents),
         _check("lock", lambda: _compare_lock(contents, signed, provenance)),
-        _check("environment", lambda: _compare_environment(contents, files, provenance)),
+        _check("environment", lambda: compare_environment(files, contents.lock.identity, provenance)),
         _check("metrics", lambda: _compare_metrics(contents)),
         _check("claims", lambda: _compare_claims(contents, signed)),
         *_shortcomings(contents, digests),
+    ]
+
+
+def _check_import(
+    contents: Contents, files: Mapping[str, bytes], digests: Mapping[str, str], report: AttestationReport
+) -> list[Check]:
+    """Check a bundle that was made of foreign logs, and say that it was."""
+    signed, provenance, imported = (
+        report.result,
+        report.provenance,
+        Import.from_identity(contents.lock.identity),
+    )
+    assert signed and provenance  # noqa: S101 - as in the caller
+
+    def compare_lock() -> None:
+        _compare_names(contents, signed)
+        compare_import(imported, report.lock, provenance, signed)
+        _compare_replicates(contents)
+        if contents.result.status != "succeeded" or not {*contents.result.marks} <= {"partial"}:
+            raise CheckFailedError("an import has no failure or mark of a launch", code="disagreement")
+
+    return [
+        Check("origin", "skipped", imported.said),
+        _check("lock", compare_lock),
+        _check("environment", lambda: refuse_launch(files, digests)),
+        _check("metrics", lambda: _compare_metrics(contents)),
+        _check("claims", lambda: _compare_claims(contents, signed)),
     ]
 
 
@@ -224,6 +264,12 @@ def _prediction_digests(contents: Contents, digests: Mapping[str, str]) -> tuple
 
 def _compare_lock(contents: Contents, signed: EvaluationResult, provenance: Provenance) -> None:
     """Check that everything in the bundle speaks of the run that the lock pins."""
+    _compare_names(contents, signed)
+    _compare_inputs(contents, provenance)
+    _compare_replicates(contents)
+
+
+def _compare_names(contents: Contents, signed: EvaluationResult) -> None:
     digest, result = contents.lock.digest, contents.result
     if not digest == result.lock == signed.lock:
         raise CheckFailedError(
@@ -236,8 +282,6 @@ def _compare_lock(contents: Contents, signed: EvaluationResult, provenance: Prov
         contents.blueprint.about.version,
     ):
         raise CheckFailedError("result and blueprint name different evaluations", code="disagreement")
-    _compare_inputs(contents, provenance)
-    _compare_replicates(contents)
 
 
 def _compare_inputs(contents: Contents, provenance: Provenance) -> None:
@@ -251,28 +295,6 @@ def _compare_inputs(contents: Contents, provenance: Provenance) -> None:
         "the signed provenance names other inputs than the lock pins",
         code="disagreement",
         context=f"of those that are pinned, `{odd[0]}` differs" if odd else "it names more than are pinned",
-    )
-
-
-def _compare_environment(contents: Contents, files: Mapping[str, bytes], provenance: Provenance) -> None:
-    """Check that environment and inventory are of the image and the sandbox that the lock pins."""
-    facts, pins = read_environment(files[bundle.ENVIRONMENT]), pins_from(contents.lock.identity).image
-    for fact in image_facts(pins):
-        if facts.get(fact.name) != fact.value:
-            raise _another_environment(f"`{fact.name}` differs")
-    profile, pinned = facts.get("sandbox.profile"), contents.lock.identity["sandbox"]
-    if not isinstance(profile, dict) or {**profile, "runtime": pinned["runtime"]} != pinned:
-        raise _another_environment("`sandbox.profile` differs")
-    runtime = profile.get("runtime")
-    if runtime not in (pinned["runtime"], "runsc") or runtime != provenance.internal.get("runtime"):
-        raise _another_environment(f"the runtime {runtime!a} is not what was asked for and signed")
-    if described_image(files[bundle.SBOM]) != pins.manifest:
-        raise _another_environment(f"`{bundle.SBOM}` is of another image")
-
-
-def _another_environment(context: str) -> CheckFailedError:
-    return CheckFailedError(
-        "the environment is not the one that the lock pins", code="disagreement", context=context
     )
 
 

@@ -25,7 +25,7 @@ def list_bundles(
         reap_dead(home, connect)
     except EvalctlError as error:
         say(f"left-overs of a dead launcher could not be removed: {error.message}")
-    keys = ("lock", "attempt", "name", "outcome", "failure", "bundle")
+    keys = ("lock", "attempt", "name", "outcome", "failure", "bundle", "origin")
     attempts = [{key: state.get(key) for key in keys} for state in all_attempts(home)]
     if as_json:
         print_json({"attempts": attempts})
@@ -40,4 +40,6 @@ def list_bundles(
 def _row(attempt: Mapping[str, Any]) -> tuple[str, ...]:
     bundle = str(attempt["bundle"] or "none").removeprefix("sha256:")[:16]
     outcome = attempt["failure"] or attempt["outcome"]
+    if attempt["origin"] and outcome == "succeeded":
+        outcome = f"imported, {attempt['origin']} origin"
     return bundle, str(outcome), str(attempt["attempt"]), str(attempt["name"])

@@ -22,6 +22,7 @@ def as_object(view: BundleView, path: Path) -> dict[str, Any]:
         "metrics": [metric.as_json() for metric in result.metrics],
         "deviations": list(result.deviations),
         "marks": list(result.marks),
+        "origin": result.origin,
     }
 
 

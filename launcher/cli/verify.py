@@ -78,6 +78,7 @@ def _as_object(verification: Verification) -> dict[str, Any]:
         ],
         "attempt": contents.result.attempt if contents else None,
         "lock": contents.lock.digest if contents else None,
+        "origin": contents.result.origin if contents else None,
         "reproductions": [
             {
                 "signer": item.signer,

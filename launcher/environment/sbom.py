@@ -35,6 +35,17 @@ def sbom_bytes(image: ImagePins) -> bytes:
     return canonical_bytes(document) + b"\n"
 
 
+def empty_sbom_bytes() -> bytes:
+    """Return the bytes of `sbom.cdx.json` where no image is known: it lists nothing and says so."""
+    document = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "compositions": [{"aggregate": "unknown"}],
+    }
+    return canonical_bytes(document) + b"\n"
+
+
 def described_image(data: bytes) -> str | None:
     """Return the digest of the manifest that a bill of materials is about, None where it names none.
 

@@ -18,6 +18,7 @@ from launcher.harness.output import (
     HarnessOutput,
     bad_log,
     count_of,
+    joined,
     list_of,
     number_of,
     plain,
@@ -72,22 +73,12 @@ def read_inspect(folder: Path) -> HarnessOutput:
     files = {name: path for name, path in log_files(folder).items() if is_inspect_name(name)}
     if not files:
         raise bad_log("Inspect left no log, `TIME_TASK_ID.eval` or `.json`", hint=_HINT)
-    parts: dict[str, HarnessOutput] = {}
-    for name, path in files.items():
-        log = _opened(path, name)
-        if log.task in parts:
-            raise bad_log(f"Inspect left two logs of the task `{shown(log.task)}`")
-        parts[log.task] = _read(log)
-    outputs = parts.values()
-    return HarnessOutput(
-        "inspect",
-        samples=tuple(sample for part in outputs for sample in part.samples),
-        claims=tuple(claim for part in outputs for claim in part.claims),
-        partial=tuple(reason for part in outputs for reason in part.partial),
-        notes=tuple(note for part in outputs for note in part.notes),
-        files=tuple(file for part in outputs for file in part.files),
-        about={"tasks": {task: plain(part.about) for task, part in parts.items()}},
-    )
+    return joined("inspect", [read_inspect_log(path, name) for name, path in files.items()])
+
+
+def read_inspect_log(path: Path, name: str) -> HarnessOutput:
+    """Return what one log holds; raises `MalformedError` as `read_inspect` does."""
+    return _read(_opened(path, name))
 
 
 def _opened(path: Path, name: str) -> _Log:
@@ -119,7 +110,8 @@ def _read(log: _Log) -> HarnessOutput:
         partial=tuple(_partial(log, results, len(samples), counts)),
         notes=tuple(counts.notes(log.task)),
         files=(log.name,),
-        about=_about(log),
+        about=plain(_about(log)),
+        task=log.task,
     )
 
 

@@ -16,12 +16,14 @@ from launcher.harness.output import (
     HarnessOutput,
     bad_log,
     count_of,
+    joined,
     number_of,
     plain,
     score_name,
     shown,
     table_of,
 )
+from launcher.spec.blueprint import Direction
 
 MAX_RESULTS: Final = 64 << 20
 MAX_LINE: Final = 16 << 20
@@ -48,43 +50,31 @@ def read_lm_eval(folder: Path) -> HarnessOutput:
     names = [name for name in files if is_results_name(name)]
     if not names:
         raise bad_log("lm-eval left no file of results, `results_TIME.json`", hint=_HINT)
-    parts = [part for name in names for part in _read_results(files, name)]
-    tasks = [part.claimed_task for part in parts]
-    for task in tasks:
-        if tasks.count(task) > 1:
-            raise bad_log(f"lm-eval left two results of the task `{shown(task)}`")
-    return HarnessOutput(
-        "lm-eval",
-        samples=tuple(sample for part in parts for sample in part.samples),
-        claims=tuple(claim for part in parts for claim in part.claims),
-        partial=tuple(reason for part in parts for reason in part.partial),
-        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
-        files=tuple(dict.fromkeys(file for part in parts for file in part.files)),
-        about={"tasks": {part.claimed_task: part.about for part in parts}},
-    )
+    return joined("lm-eval", [part for name in names for part in lm_eval_tasks(files, name)])
 
 
-class _Task(HarnessOutput, frozen=True):
-    """What was read of one task."""
+def lm_eval_tasks(files: Mapping[str, Path], name: str) -> list[HarnessOutput]:
+    """Return what one invocation left: each task of the results `name`, with its samples among `files`.
 
-    claimed_task: str = ""
-
-
-def _read_results(files: Mapping[str, Path], name: str) -> Iterator[_Task]:
+    Raises `MalformedError` (`bad-harness-log`).
+    """
     results = read_object(read_whole(files[name], MAX_RESULTS), f"`{shown(name)}`")
     counts = table_of(results.get("n-samples"), "`n-samples`")
     if not counts:
         raise bad_log(f"`{shown(name)}` names no task under `n-samples`; lm-eval 0.4.5 and later does")
-    for task in counts:
-        samples = _samples_file(name, task)
-        if samples not in files:
-            raise bad_log(f"lm-eval left no samples of the task `{shown(task)}`", hint=_HINT)
-        documents = Documents(task, _output_type(results, task))
-        with files[samples].open("rb") as stream:
-            for number, line in enumerate(read_lines(stream, MAX_LINE, samples), start=1):
-                what = f"line {number} of `{shown(samples)}`"
-                documents.add(read_object(line, what), what)
-        yield _task(results, task, documents, (name, samples))
+    return [_read_task(files, name, results, task) for task in counts]
+
+
+def _read_task(files: Mapping[str, Path], name: str, results: Mapping[str, Any], task: str) -> HarnessOutput:
+    samples = _samples_file(name, task)
+    if samples not in files:
+        raise bad_log(f"lm-eval left no samples of the task `{shown(task)}`", hint=_HINT)
+    documents = Documents(task, _output_type(results, task))
+    with files[samples].open("rb") as stream:
+        for number, line in enumerate(read_lines(stream, MAX_LINE, samples), start=1):
+            what = f"line {number} of `{shown(samples)}`"
+            documents.add(read_object(line, what), what)
+    return _task(results, task, documents, (name, samples))
 
 
 def _samples_file(results: str, task: str) -> str:
@@ -94,10 +84,12 @@ def _samples_file(results: str, task: str) -> str:
     return f"{folder}/{file}" if folder else file
 
 
-def _task(results: Mapping[str, Any], task: str, documents: Documents, files: tuple[str, ...]) -> _Task:
+def _task(
+    results: Mapping[str, Any], task: str, documents: Documents, files: tuple[str, ...]
+) -> HarnessOutput:
     config = table_of(results.get("config"), "`config`")
     cached = bool(config.get("use_cache"))
-    return _Task(
+    return HarnessOutput(
         "lm-eval",
         samples=documents.samples(),
         claims=tuple(_claims(results, task, documents)),
@@ -105,7 +97,7 @@ def _task(results: Mapping[str, Any], task: str, documents: Documents, files: tu
         notes=("lm-eval may have taken responses from a cache (`use_cache`)",) if cached else (),
         files=files,
         about=_about(results, task, config),
-        claimed_task=task,
+        task=task,
     )
 
 
@@ -144,6 +136,7 @@ def _partial(results: Mapping[str, Any], task: str, found: int) -> Iterator[str]
 def _claims(results: Mapping[str, Any], task: str, documents: Documents) -> Iterator[Claim]:
     of_task = table_of(table_of(results.get("results"), "`results`").get(task), f"results of `{shown(task)}`")
     means = _means(results, task)
+    higher = table_of(results.get("higher_is_better"), "`higher_is_better`")
     several = len(documents.filters) > 1
     for key, value in of_task.items():
         metric, comma, filtered = key.partition(",")
@@ -153,7 +146,9 @@ def _claims(results: Mapping[str, Any], task: str, documents: Documents) -> Iter
         name = score_name(metric, filtered) if several else score_name(metric)
         known = metric in means and name in documents.score_names
         stderr = number_of(of_task.get(f"{metric}_stderr,{filtered}"))
-        yield Claim(task, key, number, name if known else None, stderr, len(documents))
+        better = table_of(higher.get(task), "`higher_is_better`").get(metric)
+        direction: Direction = "lower" if better is False else "higher"
+        yield Claim(task, key, number, name if known else None, stderr, len(documents), direction)
 
 
 def _means(results: Mapping[str, Any], task: str) -> set[str]:

@@ -2,14 +2,17 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 from msgspec import Struct, field
 
 from launcher.canonical import MAX_DEPTH, MAX_INTEGER
 from launcher.errors import MalformedError
+from launcher.spec.blueprint import Direction
 from launcher.spec.sample import Sample, SampleLimits, container_sample
+
+Harness = Literal["lm-eval", "inspect"]
 
 MAX_SHOWN: Final = 200
 _MAX_PARTS: Final = 256
@@ -29,22 +32,43 @@ class Claim(Struct, frozen=True):
     score: str | None = None
     stderr: float | None = None
     n: int | None = None
+    direction: Direction = "higher"
 
 
 class HarnessOutput(Struct, frozen=True):
     """What one run of a harness came to.
 
     `partial` says why it is not a whole run, `notes` what else every view must show; `files` are the paths
-    that were read, below the folder; `about` is what the harness says of itself, for the events.
+    that were read, below the folder; `about` is what the harness says of itself, for the events. `task` is
+    empty where there are several.
     """
 
-    harness: str
+    harness: Harness
     samples: tuple[Sample, ...]
     claims: tuple[Claim, ...] = ()
     partial: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
+    task: str = ""
+
+
+def joined(harness: Harness, parts: Sequence[HarnessOutput]) -> HarnessOutput:
+    """Return what one run left of several tasks; raises `MalformedError` where a task stands twice."""
+    by_task: dict[str, HarnessOutput] = {}
+    for part in parts:
+        if part.task in by_task:
+            raise bad_log(f"{harness} left two results of the task `{shown(part.task)}`")
+        by_task[part.task] = part
+    return HarnessOutput(
+        harness,
+        samples=tuple(sample for part in parts for sample in part.samples),
+        claims=tuple(claim for part in parts for claim in part.claims),
+        partial=tuple(reason for part in parts for reason in part.partial),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        files=tuple(dict.fromkeys(file for part in parts for file in part.files)),
+        about={"tasks": {task: part.about for task, part in by_task.items()}},
+    )
 
 
 def bad_log(message: str, *, hint: str | None = None, code: str = "bad-harness-log") -> MalformedError:

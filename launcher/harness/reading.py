@@ -1,11 +1,8 @@
 """Read what a container left in the form that its blueprint declares."""
 
 from pathlib import Path
-from typing import Literal
 
-from launcher.harness.output import HarnessOutput
-
-Harness = Literal["lm-eval", "inspect"]
+from launcher.harness.output import Harness, HarnessOutput
 
 
 def read_harness(harness: Harness, folder: Path) -> HarnessOutput:

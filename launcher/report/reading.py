@@ -8,9 +8,10 @@ from msgspec import Struct
 
 from launcher.canonical import parse_json
 from launcher.digest import sha256_hex
+from launcher.environment.facts import read_environment
 from launcher.errors import CheckFailedError, EvalctlError
 from launcher.spec import bundle
-from launcher.spec.lock import read_lock
+from launcher.spec.imported import Import, ImportedLock, read_any_lock
 from launcher.spec.result import Result
 from launcher.store.directory import Inventory, walk
 from launcher.trust.sigstore import open_envelope
@@ -100,7 +101,10 @@ def _read(inventory: Inventory) -> BundleView:
 
 
 def _about(data: Mapping[str, bytes]) -> Sequence[tuple[str, str]]:
-    identity = read_lock(data[bundle.LOCK], what=bundle.LOCK).identity
+    lock = read_any_lock(data[bundle.LOCK])
+    if isinstance(lock, ImportedLock):
+        return _about_import(lock.imported, data)
+    identity = lock.identity
     listed = parse_json(data[bundle.ENVIRONMENT], what=bundle.ENVIRONMENT)["facts"]
     facts = {fact["name"]: fact["value"] for fact in listed}
     profile = facts.get("sandbox.profile") or {}
@@ -119,6 +123,25 @@ def _about(data: Mapping[str, bytes]) -> Sequence[tuple[str, str]]:
         ("remark", parameters.get("note")),
     ]
     return [(word, str(text)) for word, text in said if text]
+
+
+def _about_import(imported: Import, data: Mapping[str, bytes]) -> Sequence[tuple[str, str]]:
+    facts = read_environment(data[bundle.ENVIRONMENT])
+    _, metadata = _provenance(data[bundle.PROVENANCE_ATTESTATION])
+    return [
+        ("origin", imported.said),
+        ("task", imported.task),
+        *(
+            (name.removesuffix("-version"), str(facts[f"harness.{name}"]))
+            for name in ("model", "lm-eval-version", "inspect-version")
+            if f"harness.{name}" in facts
+        ),
+        *(
+            ("source", f"{item.name}, {item.size} bytes, sha256:{item.sha256[:16]}...")
+            for item in imported.sources
+        ),
+        ("imported", metadata["finishedOn"]),
+    ]
 
 
 def _code(code: Mapping[str, Any]) -> str:

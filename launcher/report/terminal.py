@@ -45,7 +45,7 @@ def full(view: BundleView) -> str:
     parts.append(metric_table([metric for metric in result.metrics if not metric.primary]))
     if view.confusion is not None:
         parts.append(list(_confusion(view.confusion, result)))
-    parts += [list(_seeds(result)), list(_remarks(result)), list(_about(view))]
+    parts += [[] if result.origin else list(_seeds(result)), list(_remarks(result)), list(_about(view))]
     parts.append(["Nothing is checked here: `evalctl verify` does that."])
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -53,7 +53,8 @@ def full(view: BundleView) -> str:
 def _headline(result: Result) -> list[str]:
     about = result.blueprint
     ended = f"verdict {result.verdict}" if result.failure is None else "no score"
-    return wrapped(f"{about.name} {about.version}: {result.status}, {ended}, attempt {result.attempt}")
+    status = f"imported, {result.origin} origin" if result.origin else result.status
+    return wrapped(f"{about.name} {about.version}: {status}, {ended}, attempt {result.attempt}")
 
 
 def _failure(view: BundleView) -> list[str]:

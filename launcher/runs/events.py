@@ -10,6 +10,7 @@ from typing import Any
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.errors import MalformedError
 from launcher.report.progress import Reporter
+from launcher.spec.sample import BundledSamples
 
 MAX_CONTAINER_EVENTS = 100_000
 MAX_LINE_BYTES = 64 << 10
@@ -95,6 +96,24 @@ def _bad(number: int, reason: str) -> MalformedError:
         code="bad-events",
         hint='write one object a line: {"step": "loading", "phase": "run", "seconds": 0.1}',
     )
+
+
+def sample_events(bundled: BundledSamples) -> list[Mapping[str, Any]]:
+    """Return how long each sample took, as events: samples hold no clock."""
+    return [
+        {
+            "source": "container",
+            "replicate": timing.replicate,
+            "step": "sample",
+            "seconds": timing.seconds,
+            "detail": {
+                key: value
+                for key, value in (("id", timing.id), ("task", timing.task), ("epoch", timing.epoch))
+                if value is not None
+            },
+        }
+        for timing in bundled.timings
+    ]
 
 
 def events_bytes(events: list[Mapping[str, Any]]) -> bytes:

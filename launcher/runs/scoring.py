@@ -14,7 +14,7 @@ from launcher.harness.reading import read_harness
 from launcher.metrics.confusion import confusion
 from launcher.metrics.evaluation import evaluate, sample_counts
 from launcher.metrics.judgement import combine_verdicts
-from launcher.runs.events import read_container_events
+from launcher.runs.events import read_container_events, sample_events
 from launcher.runs.replicates import ReplicateRun, overall_failure
 from launcher.runs.tasks import Phase, RunPlan, artifact_place, prediction_place
 from launcher.spec.blueprint import Blueprint
@@ -139,7 +139,7 @@ def _read(plan: RunPlan, runs: list[ReplicateRun]) -> _Ending:
     except MalformedError as error:
         reason = error.message + (f" ({error.context})" if error.context else "")
         return _Ending("input" if error.code == "bad-labels" else "candidate", reason)
-    return _Ending(None, "", bundled, metrics, (*events, *_timings(bundled)), harness)
+    return _Ending(None, "", bundled, metrics, (*events, *sample_events(bundled)), harness)
 
 
 def _harness(plan: RunPlan, runs: list[ReplicateRun]) -> tuple[HarnessOutput, ...]:
@@ -198,23 +198,6 @@ def _events(plan: RunPlan, run: ReplicateRun, phase: Phase) -> list[Mapping[str,
             f"`/eval/out/{EVENTS}` is larger than {MAX_EVENTS_BYTES} bytes", code="bad-events"
         )
     return read_container_events(path.read_bytes(), run.replicate)
-
-
-def _timings(bundled: BundledSamples) -> list[Mapping[str, Any]]:
-    return [
-        {
-            "source": "container",
-            "replicate": timing.replicate,
-            "step": "sample",
-            "seconds": timing.seconds,
-            "detail": {
-                key: value
-                for key, value in (("id", timing.id), ("task", timing.task), ("epoch", timing.epoch))
-                if value is not None
-            },
-        }
-        for timing in bundled.timings
-    ]
 
 
 def _deviations(plan: RunPlan, runs: list[ReplicateRun], harness: Sequence[HarnessOutput]) -> tuple[str, ...]:

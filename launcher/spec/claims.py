@@ -38,6 +38,7 @@ def evaluation_result(result: Result, builder: Builder, evaluated_at: str) -> Ev
         claims=tuple(map(_claim, result.metrics)),
         deviations=result.deviations,
         marks=result.marks,
+        origin=result.origin,
     )
 
 

@@ -99,6 +99,8 @@ def read_lock(data: bytes, *, what: str = "lock") -> Lock:
     if len(data) > MAX_BYTES:
         raise _malformed(f"{what} is larger than {MAX_BYTES} bytes")
     value = parse_json(data, what=what)
+    if isinstance(value, dict) and value.get("schema") == "evalctl/imported/v1":
+        raise _malformed(f"{what} was imported from foreign logs: it names nothing that could be launched")
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         raise _malformed(f"{what} is not a lock of schema `{SCHEMA}`")
     if set(value) != {"schema", "identity", "blueprint"}:

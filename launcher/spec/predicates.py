@@ -20,6 +20,8 @@ RESULT_TYPE: Final = PREFIX + "evaluation-result/v1"
 LOCK_TYPE: Final = PREFIX + "lock/v1"
 REPRODUCTION_TYPE: Final = PREFIX + "reproduction/v1"
 BUILD_TYPE: Final = PREFIX + "launch/v1"
+IMPORT_BUILD_TYPE: Final = PREFIX + "import/v1"
+IMPORTED_TYPE: Final = PREFIX + "imported/v1"
 LOCAL_BUILDER: Final = PREFIX + "builders/local"
 
 Verdict = Literal["pass", "fail", "inconclusive", "none"]
@@ -27,6 +29,8 @@ Verdict = Literal["pass", "fail", "inconclusive", "none"]
 ReproductionScope = Literal["full", "score-only", "samples"]
 # How a run falls short of a whole one.
 Mark = Literal["partial", "draft", "score-only"]
+# Whose word a result is where evalctl launched nothing: nobody's signature covered the logs it was read from.
+Origin = Literal["unsigned"]
 ReproductionVerdict = Literal["identical", "equivalent", "diverged", "inconclusive", "not-runnable"]
 Failure = Literal[
     "candidate", "timeout", "out-of-memory", "disk", "sandbox", "engine", "image", "input", "interrupted"
@@ -111,12 +115,13 @@ class Provenance(Struct, frozen=True):
     started_on: str
     finished_on: str
     internal: Mapping[str, str] = field(default_factory=dict)
+    build_type: str = BUILD_TYPE
 
     def as_json(self) -> dict[str, Any]:
         """Return the predicate."""
         return {
             "buildDefinition": {
-                "buildType": BUILD_TYPE,
+                "buildType": self.build_type,
                 "externalParameters": {"lock": self.lock, "blueprint": self.suite.as_json()},
                 "internalParameters": dict(self.internal),
                 "resolvedDependencies": [dependency.as_json() for dependency in self.dependencies],
@@ -137,7 +142,7 @@ class Provenance(Struct, frozen=True):
         top = fields.table(value, "the provenance", "buildDefinition runDetails")
         keys = "buildType externalParameters internalParameters resolvedDependencies"
         definition = fields.table(top["buildDefinition"], "buildDefinition", keys)
-        if definition["buildType"] != BUILD_TYPE:
+        if definition["buildType"] not in (BUILD_TYPE, IMPORT_BUILD_TYPE):
             raise fields.bad("the provenance has another build type", f"expected `{BUILD_TYPE}`")
         external = fields.table(definition["externalParameters"], "externalParameters", "lock blueprint")
         details = fields.table(top["runDetails"], "runDetails", "builder metadata")
@@ -156,6 +161,7 @@ class Provenance(Struct, frozen=True):
             started_on=fields.time(metadata["startedOn"], "startedOn"),
             finished_on=fields.time(metadata["finishedOn"], "finishedOn"),
             internal=fields.texts(definition["internalParameters"], "internalParameters"),
+            build_type=definition["buildType"],
         )
         if fields.instant(provenance.started_on) > fields.instant(provenance.finished_on):
             raise fields.bad("the provenance says the run finished before it started")
@@ -242,12 +248,15 @@ class EvaluationResult(Struct, frozen=True):
     claims: tuple[Claim, ...]
     deviations: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
+    origin: Origin | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the predicate; `marks` are in it where there are any."""
+        """Return the predicate; `marks` are in it where there are any, `origin` where it was imported."""
         marks = {"marks": list(self.marks)} if self.marks else {}
+        origin = {"origin": self.origin} if self.origin else {}
         return {
             **marks,
+            **origin,
             "invocationId": self.invocation_id,
             "verifier": self.verifier.as_json(),
             "evaluatedAt": self.evaluated_at,
@@ -266,7 +275,9 @@ class EvaluationResult(Struct, frozen=True):
     def from_json(cls, value: Any) -> Self:
         """Read the predicate."""
         keys = "invocationId verifier evaluatedAt suite lock assuranceLevel status failure verdict"
-        table = fields.table(value, "the result", keys + " sampleSize claims deviations", optional="marks")
+        table = fields.table(
+            value, "the result", keys + " sampleSize claims deviations", optional="marks origin"
+        )
         if table["assuranceLevel"] != "self_attested":
             raise fields.bad("the result has another assurance level", "expected `self_attested`")
         result = cls(
@@ -284,6 +295,7 @@ class EvaluationResult(Struct, frozen=True):
                 fields.text(item, "deviations") for item in fields.array(table["deviations"], "deviations")
             ),
             marks=read_marks(table),
+            origin=read_origin(table),
         )
         if (result.status == "succeeded") != (result.failure is None):
             raise fields.bad("the result's status and failure contradict each other")
@@ -414,6 +426,11 @@ def read_marks(table: Mapping[str, Any]) -> tuple[Mark, ...]:
     if len(set(marks)) != len(marks):
         raise fields.bad("`marks` names one twice")
     return marks
+
+
+def read_origin(table: Mapping[str, Any]) -> Origin | None:
+    """Read the `origin` of a result or of a statement about one; absent, evalctl launched it."""
+    return fields.one_of(table["origin"], "origin", Origin) if "origin" in table else None
 
 
 def _is_git_id(text: str) -> bool:

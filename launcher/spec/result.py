@@ -14,7 +14,7 @@ from launcher.canonical import canonical_bytes
 from launcher.errors import CheckFailedError
 from launcher.spec import fields
 from launcher.spec.blueprint import MAX_DECIMALS, Direction, Published, Threshold
-from launcher.spec.predicates import Failure, Mark, Suite, Verdict, read_marks
+from launcher.spec.predicates import Failure, Mark, Origin, Suite, Verdict, read_marks, read_origin
 
 SCHEMA: Final = "evalctl/result/v1"
 SIGNIFICANT_DIGITS: Final = 12
@@ -163,7 +163,7 @@ class Result(Struct, frozen=True):
 
     `tables` holds views of the samples by name, such as `confusion`. `deviations` name what differed from
     the plan, `discrepancies` where a container's claim differs from what was computed, `marks` how the run
-    falls short of a whole one: `partial`, `draft`, `score-only`.
+    falls short of a whole one: `partial`, `draft`, `score-only`. `origin` is there where it was imported.
     """
 
     lock: str
@@ -180,10 +180,12 @@ class Result(Struct, frozen=True):
     deviations: tuple[str, ...] = ()
     discrepancies: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
+    origin: Origin | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return result.json."""
         return {
+            **({"origin": self.origin} if self.origin else {}),
             "schema": SCHEMA,
             "lock": self.lock,
             "attempt": self.attempt,
@@ -205,7 +207,7 @@ class Result(Struct, frozen=True):
     def from_json(cls, value: Any) -> Self:
         """Read result.json; raises `CheckFailedError` for anything `as_json` does not give."""
         try:
-            return cls._read(fields.table(value, "the result", _RESULT_KEYS, optional="marks"))
+            return cls._read(fields.table(value, "the result", _RESULT_KEYS, optional="marks origin"))
         except CheckFailedError as error:
             raise CheckFailedError(
                 "`result.json` does not say what a result says", code="bad-result", context=error.message
@@ -233,6 +235,7 @@ class Result(Struct, frozen=True):
             deviations=_texts(table["deviations"], "deviations"),
             discrepancies=_texts(table["discrepancies"], "discrepancies"),
             marks=read_marks(table),
+            origin=read_origin(table),
         )
 
 

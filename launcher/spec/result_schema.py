@@ -23,7 +23,7 @@ from launcher.spec.json_types import (
     table,
     words,
 )
-from launcher.spec.predicates import Failure, Mark, Verdict
+from launcher.spec.predicates import Failure, Mark, Origin, Verdict
 from launcher.spec.result import SCHEMA, Status
 
 _TEXT: Final[Schema] = {"type": "string", "maxLength": MAX_TEXT}
@@ -107,7 +107,12 @@ def result_schema() -> Schema:
             "deviations": said(_TEXTS, "What differed from the plan."),
             "discrepancies": said(_TEXTS, "Where a claim of the program differs from what was computed."),
         },
-        {"marks": said(_MARKS, "How the run falls short of a whole one; absent: it does not.")},
+        {
+            "marks": said(_MARKS, "How the run falls short of a whole one; absent: it does not."),
+            "origin": said(
+                literal(Origin), "Of imported logs, which nobody signed; absent: it was launched."
+            ),
+        },
     )
     text = "A bundle's result.json: what one attempt came to, computed by the launcher from the samples."
     return document("result/v1", SCHEMA, text, schema | _ENDING)

@@ -30,7 +30,10 @@ from launcher.spec.bundle import (
     refuse_missing,
     split_co_signature,
 )
+from launcher.spec.imported import ImportStatement
 from launcher.spec.predicates import (
+    BUILD_TYPE,
+    IMPORTED_TYPE,
     LOCK_TYPE,
     PROVENANCE_TYPE,
     REPRODUCTION_TYPE,
@@ -77,7 +80,7 @@ class AttestationReport(Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     provenance: Provenance | None = None
     result: EvaluationResult | None = None
-    lock: LockStatement | None = None
+    lock: LockStatement | ImportStatement | None = None
     reproductions: tuple[CountedReproduction, ...] = ()
 
     @property
@@ -131,7 +134,7 @@ class _Evidence(Struct, frozen=True):
 class _Contents(Struct, frozen=True):
     provenance: Provenance | None
     result: EvaluationResult | None
-    lock: LockStatement | None
+    lock: LockStatement | ImportStatement | None
 
 
 def check_attestations(
@@ -244,12 +247,20 @@ def _read_contents(evidence: _Evidence) -> _Contents:
     """Read the three statements that always exist, each only under the type its file name promises."""
     provenance = _predicate(evidence, PROVENANCE_ATTESTATION, PROVENANCE_TYPE)
     result = _predicate(evidence, RESULT_ATTESTATION, RESULT_TYPE)
-    lock = _predicate(evidence, LOCK_ATTESTATION, LOCK_TYPE)
+    lock_type = _lock_type(evidence)
+    lock = _predicate(evidence, LOCK_ATTESTATION, lock_type)
+    reader = ImportStatement if lock_type == IMPORTED_TYPE else LockStatement
     return _Contents(
         None if provenance is None else Provenance.from_json(provenance),
         None if result is None else EvaluationResult.from_json(result),
-        None if lock is None else LockStatement.from_json(lock),
+        None if lock is None else reader.from_json(lock),
     )
+
+
+def _lock_type(evidence: _Evidence) -> str:
+    """Return the type under which the statement about `lock.json` is read: an import says that it is one."""
+    statement = evidence.attestations[LOCK_ATTESTATION].statement
+    return IMPORTED_TYPE if statement and statement.predicate_type == IMPORTED_TYPE else LOCK_TYPE
 
 
 def _predicate(evidence: _Evidence, path: str, predicate_type: str) -> Mapping[str, Any] | None:
@@ -293,9 +304,11 @@ def _refuse_disagreement(evidence: _Evidence, contents: _Contents) -> None:
         _same("builder", provenance.builder, result.verifier)
         _same("lock", provenance.lock, result.lock)
         _same("blueprint", provenance.suite, result.suite)
+        _same("origin", provenance.build_type == BUILD_TYPE, result.origin is None)
     if provenance and lock:
         _same("lock", provenance.lock, lock.lock)
         _same("blueprint", provenance.suite, lock.suite)
+        _same("origin", provenance.build_type == BUILD_TYPE, isinstance(lock, LockStatement))
 
 
 def _same(what: str, left: object, right: object) -> None:
@@ -308,7 +321,7 @@ def _check_trust(evidence: _Evidence, contents: _Contents) -> list[Check]:
     decisions = {
         "trust:provenance": evidence.decide("result", PROVENANCE_ATTESTATION, PROVENANCE_TYPE, builder),
         "trust:result": evidence.decide("result", RESULT_ATTESTATION, RESULT_TYPE, builder),
-        "trust:lock": evidence.decide("lock", LOCK_ATTESTATION, LOCK_TYPE, None),
+        "trust:lock": evidence.decide("lock", LOCK_ATTESTATION, _lock_type(evidence), None),
     }
     unknown = _unknown(evidence)
     stranger = f"; signed by {', '.join(unknown)}" if unknown else ""

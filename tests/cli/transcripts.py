@@ -95,6 +95,7 @@ def _furnish(folder: Path) -> list[tuple[str, str]]:
     )
     shutil.copytree(HERE / "blueprints", blueprints, dirs_exist_ok=True)
     (folder / "work" / "images").symlink_to(CHECKOUT / "images")
+    (folder / "work" / "logs").symlink_to(CHECKOUT / "tests" / "harness" / "logs")
     return [(str(folder / "home"), "<home>"), (str(folder / "work"), "<here>"), (str(CHECKOUT), "<checkout>")]
 
 

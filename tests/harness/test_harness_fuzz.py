@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from launcher.errors import MalformedError
 from launcher.harness.inspect_archive import Archive
-from launcher.harness.output import HarnessOutput
-from launcher.harness.reading import Harness, read_harness
+from launcher.harness.output import Harness, HarnessOutput
+from launcher.harness.reading import read_harness
 from launcher.spec.sample import bundle_samples, read_bundle_samples
 
 LOGS = Path(__file__).parent / "logs"

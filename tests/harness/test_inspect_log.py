@@ -215,7 +215,7 @@ def test_the_ids_that_inspect_draws_do_not_enter_the_hash_of_the_input() -> None
 def test_two_logs_of_one_task_are_refused(tmp_path: Path) -> None:
     for case in ("inspect-json", "inspect-eval"):
         shutil.copy(log_of(case), tmp_path)
-    assert "two logs of the task `words`" in refused(tmp_path).message
+    assert "two results of the task `words`" in refused(tmp_path).message
 
 
 def test_an_item_that_stands_twice_is_refused(tmp_path: Path) -> None:

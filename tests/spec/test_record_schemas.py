@@ -140,7 +140,8 @@ def results() -> list[dict[str, Any]]:
     )
     ended = (ReplicateOutcome(0, 7, "failed", "timeout", None),)
     bad = Result(**usual, status="failed", failure="timeout", verdict="none", replicates=ended)
-    return [good.as_json(), bad.as_json()]
+    brought = Result(**usual, status="succeeded", failure=None, verdict="none", origin="unsigned")
+    return [good.as_json(), bad.as_json(), brought.as_json()]
 
 
 def locks() -> list[dict[str, Any]]:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from sealed_bundle import ALICE
 
+from launcher.spec.imported import ImportStatement
 from launcher.spec.predicates import (
+    IMPORTED_TYPE,
     LOCK_TYPE,
     PROVENANCE_TYPE,
     REPRODUCTION_TYPE,
@@ -24,6 +26,7 @@ READERS = {
     "provenance.md": (PROVENANCE_TYPE, Provenance),
     "evaluation-result.md": (RESULT_TYPE, EvaluationResult),
     "lock.md": (LOCK_TYPE, LockStatement),
+    "imported.md": (IMPORTED_TYPE, ImportStatement),
     "reproduction.md": (REPRODUCTION_TYPE, Reproduction),
 }
 

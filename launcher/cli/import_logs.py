@@ -1,0 +1,62 @@
+"""`evalctl import`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from launcher.cli.options import Json, SigningKey
+from launcher.cli.output import print_json, say
+from launcher.cli.results import as_object
+from launcher.cli.signing import read_signer
+from launcher.exchange.import_logs import ImportedBundle, Importer, import_logs
+from launcher.report.reading import read_view
+from launcher.report.terminal import summary
+from launcher.store.bundles import copy_out, require_empty
+from launcher.store.home import find_home
+
+
+def import_(
+    logs: Annotated[
+        list[Path],
+        typer.Argument(metavar="LOG...", help="Logs, or folders of logs, of lm-eval or Inspect."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Copy the bundle here; of several tasks, one folder each, numbered."
+        ),
+    ] = None,
+    key: SigningKey = None,
+    as_json: Json = False,
+) -> int:
+    """Bring in logs of lm-eval or Inspect, unsigned.
+
+    Makes one bundle of each task, signed by you: its metrics are computed from the samples and held against
+    what the harness says. Nobody signed the logs, so every view says "imported, unsigned origin".
+    `evalctl verify` checks such a bundle; `evalctl reproduce` cannot launch it. The last line on stdout is
+    the last bundle's path.
+    """
+    home = find_home()
+    if out is not None:
+        require_empty(out)
+    imported = import_logs(logs, Importer(home, read_signer(home, key)))
+    places = _places(imported, out)
+    views = [read_view(place) for place in places]
+    if as_json:
+        print_json({"bundles": [as_object(*pair) for pair in zip(views, places, strict=True)]})
+        return 0
+    for one, view, place in zip(imported, views, places, strict=True):
+        if one.reused:
+            say(f"`{one.task}` was imported from these logs before")
+        print(summary(view))
+        print(place)
+    return 0
+
+
+def _places(imported: list[ImportedBundle], out: Path | None) -> list[Path]:
+    if out is None:
+        return [one.path for one in imported]
+    if len(imported) == 1:
+        return [copy_out(imported[0].path, out)]
+    return [copy_out(one.path, out / str(number)) for number, one in enumerate(imported, start=1)]
