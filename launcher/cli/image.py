@@ -1,6 +1,7 @@
 """`evalctl image`: build, load and look at OCI image layouts."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,7 +53,8 @@ def build(
     and pip are configured with, and from `--mirror`. The same bytes come out on every machine. A Dockerfile
     is built by BuildKit; whether the same bytes come out twice, `evalctl image check DIR` tells.
     """
-    built = build_image(recipe, out or recipe / "layout", workshop_of(mirror, network=network))
+    workshop = workshop_of(mirror, network=network, progress=talk(as_json=as_json))
+    built = build_image(recipe, out or recipe / "layout", workshop)
     if as_json:
         print_json(
             {
@@ -85,13 +87,18 @@ def load(
     return 0
 
 
-def workshop_of(mirrors: Sequence[str] | None, *, network: bool) -> Workshop:
-    """Return this home's cache, this machine's engine, and talk on stderr."""
+def talk(*, as_json: bool) -> Callable[[str], None]:
+    """Return what tells progress on stderr; for a program that reads JSON, nothing does."""
+    return (lambda _: None) if as_json and not sys.stderr.isatty() else say
+
+
+def workshop_of(mirrors: Sequence[str] | None, *, network: bool, progress: Callable[[str], None]) -> Workshop:
+    """Return this home's cache and this machine's engine to build with."""
     home = find_home()
     make_private(home.root)
     cache = make_private(home.cache)
     layouts = LayoutCache(cache / "layouts")
-    return Workshop(make_private(cache / "packages"), say, mirrors or (), layouts, connect, network)
+    return Workshop(make_private(cache / "packages"), progress, mirrors or (), layouts, connect, network)
 
 
 def _open(path: Path) -> tuple[Layout, ImagePins]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from launcher.cli.image import Mirrors, Network, Recipe, workshop_of
+from launcher.cli.image import Mirrors, Network, Recipe, talk, workshop_of
 from launcher.cli.options import Json
 from launcher.cli.output import print_json
 from launcher.cli.targets import read_target
@@ -41,7 +41,7 @@ def check(
             expectations,
             child=_CHILD,
             folder=Path(folder),
-            workshop=workshop_of(mirror, network=network),
+            workshop=workshop_of(mirror, network=network, progress=talk(as_json=as_json)),
         )
     print_json(_as_json(report)) if as_json else _print(report)
     return 1 if report.differences else 0

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from launcher.cli.image import talk
 from launcher.cli.options import Json
-from launcher.cli.output import print_json, say
+from launcher.cli.output import print_json
 from launcher.image.archive import import_archive
 
 _PLATFORM = "linux/amd64"
@@ -29,7 +30,7 @@ def import_(
     The configuration's bytes are kept, so that its digest stays the Id that the engine shows. The digest that
     is printed is what a blueprint pins: ref = "oci:LAYOUT@DIGEST".
     """
-    pins = import_archive(archive, out, image=image, platform=_PLATFORM, progress=say)
+    pins = import_archive(archive, out, image=image, platform=_PLATFORM, progress=talk(as_json=as_json))
     digest = pins.index or pins.manifest
     if as_json:
         print_json(
