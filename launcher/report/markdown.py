@@ -21,7 +21,7 @@ _MOST_CAVEATS = 30
 _LONGEST = 200
 _LAST_LINES = 15
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!~$@&])")
-_TERMS = frozenset({"Image", "Code", "Command", "Seeds", "Sandbox", "Launcher", "Lock"})
+_TERMS = frozenset({"Origin", "Image", "Code", "Command", "Seeds", "Sandbox", "Launcher", "Lock"})
 
 
 def markdown(record: Record) -> str:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from launcher.report.record import Record
 from launcher.report.text import cut
+from launcher.spec.imported import Import, ImportedLock
 from launcher.spec.units import size_text
 
 _LONGEST_FACT = 300
@@ -38,7 +39,22 @@ class InputRow(Struct, frozen=True):
 
 def rows(record: Record) -> tuple[Row, ...]:
     """Return the facts that a stranger needs first, in order; those without a text are left out."""
-    return tuple(row for row in _rows(record) if row.text)
+    found = _import_rows(record) if isinstance(record.lock, ImportedLock) else _rows(record)
+    return tuple(row for row in found if row.text)
+
+
+def _import_rows(record: Record) -> Iterator[Row]:
+    """Yield the facts of foreign logs: nobody saw what ran."""
+    imported, around = Import.from_identity(record.lock.identity), record.around
+    yield Row("Origin", imported.said)
+    yield Row("Task", cut(imported.task, _LONGEST_FACT), is_code=True)
+    yield Row("Model, as declared", _joined(around.fact("harness.model")), is_code=True)
+    yield Row("Launcher", _launcher(around.fact("launcher.version"), around.fact("launcher.commit")))
+    yield Row("Imported", around.finished)
+    yield Row("Lock", record.lock.digest, is_code=True)
+    yield Row("Bundle", record.finding.digest, is_code=True)
+    yield Row("Signed by", ", ".join(record.finding.signers) or around.signer, is_code=True)
+    yield Row("Not trusted", ", ".join(record.finding.unknown), is_code=True)
 
 
 def _rows(record: Record) -> Iterator[Row]:
@@ -95,7 +111,15 @@ def _plain(value: Any) -> str:
 
 
 def inputs(record: Record) -> tuple[InputRow, ...]:
-    """Return the inputs of the lock, in its order."""
+    """Return the inputs of the lock, in its order; of an import, the logs."""
+    if isinstance(record.lock, ImportedLock):
+        sources = record.lock.imported.sources[:_MOST_INPUTS]
+        return tuple(
+            InputRow(
+                cut(item.name, _LONGEST_FACT), "log", "", size_in_words(item.size), "not stated", item.sha256
+            )
+            for item in sources
+        )
     described = {(item.kind, item.name): item for item in record.blueprint.inputs}
     found = []
     for pinned in record.lock.identity["inputs"][:_MOST_INPUTS]:
@@ -133,11 +157,12 @@ def facts(record: Record) -> tuple[tuple[str, str, str], ...]:
 
 def commands(record: Record) -> str:
     """Return what to type to check the bundle and to get its result again."""
+    again = () if record.result.origin else ('evalctl reproduce "$bundle"',)
     return "\n".join(
         (
             f"bundle={record.finding.digest.removeprefix('sha256:')}   # or the folder that you were given",
             'evalctl verify "$bundle"',
-            'evalctl reproduce "$bundle"',
+            *again,
         )
     )
 

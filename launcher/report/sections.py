@@ -45,7 +45,13 @@ def strip(record: Record) -> tuple[Cell, ...]:
     cells = [_thresholds(result), _completeness(record), _reproductions(record), _published(result)]
     if record.finding.verdict == "untrusted":
         cells = [Cell(f"{cell.label}, as claimed", "plain", cell.head, cell.detail) for cell in cells]
-    return (cells[0], signature, *cells[1:])
+    return (*_origin(result), cells[0], signature, *cells[1:])
+
+
+def _origin(result: Result) -> tuple[Cell, ...]:
+    if result.origin is None:
+        return ()
+    return (Cell("Origin", "warn", f"Imported, {result.origin}", "evalctl launched nothing of this"),)
 
 
 def _thresholds(result: Result) -> Cell:
@@ -82,6 +88,8 @@ def _completeness(record: Record) -> Cell:
 
 def _reproductions(record: Record) -> Cell:
     counted = record.finding.reproductions
+    if record.result.origin is not None:
+        return Cell("Reproduced", "plain", "Cannot be", "there is nothing to launch again")
     if not counted:
         return Cell("Reproduced", "plain", "Not yet", "no reproduction is counted")
     others = sum(1 for item in counted if item.independent)

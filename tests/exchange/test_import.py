@@ -353,6 +353,10 @@ def test_commands_say_that_it_is_imported_and_reproduce_refuses_it(evalctl: Eval
     assert "unsigned origin" in evalctl("show", tmp_path / "out").out
     assert "unsigned origin" in evalctl("verify", tmp_path / "out").out
     assert json.loads(evalctl("show", tmp_path / "out", "--json").out)["origin"] == "unsigned"
+    for form in ("html", "markdown"):
+        report = evalctl("report", tmp_path / "out", "--format", form)
+        assert report.code == 0 and "unsigned origin" in report.out
+        assert "evalctl reproduce" not in report.out
     again = evalctl("reproduce", tmp_path / "out", "--json")
     assert (again.code, json.loads(again.out)["verdict"]) == (4, "not-runnable")
     assert "nothing was launched" in json.loads(again.out)["reason"]
