@@ -191,7 +191,8 @@ def parameter_problems(definition: Definition, parameters: Mapping[str, Any]) ->
     """Yield each wrong parameter and what is wrong with it; the empty name means all of them."""
     for name in parameters:
         if name not in {*definition.parameters, "resamples"}:
-            yield name, f"`{definition.name}` has no parameter `{name}`"
+            known = ", ".join((*definition.parameters, "resamples"))
+            yield name, f"`{definition.name}` has no parameter `{name}`; known: {known}"
     if "class" in definition.parameters:
         if ("class" in parameters) == ("average" in parameters):
             yield "", f"`{definition.name}` takes one of the parameters `class` and `average`"

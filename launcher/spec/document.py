@@ -9,6 +9,24 @@ from launcher.spec.positions import Positions, TooMuchError, place_in, scan
 MAX_BYTES = 1 << 20
 
 
+_SYNTAX = (
+    ("Expected newline", "one `key = value` a line; text needs quotation marks, a day is 2024-01-31"),
+    ("Unclosed array", "close it with `]`"),
+    ("Unclosed inline table", "close it with `}`"),
+    ("Unterminated string", "close it with the quotation marks that began it"),
+    ("Expected '='", "write `key = value`"),
+    ("Expected ']", "close the header: `[table]` or `[[table]]`"),
+    ("Expected '", "close the text with the quotation marks that began it"),
+    ("Invalid initial character", "a key is letters, digits, `_` and `-`, or stands in quotation marks"),
+    ("Invalid statement", "write `key = value`, `[table]` or `[[table]]`"),
+    ("Illegal character", "leave the character out, or write it as `\\u0000` with its number"),
+    ("Found invalid character", "leave the character out, or write it as `\\u0000` with its number"),
+    ("Unescaped", "write `\\\\` for a backslash, or put the text into single quotation marks"),
+    ("Invalid hex value", "write `\\u` and 4 hex digits, or `\\U` and 8"),
+    ("Invalid date", "a day is 2024-01-31"),
+)
+
+
 class Document(NamedTuple):
     """A well-formed TOML file: its text, its values, and their places."""
 
@@ -25,7 +43,14 @@ def read_document(data: bytes, *, file: str) -> Document:
     not TOML, and nothing else whatever bytes it is given.
     """
     if len(data) > MAX_BYTES:
-        raise refusal(file, [Problem(file, 1, 1, f"larger than {MAX_BYTES} bytes ({len(data)})")])
+        raise refusal(
+            file,
+            [
+                Problem(
+                    file, 1, 1, f"larger than {MAX_BYTES} bytes ({len(data)}); put data into an input file"
+                )
+            ],
+        )
     text = _decoded(data, file)
     lines = text.replace("\r\n", "\n")
     try:
@@ -44,7 +69,7 @@ def _decoded(data: bytes, file: str) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         before = data[: error.start].decode()
-        message = f"not UTF-8: byte 0x{data[error.start]:02x} ({error.reason})"
+        message = f"not UTF-8: byte 0x{data[error.start]:02x} ({error.reason}); save the file as UTF-8"
         raise refusal(file, [_problem(file, before, len(before), message)]) from error
 
 
@@ -64,10 +89,11 @@ def _syntax_fault(offset: int, message: str, positions: Positions) -> tuple[int,
     """Say what tomli found in the words of somebody who writes TOML, at the place to mend."""
     if message.startswith(("Cannot", "Duplicate")):
         start, path = max((entry for entry in positions.order if entry[0] < offset), default=(offset, ()))
-        return start, f"`{key_text(path)}` stands twice, or contradicts an earlier line"
+        return start, f"`{key_text(path)}` stands twice, or contradicts an earlier line; keep one of them"
     if message == "Invalid value" and offset < len(positions.text):
         return offset, "not a TOML value; text needs quotation marks"
-    return min(offset, len(positions.text)), f"not TOML: {printable(message, 200)}"
+    advice = next((mend for begin, mend in _SYNTAX if message.startswith(begin)), "see https://toml.io")
+    return min(offset, len(positions.text)), f"not TOML: {printable(message, 200)}; {advice}"
 
 
 def _problem(file: str, text: str, offset: int, message: str) -> Problem:

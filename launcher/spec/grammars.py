@@ -64,6 +64,8 @@ def explain_sha256(text: str) -> str:
     """Say why `text` is not the hexadecimal form of a SHA-256."""
     if text.startswith("sha256:"):
         return "leave out `sha256:`"
+    if not text:
+        return "`evalctl pin` fills it in"
     if re.fullmatch("[0-9a-fA-F]*", text) is None:
         return "it holds other characters"
     if len(text) != 64:
@@ -104,7 +106,7 @@ def _tag(location: str) -> str:
 def explain_uri(text: str) -> str:
     """Say why `text` does not say where an input may be found."""
     if re.fullmatch(GIT, text) is None:
-        return "it is empty, starts with a space or holds control characters"
+        return "it is empty, starts with a space or holds control characters; write a path or an address"
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", text)
     if match is None:
         return ""
@@ -113,13 +115,15 @@ def explain_uri(text: str) -> str:
         return f"the scheme `{match[1]}:` is unknown; known are {known} (a file may also be a plain path)"
     if match[1] in ("http", "https", "git+https"):
         return _explain_address(text)
-    return "" if len(text) > match.end() else "nothing follows the scheme"
+    return "" if len(text) > match.end() else "write behind the scheme what it names"
 
 
 def explain_git(text: str) -> str:
     """Say why `text` does not name a repository or a `git bundle` file."""
     if re.fullmatch(GIT, text) is None or text.startswith("-"):
-        return "it is empty, starts with a space or `-`, or holds control characters"
+        return (
+            "it is empty, starts with a space or `-`, or holds control characters; write a path or an address"
+        )
     return _explain_address(text) if text.startswith(("http:", "https:")) else ""
 
 
@@ -128,18 +132,20 @@ def _explain_address(text: str) -> str:
     if match is None or not match[1]:
         return "write it as `https://HOST/PATH`"
     if "@" in match[1]:
-        return "no user or password may stand in a blueprint, which is published with every result"
-    return "it holds a space" if " " in text else ""
+        return (
+            "no user or password may stand in a blueprint, which is published with every result; leave it out"
+        )
+    return "it holds a space: write `%20`" if " " in text else ""
 
 
 def explain_tree_path(text: str) -> str:
     """Say why `text` is not a path inside a code tree."""
     if re.search(r"[\u0000-\u001f\u007f\\]", text):
-        return "it holds a backslash or control characters"
+        return "it holds a backslash or control characters; write `/` between its parts"
     if text.startswith("/"):
         return "it is absolute; paths start at the root of the commit's tree"
     if any(part in ("", ".", "..") for part in text.split("/")):
-        return "no part of it may be empty, `.` or `..`"
+        return "no part of it may be empty, `.` or `..`; leave such parts out"
     return ""
 
 
@@ -148,5 +154,5 @@ def explain_variable(text: str) -> str:
     if re.fullmatch(VARIABLE, text) is None:
         return "letters, digits and `_`, not a digit first"
     if text in RESERVED_VARIABLES or text.startswith(RESERVED_PREFIX):
-        return "evalctl sets it itself"
-    return "evalctl sets it to match `cpus`" if text in THREAD_VARIABLES else ""
+        return "evalctl sets it itself; leave it out"
+    return "evalctl sets it to match `cpus`; leave it out" if text in THREAD_VARIABLES else ""

@@ -112,7 +112,8 @@ def _repeated(items: list[Any], path: Path) -> Iterable[Fault]:
         if value is INVALID or first.setdefault(value, index) == index:
             continue
         place: Path = (*path, index, "name") if isinstance(item, dict) else (*path, index)
-        yield Fault(place, f"`{key_text(place)}` repeats {shown(value)}")
+        mend = "give it a name of its own" if isinstance(item, dict) else "leave one out"
+        yield Fault(place, f"`{key_text(place)}` repeats {shown(value)}; {mend}")
 
 
 class MapOf(NamedTuple):
@@ -209,7 +210,9 @@ def _check_free(value: Any, path: Path, faults: list[Fault]) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
             if key.startswith("$"):
-                message = f"`{key_text((*path, key))}` starts with `$`, which locks keep for themselves"
+                message = (
+                    f"`{key_text((*path, key))}` starts with `$`, which locks keep for themselves; rename it"
+                )
                 faults.append(Fault((*path, key), message, "key"))
             _check_free(item, (*path, key), faults)
     elif isinstance(value, list):
@@ -222,7 +225,7 @@ def _check_free(value: Any, path: Path, faults: list[Fault]) -> None:
 def number_fault(value: Any) -> str:
     """Say why a number cannot go into a lock; return the empty string where it can."""
     if isinstance(value, float) and value - value != 0:
-        return f"is {value}; only finite numbers can be compared and signed"
+        return f"is {value}; only finite numbers can be compared and signed; write one, or text"
     if isinstance(value, int) and abs(value) >= 2**53:
         return f"is {shown(value)}, beyond 2^53: other programs would round it; write it as text"
     return ""
@@ -302,7 +305,7 @@ class Table(NamedTuple):
         given = [name for name in self.exactly_one if name in value]
         if self.exactly_one and len(given) != 1:
             names = " or ".join(f"`{name}`" for name in self.exactly_one)
-            yield Fault(path, f"{here} needs {names}" + (", not both" if given else ""))
+            yield Fault(path, f"{here} needs {names}" + (", not both: leave one out" if given else ""))
         if self.at_least_one and not any(name in value for name in self.at_least_one):
             names = " or ".join(f"`{name}`" for name in self.at_least_one)
             yield Fault(path, f"{here} needs {names}, or both")
@@ -349,8 +352,10 @@ def _must_be(what: str, label: str, value: Any, reason: str = "") -> str:
 
 def _badly_long(path: Path, value: list[Any] | dict[str, Any], minimum: int, maximum: int) -> Fault:
     if len(value) < minimum:
-        return Fault(path, f"`{key_text(path)}` must not be empty")
-    return Fault(path, f"`{key_text(path)}` has {len(value)} entries, more than {maximum}")
+        return Fault(path, f"`{key_text(path)}` must not be empty; write an entry")
+    return Fault(
+        path, f"`{key_text(path)}` has {len(value)} entries, more than {maximum}; put them into an input file"
+    )
 
 
 def key_text(path: Path) -> str:

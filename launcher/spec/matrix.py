@@ -20,7 +20,10 @@ def matrix_faults(values: Mapping[str, Any], language: Table) -> Iterator[Fault]
         cells *= max(1, len(listed))
         yield from _axis_faults(("matrix", "axes", name), name, listed, values, language)
     if cells > MAX_CELLS:
-        yield Fault(("matrix", "axes"), f"the axes make {cells} combinations, more than {MAX_CELLS}")
+        yield Fault(
+            ("matrix", "axes"),
+            f"the axes make {cells} combinations, more than {MAX_CELLS}; leave some values out",
+        )
     for part in ("include", "exclude"):
         for index, cell in enumerate(matrix.get(part, [])):
             for name in cell if isinstance(cell, dict) else ():
@@ -38,7 +41,11 @@ def _axis_faults(
     for index, step in enumerate(steps):
         if isinstance(kind, Free):
             if not _exists(values, steps):
-                yield Fault(path, f"`{printable(name)}` is not in the blueprint", "key")
+                yield Fault(
+                    path,
+                    f"`{printable(name)}` is not in the blueprint; write it there, or correct the axis",
+                    "key",
+                )
             return
         if isinstance(kind, MapOf):
             kind = kind.item

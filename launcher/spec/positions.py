@@ -153,7 +153,7 @@ class _Scanner:
 
     def _enter(self, path: Path, key: int, value: int) -> None:
         if len(path) > MAX_DEPTH:
-            raise TooMuchError(f"nested deeper than {MAX_DEPTH} levels", value)
+            raise TooMuchError(f"nested deeper than {MAX_DEPTH} levels; put it into an input file", value)
         if len(self.values) >= MAX_ENTRIES:
             raise TooMuchError(f"more than {MAX_ENTRIES} keys and values; put data into an input file", value)
         if isinstance(path[-1], str):
@@ -168,7 +168,7 @@ class _Scanner:
             part, end = self._part(offset)
             parts.append((offset, part))
             if len(parts) > MAX_DEPTH:
-                raise TooMuchError(f"a key of more than {MAX_DEPTH} parts", offset)
+                raise TooMuchError(f"a key of more than {MAX_DEPTH} parts; write fewer", offset)
             offset = self._space(end)
             if not self.text.startswith(".", offset):
                 return parts, offset
@@ -203,7 +203,10 @@ class _Scanner:
         if match is None:
             raise _NotTomlError
         if match.end() - offset > MAX_BARE:
-            raise TooMuchError(f"a value of more than {MAX_BARE} characters without quotation marks", offset)
+            raise TooMuchError(
+                f"a value of more than {MAX_BARE} characters without quotation marks; write it as text",
+                offset,
+            )
         return match.end()
 
     def scalar(self, offset: int) -> int:

@@ -16,13 +16,19 @@ Values = Mapping[str, Any]
 def window_in_order(window: Values) -> Iterable[Fault]:
     """Refuse a window that ends before it starts."""
     if "from" in window and "to" in window and window["from"] > window["to"]:
-        yield Fault(("to",), f"the window ends before it starts on {window['from'].isoformat()}")
+        yield Fault(
+            ("to",), f"the window ends before it starts on {window['from'].isoformat()}; swap `from` and `to`"
+        )
 
 
 def bounds_in_order(threshold: Values) -> Iterable[Fault]:
     """Refuse a threshold that nothing can keep."""
     if "min" in threshold and "max" in threshold and threshold["min"] > threshold["max"]:
-        yield Fault(("max",), f"no value is at least {threshold['min']:g} and at most {threshold['max']:g}")
+        yield Fault(
+            ("max",),
+            f"no value is at least {threshold['min']:g} and at most {threshold['max']:g}; "
+            "swap `min` and `max`",
+        )
 
 
 def parts_fit_memory(resources: Values) -> Iterable[Fault]:
@@ -31,7 +37,7 @@ def parts_fit_memory(resources: Values) -> Iterable[Fault]:
     for part in ("tmp", "shm", "output"):
         if memory is not None and resources.get(part, 0) > memory:
             sizes = f"{size_text(resources[part])} are more than {size_text(memory)}"
-            yield Fault((part,), f"`{part}` is part of `memory`: {sizes}")
+            yield Fault((part,), f"`{part}` is part of `memory`: {sizes}; lower it, or raise `memory`")
 
 
 def only_with_command(score: Values) -> Iterable[Fault]:
@@ -40,7 +46,9 @@ def only_with_command(score: Values) -> Iterable[Fault]:
         for name in ("timeout", "env", "resources"):
             if name in score:
                 yield Fault(
-                    (name,), f"`{name}` belongs to `command`; joining `labels` starts no container", "key"
+                    (name,),
+                    f"`{name}` belongs to `command`; joining `labels` starts no container; leave it out",
+                    "key",
                 )
 
 
@@ -65,7 +73,8 @@ def _known(blueprint: Values, *kinds: str) -> tuple[str, ...]:
 
 def _refer(path: Path, name: Any, known: tuple[str, ...], what: str) -> Iterable[Fault]:
     if isinstance(name, str) and name not in known:
-        yield Fault(path, f"there is no {what} named {shown(name)}", unknown=name, known=known)
+        missing = "" if known else "; add it, or name one that is there"
+        yield Fault(path, f"there is no {what} named {shown(name)}{missing}", unknown=name, known=known)
 
 
 def one_name_space(blueprint: Values) -> Iterable[Fault]:
@@ -76,7 +85,8 @@ def one_name_space(blueprint: Values) -> Iterable[Fault]:
         if name in first:
             yield Fault(
                 (kind, index, "name"),
-                f"a `[[{first[name]}]]` is already named {shown(name)}; both would be `/eval/inputs/{name}`",
+                f"a `[[{first[name]}]]` is already named {shown(name)}; "
+                f"both would be `/eval/inputs/{name}`; rename one",
             )
         elif name is not None:
             first[name] = kind
@@ -127,14 +137,17 @@ def lineage_ends(blueprint: Values) -> Iterable[Fault]:
     circle = sorted(parents.keys() - finished)
     if circle:
         names = ", ".join(map(shown, circle[:5]))
-        yield Fault(places[circle[0]], f"inputs are derived from each other in a circle: {names}")
+        yield Fault(
+            places[circle[0]],
+            f"inputs are derived from each other in a circle: {names}; leave one `derived-from` out",
+        )
 
 
 def one_primary(blueprint: Values) -> Iterable[Fault]:
     """Refuse a second primary metric."""
     primary = [index for index, metric in enumerate(blueprint.get("metric", ())) if metric.get("primary")]
     for index in primary[1:]:
-        yield Fault(("metric", index, "primary"), "only one metric can be primary")
+        yield Fault(("metric", index, "primary"), "only one metric can be primary; leave `primary` out here")
 
 
 def score_services_have_a_score(blueprint: Values) -> Iterable[Fault]:

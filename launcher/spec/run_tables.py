@@ -94,7 +94,9 @@ _READY = Table(
     "When a service counts as ready.",
     (
         Key(
-            "http", pattern("an http address", grammars.HTTP, limit=2000), "An address that must answer 200."
+            "http",
+            pattern("an http address such as `http://server:8000/health`", grammars.HTTP, limit=2000),
+            "An address that must answer 200.",
         ),
         Key("timeout", duration(), "The longest to wait.", "10m"),
     ),
@@ -133,7 +135,10 @@ SANDBOX = Table(
         ),
         Key(
             "allow-hosts",
-            ListOf(pattern("a host name", grammars.HOST), unique=True),
+            ListOf(
+                pattern("a host name such as `example.org` or `*.example.org:443`", grammars.HOST),
+                unique=True,
+            ),
             "The hosts that may be reached.",
             [],
         ),

@@ -38,17 +38,21 @@ def _text(label: str, pattern: str, advice: str, *, limit: int, minimum: int = 0
 
 def line(label: str = "text of one line", *, minimum: int = 0) -> Scalar:
     """Return the kind of text that a terminal can show in one line."""
-    return _text(label, _LINE, "it holds control or invisible characters", limit=1000, minimum=minimum)
+    return _text(
+        label, _LINE, "it holds control or invisible characters; leave them out", limit=1000, minimum=minimum
+    )
 
 
 def prose() -> Scalar:
     """Return the kind of text of several lines."""
-    return _text("text", _PROSE, "it holds control or invisible characters", limit=MAX_TEXT)
+    return _text("text", _PROSE, "it holds control or invisible characters; leave them out", limit=MAX_TEXT)
 
 
 def argument(label: str = "text") -> Scalar:
     """Return the kind of text that goes to a process: anything but NUL."""
-    return _text(label, r"[^\u0000]*", "a process cannot be given a NUL character", limit=MAX_TEXT)
+    return _text(
+        label, r"[^\u0000]*", "a process cannot be given a NUL character; leave it out", limit=MAX_TEXT
+    )
 
 
 def pattern(label: str, expression: str, advice: str = "", *, limit: int = 255) -> Scalar:

@@ -50,7 +50,9 @@ CODE = Table(
         Key(
             "commit",
             pattern(
-                "40 lowercase hex digits", grammars.COMMIT, "branches and tags move; name the full commit"
+                "40 lowercase hex digits",
+                grammars.COMMIT,
+                "branches and tags move; name the full commit, or let `evalctl pin` look it up",
             ),
             "The commit's full id.",
         ),

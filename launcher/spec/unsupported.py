@@ -51,12 +51,22 @@ _LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
 )
 
 
+_DOWNLOAD = "download it and name the file"
+_INSTEAD: Mapping[str, str] = {
+    "model.*.uri": _DOWNLOAD,
+    "data.*.uri": _DOWNLOAD,
+    "code.git": "name an https: address, a path or a `git bundle` file",
+    "metric.*.definition": "name one that `evalctl metrics` lists",
+}
+
+
 def unsupported(values: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield a fault for each part of a TOML document that this version of evalctl cannot do yet."""
     for pattern, applies, what in _LATER:
         for path, value in _matches(values, tuple(pattern.split(".")), ()):
             if applies(value):
-                yield Fault(path, f"{what} is not supported by this version of evalctl")
+                instead = _INSTEAD.get(pattern, "leave it out")
+                yield Fault(path, f"{what} is not supported by this version of evalctl; {instead}")
     yield from _registry_only(values.get("image"))
 
 

@@ -6,8 +6,9 @@ where there is any, then `exit N` where the code is not 0. A blank line ends it;
 itself are written as `.`.
 
 The commands of one transcript run one after the other in a folder of their own that holds `blueprints/` (what
-the checkout and this folder have) and `images/`, with a home of its own. What changes from run to run or from
-machine to machine is replaced, by `RULES` and nothing else, on the way into the file.
+the checkout and this folder have), `malformed/` (the bad ones of tests/spec) and `images/`, with a home of
+its own. What changes from run to run or from machine to machine is replaced, by `RULES` and nothing else, on
+the way into the file.
 """
 
 import io
@@ -27,6 +28,7 @@ from launcher.cli.app import run
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent.parent
+MALFORMED = CHECKOUT / "tests" / "spec" / "blueprints"
 FILES = sorted(HERE.glob("*.txt"))
 
 RULES = (
@@ -94,6 +96,9 @@ def _furnish(folder: Path) -> list[tuple[str, str]]:
         CHECKOUT / "blueprints", blueprints, ignore=shutil.ignore_patterns("__pycache__", "*.lock.*")
     )
     shutil.copytree(HERE / "blueprints", blueprints, dirs_exist_ok=True)
+    shutil.copytree(
+        MALFORMED, folder / "work" / "malformed", ignore=shutil.ignore_patterns("*.txt", "*_good*")
+    )
     (folder / "work" / "images").symlink_to(CHECKOUT / "images")
     (folder / "work" / "logs").symlink_to(CHECKOUT / "tests" / "harness" / "logs")
     return [(str(folder / "home"), "<home>"), (str(folder / "work"), "<here>"), (str(CHECKOUT), "<checkout>")]

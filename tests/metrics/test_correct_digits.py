@@ -95,4 +95,5 @@ def test_what_is_no_number_is_refused(prediction: object, target: object) -> Non
 @pytest.mark.parametrize("digits", [0, 16, 4.0, True, "4"])
 def test_digits_that_cannot_be_certain_are_refused(digits: object) -> None:
     assert problems(lre(parameters={"digits": digits})) == ("`digits` is not a whole number from 1 to 15",)
-    assert problems(lre(parameters={"digit": 4})) == ("`lre@1` has no parameter `digit`",)
+    known = "`lre@1` has no parameter `digit`; known: digits, resamples"
+    assert problems(lre(parameters={"digit": 4})) == (known,)

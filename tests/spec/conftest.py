@@ -18,7 +18,10 @@ class FakeDefinition(NamedTuple):
     ) -> Iterable[tuple[tuple[str, ...], str]]:
         for name in parameters:
             if name not in self.parameters:
-                yield ("parameters", name), f"unknown parameter `{name}`"
+                yield (
+                    ("parameters", name),
+                    f"there is no parameter `{name}`; known: {', '.join(self.parameters)}",
+                )
 
 
 def known_definitions() -> Definitions:

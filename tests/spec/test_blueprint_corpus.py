@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,11 @@ import pytest
 from launcher.errors import MalformedError
 from launcher.spec.reading import Definitions, read_blueprint
 
+# How a message says what to write instead.
+FIX = re.compile(
+    r"must be |did you mean|known: |lacks |needs |it is a key of|write |leave |save |give |rename|"
+    r"swap|lower it|close |add |put |keep one|name |text needs|one `key = value`|see https"
+)
 CORPUS = Path(__file__).parent / "blueprints"
 GOOD = sorted(CORPUS.glob("*_good.toml"))
 BAD = sorted(CORPUS.glob("*_bad.toml"))
@@ -38,3 +44,11 @@ def test_a_bad_blueprint_gives_all_its_problems_with_their_places(
     path: Path, definitions: Definitions
 ) -> None:
     assert problems_text(path, definitions) == path.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_every_problem_has_a_place_and_says_what_to_write_instead(path: Path) -> None:
+    for line in path.with_suffix(".txt").read_text(encoding="utf-8").splitlines():
+        place, message = line.split(": ", 1)
+        assert re.fullmatch(rf"{path.name}:[1-9][0-9]*:[1-9][0-9]*", place)
+        assert FIX.search(message), line
