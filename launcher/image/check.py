@@ -118,7 +118,8 @@ def _held(path: Path) -> HeldImage:
 
 def _run(command: Sequence[str], folder: Path, surroundings: Surroundings, workshop: Workshop) -> None:
     """Run one build to its end, its progress passed on line by line."""
-    variables = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    own = {"PYTHONPATH", *(key for key in os.environ if not key.startswith("PYTHON"))}
+    variables = {key: value for key, value in os.environ.items() if key in own}
     with subprocess.Popen(
         command,
         cwd=folder,

@@ -138,8 +138,15 @@ class _Beside:
         if not is_plain(name):
             raise malformed(f"{where}: `{name}` is not a plain path below the recipe's folder")
         if name not in self._read:
-            self._read[name] = read_bytes(self._folder / name)
+            path = self._folder / name
+            if path.exists() and not self._holds(path):
+                raise malformed(f"{where}: `{name}` is not a regular file inside the recipe's folder")
+            self._read[name] = read_bytes(path)
         return self._read[name]
+
+    def _holds(self, path: Path) -> bool:
+        """Say whether `path` is a file of the recipe's own: a link could bring in one of this machine's."""
+        return path.is_file() and path.resolve().is_relative_to(self._folder.resolve())
 
     def lines(self) -> list[str]:
         """Return one line for each file that was read."""
