@@ -55,6 +55,9 @@ def test_pages_of_several_commands_import_no_parser(tmp_path: Path, arguments: l
     [
         ["validate", "tests/cli/blueprints/hello.toml"],
         ["launch", "--help"],
+        ["plan", "--help"],
+        ["doctor", "--help"],
+        ["shell", "--help"],
         ["list"],
         ["metrics"],
         ["schema"],
