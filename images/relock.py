@@ -5,7 +5,8 @@
 Usage: python images/relock.py images/NAME
 
 Asks this machine's own apt lists (run `apt-get update` before) and its own pip. Debian packages come from the
-component main of the one suite the recipe names, never from its updates or security suites.
+component main of the one suite the recipe names, never from its updates or security suites. What
+`wheels.without` names stays out of the image, with whatever it alone would have needed.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import zipfile
 from pathlib import Path
 
 APT_HELPER = "/usr/lib/apt/apt-helper"
@@ -62,8 +64,9 @@ def suite_packages(suite: str) -> dict[str, dict[str, str]]:
 
 
 def wheels_lock(wanted: dict, python: str) -> str:
-    """Return the lock of the wheels in `wanted` and of what they need."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Return the lock of the wheels in `wanted` and of what they need, but for those `without`."""
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as places:
+        stand_ins = {write_stand_in(name, Path(places)) for name in wanted.get("without", ())}
         tags = [argument for tag in wanted["tags"] for argument in ("--platform", tag)]
         abis = [
             argument
@@ -71,12 +74,28 @@ def wheels_lock(wanted: dict, python: str) -> str:
             for argument in ("--abi", abi)
         ]
         versions = ["--python-version", python, "--implementation", "cp", "--only-binary", ":all:"]
-        pip = [sys.executable, "-m", "pip", "download", "-q", "-d", folder]
+        pip = [sys.executable, "-m", "pip", "download", "-q", "-d", folder, "--find-links", places]
         output(*pip, *versions, *abis, *tags, *wanted["requirements"])
-        rows = [
-            wheel_row(path) for path in sorted(Path(folder).iterdir(), key=lambda path: path.name.lower())
-        ]
+        found = [path for path in Path(folder).iterdir() if path.name not in stand_ins]
+        rows = [wheel_row(path) for path in sorted(found, key=lambda path: path.name.lower())]
     return render("wheel", rows)
+
+
+def write_stand_in(name: str, folder: Path) -> str:
+    """Write an empty wheel that pip prefers to every real one called `name`; return its file name.
+
+    pip knows no other way to resolve requirements without one of them.
+    """
+    place = f"{name.replace('-', '_')}-99999"
+    members = {
+        "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 99999\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: relock\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(folder / f"{place}-py3-none-any.whl", "w") as wheel:
+        for member, text in members.items():
+            wheel.writestr(f"{place}.dist-info/{member}", text)
+    return f"{place}-py3-none-any.whl"
 
 
 def wheel_row(path: Path) -> dict[str, str | int]:
