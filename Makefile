@@ -8,7 +8,7 @@ unexport PYTHONHOME PYTHONPATH
 bin := .venv/bin
 set_up = python=$$(PYTHON="$(PYTHON)" scripts/find-python.sh) && "$$python" -m scripts.setup
 
-.PHONY: help setup environment tools browser demo test check bench lint format types image image-check lock clean
+.PHONY: help setup environment tools browser demo test harness test-harness check bench lint format types image image-check lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -22,8 +22,14 @@ environment tools browser:
 demo: setup ## launch blueprints/digits-svm, show, verify and reproduce its result
 	@scripts/demo.sh
 
-test: setup tools browser lint types ## lint, types and every test; what CI runs
-	$(bin)/python -m pytest
+test: setup tools browser lint types ## lint, types and every test but those of the harnesses
+	$(bin)/python -m pytest -m "not harness"
+
+harness: setup ## build the image of 1.2 GB that lm-eval and Inspect run in
+	@$(set_up) harness
+
+test-harness: harness ## launch lm-eval and Inspect for real; hold our figures against theirs
+	$(bin)/python -m pytest -m harness
 
 check: environment lint types ## format, lint, types and the fast tests; needs no engine
 	$(bin)/python -m pytest -m "not engine and not image and not slow"
@@ -42,7 +48,7 @@ format: environment ## let ruff rewrite the sources
 types: environment ## see that mypy has nothing to say
 	$(bin)/mypy --no-error-summary
 
-image: environment ## build every recipe under images/ anew
+image: environment ## build every recipe under images/ anew, the large one too
 	for recipe in images/*/recipe.toml; do $(bin)/evalctl image build "$$(dirname "$$recipe")"; done
 
 image-check: environment ## build every recipe twice, elsewhere; compare with the layouts and what blueprints pin

@@ -8,15 +8,29 @@ from pathlib import Path
 
 from scripts.console import Console, SetupError
 
+# So large that nobody should get one unasked: `make harness` builds them, `make setup` does not.
+LARGE = frozenset({"eval-harness"})
+
 _REFERENCE = re.compile(r"oci:(?P<path>.+)@(?P<digest>sha256:[0-9a-f]{64})")
 
 
 def ensure_layouts(root: Path, console: Console) -> None:
-    """Build each layout under `images/` that a blueprint pins and that is not there yet.
+    """Build each layout under `images/` that a blueprint pins and that is not there yet, but no large one.
 
     Raises `SetupError` where what was built is not what is pinned.
     """
+    _ensure(root, console, large=False)
+
+
+def ensure_large_layouts(root: Path, console: Console) -> None:
+    """Build the layouts that `ensure_layouts` leaves out."""
+    _ensure(root, console, large=True)
+
+
+def _ensure(root: Path, console: Console, *, large: bool) -> None:
     for layout, (digest, blueprint) in pinned_layouts(root).items():
+        if (layout.parent.name in LARGE) is not large:
+            continue
         name = layout.parent.relative_to(root)
         if digest not in held_digests(layout):
             console.run(

@@ -1,9 +1,9 @@
 """Bring a checkout to where evalctl runs: virtual environment, container engine, image layouts.
 
-Usage: python -m scripts.setup [environment] [engine] [layouts] [tools] [browser]
+Usage: python -m scripts.setup [environment] [engine] [layouts] [harness] [tools] [browser]
 
-Without arguments the first three, in this order; `tools` and `browser` are what some tests need. Each step
-does nothing where its work is done already.
+Without arguments the first three, in this order; `harness` is the image of 1.2 GB that lm-eval and Inspect
+run in, `tools` and `browser` are what some tests need. Each step does nothing where its work is done already.
 """
 
 import sys
@@ -13,7 +13,7 @@ from pathlib import Path
 from scripts.console import Console, SetupError
 from scripts.debian import ensure_test_tools
 from scripts.engine import ensure_engine
-from scripts.layouts import ensure_layouts
+from scripts.layouts import ensure_large_layouts, ensure_layouts
 from scripts.virtual_environment import ensure_browser_driver, ensure_environment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +21,7 @@ STEPS: Mapping[str, Callable[[Path, Console], None]] = {
     "environment": ensure_environment,
     "engine": ensure_engine,
     "layouts": ensure_layouts,
+    "harness": ensure_large_layouts,
     "tools": ensure_test_tools,
     "browser": ensure_browser_driver,
 }

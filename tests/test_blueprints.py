@@ -63,7 +63,8 @@ def test_the_pinned_commit_is_made_of_the_sources_beside_it(folder: Path, tmp_pa
 def test_the_bundle_of_code_is_whole_in_a_shallow_clone(folder: Path, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", str(folder / "code.bundle"), str(clone)], check=True)
-    sources = {path.relative_to(folder / "src") for path in (folder / "src").rglob("*.py")}
+    files = (path.relative_to(folder / "src") for path in (folder / "src").rglob("*") if path.is_file())
+    sources = {path for path in files if "__pycache__" not in path.parts}
     cloned = {path.relative_to(clone) for path in clone.rglob("*") if path.is_file()}
     assert {path for path in cloned if path.parts[0] != ".git"} == sources
     for path in sources:

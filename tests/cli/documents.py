@@ -5,6 +5,7 @@ may leave lines out; a line that begins with `(...` says what. Every other line 
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.cli.transcripts import Exchange, replay, settled
@@ -19,7 +20,12 @@ def exchanges(text: str) -> list[Exchange]:
 
 def check(shown: list[Exchange], folder: Path) -> None:
     """Type every command in `folder`; assert that each line shown comes, in its order."""
-    for claimed, got in zip(shown, replay(shown, folder), strict=True):
+    compare(shown, replay(shown, folder))
+
+
+def compare(shown: list[Exchange], came: Iterable[Exchange]) -> None:
+    """Assert that each line shown is in what came, in its order."""
+    for claimed, got in zip(shown, came, strict=True):
         lines = iter(got.answer.splitlines())
         for line in settled(claimed.answer).splitlines():
             assert not line or line.startswith("(...") or line in lines, f"{line!r} is not in order in\n{got}"

@@ -8,11 +8,15 @@ import pytest
 from tests.cli.documents import check, exchanges
 from tests.cli.transcripts import CHECKOUT
 
-TYPED_ELSEWHERE = {"first-evaluation.md"}  # tests/cli/test_first_evaluation.py
+TYPED_ELSEWHERE = {
+    "first-evaluation.md",  # tests/cli/test_first_evaluation.py
+    "lm-eval-local",  # tests/harness/test_real_harnesses.py
+    "inspect-local",
+}
 PAGES = [
     page
     for page in sorted([*CHECKOUT.glob("docs/*.md"), *CHECKOUT.glob("blueprints/*/README.md")])
-    if page.name not in TYPED_ELSEWHERE and exchanges(page.read_text())
+    if TYPED_ELSEWHERE.isdisjoint({page.name, page.parent.name}) and exchanges(page.read_text())
 ]
 
 DOCUMENTS = sorted(

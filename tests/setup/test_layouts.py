@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.console import Console, SetupError
-from scripts.layouts import ensure_layouts, held_digests, pinned_layouts
+from scripts.layouts import LARGE, ensure_large_layouts, ensure_layouts, held_digests, pinned_layouts
 
 PINNED = "sha256:" + "a" * 64
 OTHER = "sha256:" + "b" * 64
@@ -72,6 +72,23 @@ def test_a_build_that_fails_shows_the_end_of_its_output(checkout: Path) -> None:
 def test_a_broken_index_counts_as_no_layout(tmp_path: Path, text: str) -> None:
     (tmp_path / "index.json").write_text(text)
     assert held_digests(tmp_path) == set()
+
+
+def test_a_large_layout_is_built_only_where_it_is_asked_for(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_large_layouts(checkout, Console())
+    assert not (checkout / "builds").exists()
+    monkeypatch.setattr("scripts.layouts.LARGE", {"tiny"})
+    ensure_layouts(checkout, Console())
+    assert not (checkout / "builds").exists()
+    ensure_large_layouts(checkout, Console())
+    assert held_digests(checkout / "images" / "tiny" / "layout") == {PINNED}
+
+
+def test_every_image_that_counts_as_large_has_a_recipe() -> None:
+    images = Path(__file__).parents[2] / "images"
+    assert all((images / name / "recipe.toml").is_file() for name in LARGE)
 
 
 def test_images_from_elsewhere_are_not_ours_to_build(checkout: Path) -> None:
