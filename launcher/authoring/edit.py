@@ -46,7 +46,7 @@ def edited(document: Document, changes: Sequence[Change]) -> str:
 def _splice(positions: Positions, change: Change) -> tuple[int, int, str]:
     """Return what to put where: offsets into the text whose line ends are LF."""
     literal = json.dumps(change.value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if change.path in positions.keys:
+    if change.path in positions.values:
         start = positions.values[change.path]
         return start, scalar_end(positions.text, start), literal
     table = change.path[:-1]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from msgspec.structs import replace
 
+from launcher.authoring.copying import copy_blueprint, find_blueprint
 from launcher.authoring.repository import CHECKOUT, begin_repository, find_repository
 from launcher.authoring.scaffold import Scaffold, write_scaffold
 from launcher.authoring.starter import StartingPoint, starter
@@ -31,6 +32,12 @@ def init(
             help="The image layout it runs in; default: the one that `make setup` built in evalctl's clone.",
         ),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="ID", help="Begin from a copy: one of evalctl's blueprints, a file or a folder."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Begin an evaluation: a folder that runs as it is.
@@ -39,6 +46,8 @@ def init(
     is overwritten. Outside of a git repository one is made and the files are committed; in one of yours the
     commit is left to you.
     """
+    if source is not None:
+        return _copy(source, folder, name, image, as_json=as_json)
     layout, digest = _layout(image)
     place = find_repository(folder)
     start = StartingPoint(_name(name, folder), layout, digest)
@@ -57,6 +66,21 @@ def init(
     else:
         print(_shown(scaffold, folder, commit))
         say_next(_steps(folder, committed=place is None))
+    return 0
+
+
+def _copy(source: str, folder: Path, name: str | None, image: str | None, *, as_json: bool) -> int:
+    """Begin from a blueprint that exists; its code is where it was, so no repository is made."""
+    layout = _layout(image)[0] if image else None
+    copied = copy_blueprint(find_blueprint(source), _name(name, folder) if name else None, layout)
+    scaffold = copied.scaffold
+    write_scaffold(scaffold, folder)
+    if as_json:
+        files = sorted((*scaffold.files, *scaffold.links))
+        print_json({"folder": str(folder), "name": copied.name, "files": files, "commit": None})
+    else:
+        print(_shown(scaffold, folder, ""))
+        say_next(_steps(folder, committed=True))
     return 0
 
 

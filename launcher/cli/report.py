@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
 from launcher.cli.options import BundleName, Json
-from launcher.cli.output import print_json
+from launcher.cli.output import print_json, say_next
 from launcher.cli.signing import read_verifying_policy
 from launcher.cli.verify import EXIT_CODES, say_stranger
 from launcher.errors import CheckFailedError, EvalctlError, MalformedError
@@ -74,6 +75,8 @@ def report(
     else:
         print(text if out is None else out, end="" if out is None else "\n")
     say_stranger(verification)
+    if out is not None and not as_json and verification.verdict == "verified":
+        say_next(f"evalctl reproduce {quote(bundle)}")
     return EXIT_CODES[verification.verdict]
 
 

@@ -45,7 +45,7 @@ def verify(
         print(_shown(verification))
         say_stranger(verification)
         if verification.verdict == "verified":
-            say_next(f"evalctl show {quote(bundle)}")
+            say_next(f"evalctl report {quote(bundle)} --out report.html")
     return EXIT_CODES[verification.verdict]
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from launcher.authoring.repository import begin_repository, find_repository
+from launcher.authoring.repository import CHECKOUT, begin_repository, find_repository
 from launcher.authoring.scaffold import Scaffold, write_scaffold
 from launcher.authoring.starter import StartingPoint, starter
 from launcher.cli.app import run
 from launcher.errors import InfrastructureError, MalformedError
+from launcher.spec.reading import read_blueprint
 
 FILES = Scaffold({"a.txt": b"a", "sub/b.txt": b"b"}, {"link": "elsewhere"})
 
@@ -233,3 +234,85 @@ def test_an_unwritable_place_is_an_error_of_the_machine(tmp_path: Path, layout: 
         pytest.skip("root may write everywhere")
     (tmp_path / "closed").mkdir(mode=0o500)
     assert run(["init", str(tmp_path / "closed" / "new"), "--image", str(layout)]) == 4
+
+
+BLUEPRINT = """\
+# A remark.
+schema = "evalctl/blueprint/v1"
+[blueprint]
+name = "acme/it" # its name
+version = "1.0.0"
+[image]
+ref = "oci:../layout@sha256:{digest}"
+mirrors = ["oci:near", "registry.example/acme/it"]
+[code]
+git = "code.bundle"
+commit = "{commit}"
+[[data]]
+name = "near"
+uri = "data/near.txt"
+sha256 = ""
+[[data]]
+name = "out"
+uri = "../out.txt"
+sha256 = ""
+[[data]]
+name = "far"
+uri = "https://example.org/far.txt"
+sha256 = ""
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path, layout: Path) -> Path:
+    """Write a blueprint whose files are beside it, above it and far away."""
+    folder = tmp_path / "source"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "near.txt").write_text("near")
+    (folder / "code.bundle").write_text("a bundle")
+    (tmp_path / "out.txt").write_text("out")
+    (folder / "blueprint.toml").write_text(BLUEPRINT.format(digest="a" * 64, commit="c" * 40))
+    return folder / "blueprint.toml"
+
+
+def test_a_copy_has_what_stands_beside_the_blueprint_and_links_its_image(
+    tmp_path: Path, source: Path, layout: Path
+) -> None:
+    assert run(["init", str(tmp_path / "copy"), "--from", str(source.parent), "--name", "me/mine"]) == 0
+    copy = tmp_path / "copy"
+    assert listed(copy) == [".gitignore", "blueprint.toml", "code.bundle", "data", "data/near.txt", "image"]
+    assert (copy / "image").resolve() == layout
+    text = source.read_text().replace('acme/it" #', 'me/mine" #').replace("../layout@", "image@")
+    text = text.replace("oci:near", f"oci:{source.parent / 'near'}")
+    assert (copy / "blueprint.toml").read_text() == text.replace("../out.txt", f"{source.parent}/../out.txt")
+    assert (copy / "data" / "near.txt").read_text() == "near"
+
+
+@pytest.mark.parametrize("named", ["", "blueprint.toml"])
+def test_a_copy_keeps_its_name_unless_it_is_given_one(
+    tmp_path: Path, source: Path, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["init", str(tmp_path / "copy"), "--from", str(source.parent / named), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "acme/it"
+
+
+def test_every_blueprint_of_evalctl_can_be_begun_from(tmp_path: Path) -> None:
+    for path in (CHECKOUT / "blueprints").glob("*/blueprint.toml"):
+        name = path.parent.name
+        assert run(["init", str(tmp_path / name), "--from", name]) == 0
+        read_blueprint((tmp_path / name / "blueprint.toml").read_bytes(), file=name)
+
+
+def test_a_blueprint_that_is_nowhere_is_told_with_those_that_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["init", str(tmp_path / "copy"), "--from", "digits-smv"]) == 2
+    assert "digits-svm" in capsys.readouterr().err
+
+
+def test_a_copy_of_what_is_no_toml_is_refused(
+    tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.write_text("[broken")
+    assert run(["init", str(tmp_path / "copy"), "--from", str(source)]) == 2
+    assert not (tmp_path / "copy").exists()
