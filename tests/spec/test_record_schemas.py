@@ -139,7 +139,9 @@ def results() -> list[dict[str, Any]]:
         marks=("partial", "draft"),
     )
     ended = (ReplicateOutcome(0, 7, "failed", "timeout", None),)
-    bad = Result(**usual, status="failed", failure="timeout", verdict="none", replicates=ended)
+    bad = Result(
+        **usual, status="failed", failure="timeout", verdict="none", replicates=ended, origin="unsigned"
+    )
     brought = Result(**usual, status="succeeded", failure=None, verdict="none", origin="unsigned")
     return [good.as_json(), bad.as_json(), brought.as_json()]
 
@@ -224,6 +226,13 @@ def test_the_locks_that_evalctl_writes_are_valid() -> None:
     for document in locks():
         Draft202012Validator(schema_of("lock")).validate(document)
         assert reads_whole_lock(document)
+
+
+def test_the_schema_of_a_result_names_every_field() -> None:
+    schema = schema_of("result")
+    assert set(schema["properties"]) == {"schema", *Result.__struct_fields__}
+    metric = schema["properties"]["metrics"]["items"]["properties"]
+    assert set(metric) == {"ci_method", "ci_level", *MetricResult.__struct_fields__}
 
 
 # --- change them
