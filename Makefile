@@ -52,11 +52,11 @@ image: environment ## build every recipe under images/ anew, the large one too
 	for recipe in images/*/recipe.toml; do $(bin)/evalctl image build "$$(dirname "$$recipe")"; done
 
 image-check: environment ## build every recipe twice, elsewhere; compare with the layouts and what blueprints pin
-	for recipe in images/*/recipe.toml; do \
+	@failed=0; for recipe in images/*/recipe.toml; do \
 	    folder=$$(dirname "$$recipe"); \
 	    pins=$$(grep -l "$$folder/layout@sha256:" blueprints/*/blueprint.toml | sed 's/^/--blueprint /' || true); \
-	    $(bin)/evalctl image check "$$folder" $$pins; \
-	done
+	    $(bin)/evalctl image check "$$folder" $$pins || failed=1; \
+	done; exit $$failed
 
 lock: ## relock requirements/; `make lock ARGUMENTS=--upgrade` moves every pin
 	@python=$$(PYTHON="$(PYTHON)" scripts/find-python.sh) && "$$python" -m scripts.lock $(ARGUMENTS)
