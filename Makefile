@@ -19,7 +19,7 @@ setup: ## make .venv, see that a container engine answers, build the images that
 environment tools browser:
 	@$(set_up) $@
 
-demo: setup ## launch blueprints/digits-svm, show, verify and reproduce its result
+demo: setup ## launch blueprints/digits-svm, show, verify, report and reproduce its result
 	@scripts/demo.sh
 
 test: setup tools browser lint types ## lint, types and every test but those of the harnesses

@@ -81,8 +81,9 @@ def _completeness(record: Record) -> Cell:
     result, total = record.result, len(record.samples)
     ended = sum(1 for replicate in result.replicates if replicate.status == "succeeded")
     answered = total - result.samples.errors
-    whole = answered == total and ended == len(result.replicates) and total > 0
+    whole = answered == total > 0 and ended == len(result.replicates) and not result.marks
     detail = f"samples answered; {ended} of {_counted(len(result.replicates), 'replicate')} succeeded"
+    detail += f"; marked {', '.join(result.marks)}" if result.marks else ""
     return Cell("Completeness", "good" if whole else "warn", f"{answered} of {total}", detail)
 
 

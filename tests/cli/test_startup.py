@@ -22,7 +22,7 @@ finally:
     import json
     print(json.dumps(loaded), file=sys.stderr)
 """
-HEAVY = {"cryptography", "docker", "numpy", "requests", "rich", "scipy", "tenacity", "urllib3"}
+HEAVY = {"cryptography", "docker", "jinja2", "numpy", "requests", "rich", "scipy", "tenacity", "urllib3"}
 
 
 def imported(home: Path, *arguments: str, code: int = 0) -> set[str]:
@@ -58,6 +58,7 @@ def test_pages_of_several_commands_import_no_parser(tmp_path: Path, arguments: l
         ["plan", "--help"],
         ["doctor", "--help"],
         ["shell", "--help"],
+        ["report", "--help"],
         ["list"],
         ["metrics"],
         ["schema"],

@@ -5,12 +5,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 
+from launcher.cli.report import read_record
+from launcher.errors import CheckFailedError
+from launcher.report.page import html_page
+from launcher.trust.policy import empty_policy
 from tests.conftest import Evalctl
 from tests.fakes.forgery import change_json, copy_of, reseal
 from tests.fakes.world import SmallWorld
+from tests.report.conftest import Story
+from tests.report.pages import faults
 
 
 @pytest.fixture
@@ -110,6 +118,50 @@ def test_a_strangers_odd_bundle_is_an_error_and_never_a_bug(
     done = evalctl("report", odd)
     assert done.code in (1, 3), done.err
     assert "bug" not in done.err
+
+
+ODD = (
+    None,
+    True,
+    -1,
+    1e308,
+    5e-324,
+    2**53 - 1,
+    "",
+    "\u202e<b>",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    "sha256:" + "0" * 64,
+)
+FILES = ("result.json", "lock.json", "environment.json")
+
+
+def test_what_a_stranger_may_have_put_anywhere_is_shown_or_refused(story: Story, tmp_path: Path) -> None:
+    world, bundle = story("several_seeds")
+    choose, shown = Random(11), 0
+    for number in range(80):
+        odd = copy_of(bundle, tmp_path / str(number))
+        change_json(odd / FILES[number % 3], lambda value: _put(value, choose))
+        reseal(odd, world.signer)
+        try:
+            page = html_page(read_record(odd, world.verify(odd, empty_policy())))
+        except CheckFailedError:
+            continue
+        assert faults(page) == []
+        shown += 1
+    assert shown > 10, "some of it is shown"
+
+
+def _put(value: Any, choose: Random) -> None:
+    """Put an odd value at any place inside `value`."""
+    key = choose.choice(list(value) if isinstance(value, dict) else range(len(value)))
+    inner = value[key]
+    if isinstance(inner, dict | list) and inner and choose.random() < 0.9:
+        _put(inner, choose)
+    else:
+        value[key] = choose.choice(ODD)
 
 
 def test_a_report_never_goes_into_a_bundle_or_over_what_is_no_file(
