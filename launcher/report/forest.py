@@ -55,7 +55,7 @@ def _scale(metrics: Sequence[MetricResult], *, share: bool) -> Scale:
     ends = _ends(min(numbers), max(numbers), share=share) if numbers else (0.0, 1.0, 0.2)
     low, high, step = ends
     count = max(1, round(high / step - low / step))
-    decimals = min(12, max(0, -math.floor(math.log10(step)))) if step < 1e9 else 0
+    decimals = max(0, -math.floor(math.log10(step)))
     ticks = tuple(
         Tick(round(100 * index / count, 2), _label(low + index * step, decimals))
         for index in range(count + 1)
@@ -79,19 +79,23 @@ def _ends(low: float, high: float, *, share: bool) -> tuple[float, float, float]
     """Return the ends of a scale around `low` to `high`, and its step: 1, 2 or 5 times a power of ten."""
     if max(abs(low), abs(high)) > _HUGE:
         return -1.6e308, 1.6e308, 8e307
-    width = max(high - low, abs(high) * 1e-9, 1e-9)
+    share = share and low >= 0 and high <= 1
+    if high - low <= abs(high) * 1e-9:
+        half = abs(high) / 20 or 0.5
+        low, high = (max(low - half, 0.0), min(high + half, 1.0)) if share else (low - half, high + half)
+    width = max(high - low, 1e-300)
     power = 10.0 ** math.floor(math.log10(width / _INTERVALS))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor * _INTERVALS >= width)
     first, last = math.floor(low / step) * step, math.ceil(high / step) * step
     if last <= first:
         last = first + step
-    if share and low >= 0 and high <= 1:
+    if share:
         first, last = min(max(first, 0.0), 1.0 - step), min(last, 1.0)
     return first, last, step
 
 
 def _label(value: float, decimals: int) -> str:
-    return f"{value:.{decimals}f}" if abs(value) < 1e9 else f"{value:.3g}"
+    return f"{value:.{decimals}f}" if decimals < 10 and abs(value) < 1e9 else f"{value:.6g}"
 
 
 def _marks(metric: MetricResult, low: float, high: float) -> Marks:

@@ -58,6 +58,9 @@ def words(text: str) -> str:
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield a table whose first row is the header; columns without any text below it are left out."""
+    if len(rows) == 1:
+        yield "None."
+        return
     kept = [column for column in zip(*rows, strict=True) if any(column[1:])]
     lines = [f"| {' | '.join(map(_cell, row))} |" for row in zip(*kept, strict=True)]
     yield from (lines[0], "|---" * len(kept) + "|", *lines[1:])

@@ -49,6 +49,17 @@ def test_shares_have_one_scale_and_other_definitions_their_own() -> None:
     assert [len(scale.rows) for scale in scales(metrics)] == [2, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("value", "definition", "first", "last"),
+    [(0.0, "accuracy@1", "0.0", "0.5"), (1.0, "accuracy@1", "0.94", "1.00"), (40.0, "mae@1", "38", "42")],
+)
+def test_one_number_alone_has_a_scale_that_a_person_can_read(
+    value: float, definition: str, first: str, last: str
+) -> None:
+    (scale,) = scales([metric(value, definition=definition, ci=None)])
+    assert (scale.ticks[0].label, scale.ticks[-1].label) == (first, last)
+
+
 def test_a_metric_without_value_has_no_marks() -> None:
     (scale,) = scales([metric(None, ci=None)])
     row = scale.rows[0]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 
 from launcher.report.markdown import code, markdown, words
 from launcher.report.record import Record
@@ -43,6 +44,12 @@ def test_what_could_call_somebody_stands_in_code_alone(record: ReadRecord, name:
 @every_story
 def test_the_same_record_gives_the_same_markdown(record: ReadRecord, name: str) -> None:
     assert markdown(record(name)) == markdown(record(name))
+
+
+def test_a_result_without_metrics_and_items_is_said_to_have_none(record: ReadRecord) -> None:
+    whole = record("several_seeds")
+    text = markdown(replace(whole, result=replace(whole.result, metrics=()), samples=()))
+    assert "## Result\n\nNone.\n" in text
 
 
 @given(st.text(alphabet=st.sampled_from("`|\\ <>ab@*_[]()!#\n\r\t\u202e\x00-"), max_size=40))
