@@ -124,6 +124,21 @@ def _refuse_changes(folder: Path, wanted: Wanted) -> None:
     )
 
 
+def moved_on(wanted: Wanted, settings: FetchSettings) -> list[str]:
+    """Return the files in which what is checked out differs from the commit `wanted.reference`, if any."""
+    folder = local_path(wanted.git, settings.base).absolute()
+    if wanted.git.startswith(("http://", "https://")) or not folder.is_dir():
+        return []
+    top = run_git(folder, "rev-parse", "--show-toplevel")
+    if top.returncode:
+        return []
+    root = Path(top.stdout.removesuffix("\n"))
+    options = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv")
+    listing = run_git(root, "diff", *options, wanted.reference, "HEAD", "--", wanted.path or ".").stdout
+    names = [name for name in listing.split("\0") if name]
+    return [name for name in names if (root / name).resolve() != wanted.blueprint.resolve()]
+
+
 def is_committed(folder: Path, commit: str, file: Path) -> bool:
     """Say whether the commit of the repository around `folder` holds `file`."""
     top = run_git(folder, "rev-parse", "--show-toplevel")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from launcher.authoring.commits import Found, Wanted, find_commit, is_committed
+from launcher.authoring.commits import Found, Wanted, find_commit, is_committed, moved_on
 from launcher.authoring.draft import Draft, DraftInput, read_draft
 from launcher.authoring.edit import Change, edited
 from launcher.sources.inputs import FetchSettings, identify, local_path, redacted
@@ -37,7 +37,11 @@ def pin(
         if not item.is_pinned:
             changes.extend(_input(item, cache, settings))
     real = tuple(change for change in changes if _value(draft, change) != change.value)
-    remarks = (*_missing_licences(draft), *_readable_labels(draft, found, settings))
+    remarks = (
+        *_missing_licences(draft),
+        *_readable_labels(draft, found, settings),
+        *_left_behind(draft, found, file, settings),
+    )
     return Pinned(draft.document.text, edited(draft.document, real), real, remarks)
 
 
@@ -94,3 +98,17 @@ def _readable_labels(draft: Draft, found: Found | None, settings: FetchSettings)
                 f"`[[data]]` {item.name} is held out, and yet the commit holds `{item.uri}`: "
                 "the program can read it; take it out of git"
             )
+
+
+def _left_behind(draft: Draft, found: Found | None, file: Path, settings: FetchSettings) -> Iterator[str]:
+    """Yield that the pinned commit is not what is checked out: what runs is not what its writer sees."""
+    if found is not None:
+        return
+    commit = draft.document.values["code"]["commit"]
+    moved = moved_on(Wanted(draft.git, commit, draft.code_path, file), settings)
+    if moved:
+        yield (
+            f"`code.commit` stays; what is checked out differs in `{moved[0]}`"
+            + (f" and {len(moved) - 1} more" if len(moved) > 1 else "")
+            + f": `evalctl pin {file} --update code` moves it there"
+        )

@@ -181,6 +181,21 @@ def test_what_is_named_for_an_update_is_pinned_anew_and_the_rest_is_left(place: 
     assert place.values()["data"][0]["size"] == 5
 
 
+def test_a_commit_that_was_left_behind_is_remarked_on(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.pin()
+    git(place.folder, "add", "blueprint.toml")
+    git(place.folder, "commit", "--quiet", "-m", "The blueprint alone")
+    capsys.readouterr()
+    assert place.pin() == 0
+    assert "stays" not in said(capsys)[1]
+    (place.folder / "code.py").write_text("print(1)\n")
+    git(place.folder, "commit", "--quiet", "-a", "-m", "Two")
+    assert place.pin() == 0
+    assert f"differs in `code.py`: `evalctl pin {place.file} --update code` moves it" in said(capsys)[1]
+
+
 def test_an_update_of_what_is_not_there_names_what_is(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
