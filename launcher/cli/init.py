@@ -18,6 +18,9 @@ from launcher.errors import InfrastructureError, MalformedError, RequirementErro
 from launcher.sources.layout import only_digest, open_layout
 from launcher.spec.grammars import BLUEPRINT_NAME, DIGEST
 
+# Which target of evalctl's Makefile builds an image that `make setup` leaves out.
+_MAKES = {"eval-harness": "harness"}
+
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The new evaluation's folder.")] = Path(),
@@ -38,22 +41,37 @@ def init(
             "--from", metavar="ID", help="Begin from a copy: one of evalctl's blueprints, a file or a folder."
         ),
     ] = None,
+    from_lm_eval: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="Begin from this command line of lm-eval, in quotes."),
+    ] = None,
+    from_inspect: Annotated[
+        Path | None, typer.Option(metavar="LOG", help="Begin from the task, model and settings of this log.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Begin an evaluation: a folder that runs as it is.
 
     Writes a blueprint whose comments explain it, a program with its test, data and held-out labels. Nothing
     is overwritten. Outside of a git repository one is made and the files are committed; in one of yours the
-    commit is left to you.
+    commit is left to you. Begun from lm-eval or Inspect, the folder calls that instead, and its README lists
+    what is left to do.
     """
+    chosen = [value for value in (source, from_lm_eval, from_inspect) if value is not None]
+    if len(chosen) > 1:
+        raise MalformedError(
+            "`--from`, `--from-lm-eval` and `--from-inspect` exclude each other",
+            code="usage",
+            hint="give one of them",
+        )
     if source is not None:
         return _copy(source, folder, name, image, as_json=as_json)
-    layout, digest = _layout(image)
+    layout, digest = _layout(image, "eval-harness" if chosen else "eval-python")
     place = find_repository(folder)
     start = StartingPoint(_name(name, folder), layout, digest)
     if place is not None:
         start = replace(start, repository=place.up, path=place.down)
-    scaffold, commit = starter(start), ""
+    scaffold, commit = _scaffold(start, from_lm_eval, from_inspect), ""
 
     def finish(staged: Path) -> None:
         nonlocal commit
@@ -84,6 +102,20 @@ def _copy(source: str, folder: Path, name: str | None, image: str | None, *, as_
     return 0
 
 
+def _scaffold(start: StartingPoint, from_lm_eval: str | None, from_inspect: Path | None) -> Scaffold:
+    if from_lm_eval is not None:
+        from launcher.exchange.from_lm_eval import begin_from_lm_eval, include_path, read_task_files
+
+        folder = include_path(from_lm_eval)
+        return begin_from_lm_eval(from_lm_eval, start, read_task_files(Path(folder)) if folder else {})
+    if from_inspect is not None:
+        from launcher.exchange.from_inspect import begin_from_inspect, read_start, read_task_file
+
+        log = read_start(from_inspect)
+        return begin_from_inspect(log, start, read_task_file(log, Path()))
+    return starter(start)
+
+
 def _name(name: str | None, folder: Path) -> str:
     """Return the evaluation's name: as given, or made from the folder's."""
     chosen = name or f"me/{re.sub('[^A-Za-z0-9._-]+', '-', folder.resolve().name).strip('-._')}"
@@ -97,10 +129,10 @@ def _name(name: str | None, folder: Path) -> str:
     return chosen
 
 
-def _layout(image: str | None) -> tuple[Path, str | None]:
+def _layout(image: str | None, usual: str = "eval-python") -> tuple[Path, str | None]:
     """Return the image layout to link, and its digest where `image` names one or needs none."""
     if image is None:
-        return _proven(CHECKOUT / "images" / "eval-python" / "layout", None, RequirementError)
+        return _proven(CHECKOUT / "images" / usual / "layout", None, RequirementError)
     path, _, digest = image.removeprefix("oci:").rpartition("@")
     if re.fullmatch(DIGEST, digest) is None:
         path, digest = image.removeprefix("oci:"), ""
@@ -116,11 +148,12 @@ def _proven(
         if digest is None:
             only_digest(layout)
     except InfrastructureError as error:
+        target = _MAKES.get(place.parent.name, "setup")
         raise fault(
             "there is no container image to begin with",
             code="no-image",
             context=error.message,
-            hint="`make setup` in evalctl's clone builds one; or name an OCI image layout, "
+            hint=f"`make {target}` in evalctl's clone builds one; or name an OCI image layout, "
             "a folder or a tar, with `--image oci:PATH`",
         ) from error
     return place, digest

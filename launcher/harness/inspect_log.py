@@ -81,6 +81,11 @@ def read_inspect_log(path: Path, name: str) -> HarnessOutput:
     return _read(_opened(path, name))
 
 
+def inspect_spec(path: Path, name: str) -> Mapping[str, Any]:
+    """Return what a log says was asked for: its `eval`; raises `MalformedError` where it is no log."""
+    return _opened(path, name).spec
+
+
 def _opened(path: Path, name: str) -> _Log:
     if not name.endswith(".eval"):
         header = read_object(read_whole(path, MAX_JSON_LOG), f"`{shown(name)}`")
