@@ -74,8 +74,13 @@ def _layout(reference: str) -> dict[str, Any]:
         "size": sum(layer.size for layer in layers),
         "packages": to_builtins(package_counts(layout, pins)),
         "up_to_date": _is_up_to_date(recipe, layout) if recipe else None,
-        **_labels((config.get("config") or {}).get("Labels") or {}),
+        **_labels(_table(_table(config.get("config")).get("Labels"))),
     }
+
+
+def _table(value: Any) -> dict[str, Any]:
+    """Return a JSON object as it is, and an empty one for whatever else stands in its place."""
+    return value if isinstance(value, dict) else {}
 
 
 def _place(reference: str) -> tuple[Path, str | None]:

@@ -131,12 +131,12 @@ def _copy_layout(
 
 def _named(source: Layout, image: str) -> str:
     """Return the digest of the image that the index calls `image`; a digest is its own name."""
-    rows = parse_json(read_small(source, "index.json"), what="index.json")["manifests"]
-    for row in rows if isinstance(rows, list) else ():
-        names = row.get("annotations", {}).values() if isinstance(row, dict) else ()
-        if image in names:
-            return str(row["digest"])
-    return image
+    try:
+        rows = parse_json(read_small(source, "index.json"), what="index.json")["manifests"]
+        named = {name: row["digest"] for row in rows for name in row.get("annotations", {}).values()}
+        return str(named.get(image, image))
+    except (MalformedError, LookupError, TypeError, AttributeError) as error:
+        raise malformed(f"`{source.path}` has an index.json that is none") from error
 
 
 def _convert(archive: Layout, layout: Path, image: str | None, progress: Callable[[str], None]) -> str:

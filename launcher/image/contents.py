@@ -44,13 +44,13 @@ def package_counts(layout: Layout, pins: ImagePins) -> PackageCounts:
                 for member in archive:
                     name = member.name.removeprefix("./")
                     _remove(name, debian, python)
-                    if name == _STATUS and (stream := archive.extractfile(member)):
+                    if name == _STATUS and member.isreg() and (stream := archive.extractfile(member)):
                         listed = sum(line.startswith(b"Package:") for line in stream)
                     elif _DEBIAN.fullmatch(name):
                         debian.add(name)
                     elif _PYTHON.fullmatch(name):
                         python.add(name)
-        except (tarfile.TarError, EOFError) as error:
+        except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
             raise InfrastructureError(
                 f"layer {at + 1} in `{layout.path}` is no tar: {error}", code="image-malformed"
             ) from error

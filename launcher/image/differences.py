@@ -87,7 +87,7 @@ def _archive(held: HeldImage, at: int) -> "Iterator[tarfile.TarFile]":
         try:
             with tarfile.open(fileobj=stream, mode="r:") as archive:
                 yield archive
-        except (tarfile.TarError, EOFError) as error:
+        except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
             raise InfrastructureError(
                 f"layer {at + 1} in `{held.layout.path}` is no tar: {error}", code="image-malformed"
             ) from error

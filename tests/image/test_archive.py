@@ -92,6 +92,24 @@ def test_of_several_images_one_is_named(tmp_path: Path) -> None:
     assert "acme/x:1" in (caught.value.context or "")
 
 
+def test_the_tar_of_a_layout_with_several_images_wants_a_name(tmp_path: Path) -> None:
+    digest = make_layout(tmp_path / "made", layers=LAYERS)
+    index = json.loads((tmp_path / "made/index.json").read_text())
+    other = {**index["manifests"][0], "digest": "sha256:" + "0" * 64}
+    index["manifests"][0]["annotations"] = {"org.opencontainers.image.ref.name": "acme/x:1"}
+    index["manifests"].append(other)
+    for manifests, name, code in ((index["manifests"], "acme/x:1", ""), (3, "x", "image-malformed")):
+        (tmp_path / "made/index.json").write_text(json.dumps({**index, "manifests": manifests}))
+        with tarfile.open(tmp_path / "x.tar", "w") as archive:
+            archive.add(tmp_path / "made", ".")
+        if not code:
+            assert imported(tmp_path / "x.tar", tmp_path / "layout", name).manifest == digest
+            continue
+        with pytest.raises(EvalctlError) as caught:
+            imported(tmp_path / "x.tar", tmp_path / "layout", name)
+        assert caught.value.code == code
+
+
 def no_tar(folder: Path) -> Path:
     (folder / "x.tar").write_bytes(b"not a tar at all" * 100)
     return folder / "x.tar"

@@ -2,13 +2,26 @@
 
 import gzip
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from launcher.cli.app import run
-from tests.image.makers import finish_layout, make_layout, put_blob, put_json, sha256, tar_of, text_file
+from launcher.errors import InfrastructureError
+from launcher.image.contents import package_counts
+from launcher.sources.layout import only_digest, open_layout, pin_image
+from tests.image.makers import (
+    finish_layout,
+    make_layout,
+    put_blob,
+    put_json,
+    sha256,
+    tar_member,
+    tar_of,
+    text_file,
+)
 from tests.image.test_check import recipe_of
 
 SITE = "usr/lib/python3/dist-packages"
@@ -75,6 +88,32 @@ def test_a_recipe_folder_tells_whether_its_layout_is_of_it(
     with (recipe / "recipe.toml").open("a") as stream:
         stream.write("# changed\n")
     assert inspected(capsys, str(recipe))["up_to_date"] is False
+
+
+@pytest.mark.parametrize("config", [[], "x", {"Labels": ["a"]}, {"Labels": {"a": {"b": 1}}}, None])
+def test_a_configuration_of_odd_shapes_is_no_fault_of_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], config: Any
+) -> None:
+    make_layout(tmp_path / "layout", config=config, created=3)
+    assert run(["image", "inspect", str(tmp_path / "layout")]) == 0
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        b"not a tar",
+        tar_of(text_file("a", "x" * 9000), compression="")[:700],
+        tar_of(tar_member("var/lib/dpkg/status", tarfile.SYMTYPE, link="/nowhere"), compression=""),
+        tar_of(text_file("a"), compression="")[:124] + b"\xff" * 12 + bytes(376),
+    ],
+)
+def test_a_layer_of_odd_bytes_is_counted_or_refused(tmp_path: Path, layer: bytes) -> None:
+    make_layout(tmp_path / "layout", layers=[layer])
+    layout = open_layout(tmp_path / "layout")
+    try:
+        package_counts(layout, pin_image(layout, only_digest(layout), "linux/amd64"))
+    except InfrastructureError as error:
+        assert error.code == "image-malformed"
 
 
 def test_what_an_image_says_of_itself_cannot_trick_a_terminal(
