@@ -32,7 +32,7 @@ test-harness: harness ## launch lm-eval and Inspect for real; hold our figures a
 	$(bin)/python -m pytest -m harness
 
 check: environment lint types ## format, lint, types and the fast tests; needs no engine
-	$(bin)/python -m pytest -m "not engine and not image and not slow"
+	$(bin)/python -m pytest -m "not engine and not image and not slow and not browser"
 
 bench: setup ## measure launch, start-up and verify against their yardsticks
 	$(bin)/python -m scripts.bench

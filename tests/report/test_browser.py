@@ -148,6 +148,14 @@ def test_every_part_is_reached_with_the_keyboard(opened: Callable[..., Any]) -> 
     assert {"#result", "#caveats", "INPUT", "SUMMARY", "PRE"} <= reached
 
 
+@pytest.mark.parametrize(("name", "greens"), [("several_seeds", True), ("stranger", False)])
+def test_nothing_that_nobody_verified_is_green(opened: Callable[..., Any], name: str, greens: object) -> None:
+    page = opened(name)
+    colours = "Array.from(document.querySelectorAll('.good'), (it) => getComputedStyle(it).color)"
+    page.evaluate("document.querySelector('.fraction').classList.add('good')")
+    assert ("rgb(23, 102, 58)" in page.evaluate(colours)) is greens
+
+
 def test_on_paper_there_is_no_navigation_and_the_text_is_black_on_white(opened: Callable[..., Any]) -> None:
     page = opened("several_seeds", color_scheme="dark")
     page.emulate_media(media="print")
