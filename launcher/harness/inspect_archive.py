@@ -26,7 +26,7 @@ class ArchiveLimits(Struct, frozen=True):
     """How much one `.eval` file may hold: members, bytes of one and of all that are read, unpacked."""
 
     members: int = 200_000
-    member: int = 256 << 20
+    member: int = 128 << 20
     total: int = 4 << 30
 
 

@@ -28,7 +28,7 @@ from launcher.harness.output import (
     table_of,
 )
 
-MAX_JSON_LOG: Final = 256 << 20
+MAX_JSON_LOG: Final = 128 << 20
 
 _JSON_NAME: Final = re.compile(r"(?:.*/)?\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d.*\.json")
 _HINT: Final = (

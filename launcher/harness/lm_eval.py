@@ -1,4 +1,4 @@
-"""Read what lm-evaluation-harness leaves: `results_TIME.json` and `samples_TASK_TIME.jsonl` (0.4.5 on).
+"""Read what lm-evaluation-harness leaves: `results_TIME.json` and `samples_TASK_TIME.jsonl` (0.4.13).
 
 One line of a samples file is one document under one filter; one sample of ours is one document. See
 https://github.com/EleutherAI/lm-evaluation-harness, `lm_eval/loggers/evaluation_tracker.py`.
@@ -61,7 +61,7 @@ def lm_eval_tasks(files: Mapping[str, Path], name: str) -> list[HarnessOutput]:
     results = read_object(read_whole(files[name], MAX_RESULTS), f"`{shown(name)}`")
     counts = table_of(results.get("n-samples"), "`n-samples`")
     if not counts:
-        raise bad_log(f"`{shown(name)}` names no task under `n-samples`; lm-eval 0.4.5 and later does")
+        raise bad_log(f"`{shown(name)}` names no task under `n-samples`; lm-eval 0.4.13 does")
     return [_read_task(files, name, results, task) for task in counts]
 
 
