@@ -18,9 +18,8 @@ from launcher.sources.inputs import FetchSettings
 from launcher.spec import bundle as names
 from launcher.spec.imported import ImportedLock
 from launcher.spec.lock import make_lock, pins_from
-from launcher.spec.predicates import (
-    LOCAL_BUILDER,
-    Builder,
+from launcher.spec.predicates import LOCAL_BUILDER, Builder
+from launcher.spec.reproduction import (
     MetricReproduction,
     Reproduction,
     ReproductionScope,

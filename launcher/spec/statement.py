@@ -20,8 +20,8 @@ from launcher.spec.predicates import (
     EvaluationResult,
     LockStatement,
     Provenance,
-    Reproduction,
 )
+from launcher.spec.reproduction import Reproduction
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 _MAX_SUBJECTS: Final = 1024

@@ -41,8 +41,8 @@ from launcher.spec.predicates import (
     EvaluationResult,
     LockStatement,
     Provenance,
-    Reproduction,
 )
+from launcher.spec.reproduction import Reproduction
 from launcher.spec.statement import Statement, bundle_subjects
 from launcher.trust.dsse import Envelope, verify_envelope
 from launcher.trust.keys import fingerprint_hex

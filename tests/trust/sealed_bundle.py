@@ -24,11 +24,10 @@ from launcher.spec.predicates import (
     Dependency,
     EvaluationResult,
     LockStatement,
-    MetricReproduction,
     Provenance,
-    Reproduction,
     Suite,
 )
+from launcher.spec.reproduction import MetricReproduction, Reproduction
 from launcher.spec.statement import lock_statement, provenance_statement, result_statement
 from launcher.trust.attestations import AttestationReport, check_attestations
 from launcher.trust.key_files import FileSigner

@@ -15,8 +15,8 @@ from launcher.spec.predicates import (
     EvaluationResult,
     LockStatement,
     Provenance,
-    Reproduction,
 )
+from launcher.spec.reproduction import Reproduction
 from launcher.spec.statement import Statement
 from launcher.trust.dsse import verify_envelope
 from launcher.trust.sigstore import open_envelope, seal

@@ -37,7 +37,8 @@ from launcher.spec.bundle import (
     co_signature,
     reproduction_attestation,
 )
-from launcher.spec.predicates import LOCK_TYPE, PROVENANCE_TYPE, LockStatement, MetricReproduction, Suite
+from launcher.spec.predicates import LOCK_TYPE, PROVENANCE_TYPE, LockStatement, Suite
+from launcher.spec.reproduction import MetricReproduction
 from launcher.spec.statement import (
     Statement,
     bundle_subjects,
