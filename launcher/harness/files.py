@@ -12,6 +12,7 @@ from launcher.harness.output import bad_log, shown
 
 MAX_FILES: Final = 10_000
 MAX_NESTING: Final = 250
+MAX_VALUES: Final = 8_000_000
 
 
 def log_files(folder: Path) -> dict[str, Path]:
@@ -49,6 +50,9 @@ def read_lines(stream: BinaryIO, limit: int, name: str) -> Iterator[bytes]:
 
 def read_object(data: bytes, what: str) -> dict[str, Any]:
     """Return the JSON object in `data`, as Python programs write it: NaN and long integers included."""
+    # Python takes some hundred bytes for what may be two in the file; commas in texts only make it stricter.
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_VALUES:
+        raise bad_log(f"{what} holds more than {MAX_VALUES} values")
     try:
         value = parse_json(data, what=what, max_depth=MAX_NESTING, exact=False)
     except MalformedError as error:

@@ -227,6 +227,12 @@ def test_a_log_without_samples_is_refused(tmp_path: Path) -> None:
     assert "holds no samples" in refused(changed(tmp_path, lambda log: log.pop("samples"))).message
 
 
+def test_a_small_file_of_very_many_values_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launcher.harness.files.MAX_VALUES", 1000)
+    folder = changed(tmp_path, lambda log: log.update(x=[{}] * 1000))
+    assert "holds more than 1000 values" in refused(folder).message
+
+
 def test_another_version_is_refused(tmp_path: Path) -> None:
     assert "not a log of version 2" in refused(changed(tmp_path, lambda log: log.update(version=1))).message
 
