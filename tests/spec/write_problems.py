@@ -1,7 +1,8 @@
 """Write the problems of every bad blueprint beside it; review the difference before you commit it."""
 
-from conftest import known_definitions
 from test_blueprint_corpus import BAD, problems_text
+
+from tests.spec.conftest import known_definitions
 
 if __name__ == "__main__":
     for path in BAD:

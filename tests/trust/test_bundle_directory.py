@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sealed_bundle import SUMS, sealed
 
 from launcher.digest import sha256_hex, sums_text
 from launcher.errors import CheckFailedError, MalformedError
@@ -20,6 +19,7 @@ from launcher.spec.bundle import (
     split_co_signature,
 )
 from launcher.store.directory import walk
+from tests.trust.sealed_bundle import SUMS, sealed
 
 FILES = sealed()
 

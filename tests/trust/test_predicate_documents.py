@@ -3,7 +3,6 @@ import re
 from pathlib import Path
 
 import pytest
-from sealed_bundle import ALICE
 
 from launcher.spec.imported import ImportStatement
 from launcher.spec.predicates import (
@@ -20,6 +19,7 @@ from launcher.spec.reproduction import Reproduction
 from launcher.spec.statement import Statement
 from launcher.trust.dsse import verify_envelope
 from launcher.trust.sigstore import open_envelope, seal
+from tests.trust.sealed_bundle import ALICE
 
 FOLDER = Path(__file__).parents[2] / "docs" / "predicates"
 READERS = {

@@ -6,26 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from sealed_bundle import (
-    ALICE,
-    BOB,
-    BUILDER,
-    CLAIM,
-    CONTENTS,
-    LOCK_DIGEST,
-    MALLORY,
-    NOW,
-    PROVENANCE,
-    RESULT,
-    SUITE,
-    Seal,
-    checked,
-    failures,
-    p256_signer,
-    reproduction_of,
-    sealed,
-    signed_by,
-)
 
 from launcher.digest import digest_of, sha256_hex
 from launcher.spec.bundle import (
@@ -47,6 +27,26 @@ from launcher.spec.statement import (
 )
 from launcher.trust.policy import ROLES, Policy, Rule, TrustedKey, single_key_policy
 from launcher.trust.sigstore import open_envelope, seal, seal_payload
+from tests.trust.sealed_bundle import (
+    ALICE,
+    BOB,
+    BUILDER,
+    CLAIM,
+    CONTENTS,
+    LOCK_DIGEST,
+    MALLORY,
+    NOW,
+    PROVENANCE,
+    RESULT,
+    SUITE,
+    Seal,
+    checked,
+    failures,
+    p256_signer,
+    reproduction_of,
+    sealed,
+    signed_by,
+)
 
 SEALED = sealed()
 PATHS = sorted(SEALED)

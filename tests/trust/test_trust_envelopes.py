@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement as JudgeStatement
-from sealed_bundle import ALICE, BOB, CONTENTS, p256_signer, sealed
 from securesystemslib.dsse import Envelope as JudgeEnvelope
 from securesystemslib.signer import SSlibKey
 
@@ -20,6 +19,7 @@ from launcher.errors import CheckFailedError, EvalctlError
 from launcher.spec.bundle import PROVENANCE_ATTESTATION
 from launcher.trust.dsse import PAYLOAD_TYPE, Envelope, pae, verify_envelope
 from launcher.trust.sigstore import MAX_ENVELOPE_BYTES, MEDIA_TYPE, open_envelope, seal, seal_payload
+from tests.trust.sealed_bundle import ALICE, BOB, CONTENTS, p256_signer, sealed
 
 STATEMENT = {"_type": "https://in-toto.io/Statement/v1", "subject": [], "predicate": {"n": "1"}}
 FILE = seal(STATEMENT, ALICE)

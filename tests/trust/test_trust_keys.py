@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sealed_bundle import ALICE, BOB, ed25519_signer, p256_signer
 
 from launcher.errors import EvalctlError, MalformedError
 from launcher.trust.key_files import load_public_file, load_signer, new_key
@@ -18,6 +17,7 @@ from launcher.trust.keys import (
     is_fingerprint,
     load_public,
 )
+from tests.trust.sealed_bundle import ALICE, BOB, ed25519_signer, p256_signer
 
 P256 = p256_signer(5)
 SIGNERS = pytest.mark.parametrize("signer", [ALICE, P256], ids=["ed25519", "p256"])

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from sealed_bundle import ALICE, BOB, MALLORY, NOW, p256_signer
 
 from launcher.errors import EvalctlError, MalformedError, TrustError
 from launcher.spec.predicates import LOCK_TYPE, RESULT_TYPE
 from launcher.trust.policy import ROLES, Claim, Policy, refuse_rollback, single_key_policy
 from launcher.trust.policy_file import MAX_POLICY_BYTES, add_key, initial_policy, read_policy
+from tests.trust.sealed_bundle import ALICE, BOB, MALLORY, NOW, p256_signer
 
 TEXT = f"""
 version = 3  # bumped by hand
