@@ -3,7 +3,8 @@
 Usage: python -m scripts.pytest_total STATUS LOG...
 
 STATUS is what the whole came to. A log without a summary, and a failure that no summary counts, is an error
-more: the line never looks better than what happened.
+more: the line never looks better than what happened. Deselected tests are not added up: each run leaves out
+what the other one runs.
 """
 
 import re
@@ -12,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-ORDER = ("failed", "errors", "passed", "skipped", "xfailed", "xpassed", "deselected", "warnings")
+ORDER = ("failed", "errors", "passed", "skipped", "xfailed", "xpassed", "warnings")
 
 _SUMMARY = re.compile(
     r"^=+ (?P<counts>[0-9]+ [a-z]+(?:, [0-9]+ [a-z]+)*) in (?P<seconds>[0-9.]+)s\b.* =+$", re.M
@@ -32,6 +33,7 @@ def total(logs: Sequence[str], *, failed: bool) -> str:
             counts[{"error": "errors", "warning": "warnings"}.get(word, word)] += int(number)
     if failed and not counts["failed"] and not counts["errors"]:
         counts["errors"] += 1
+    del counts["deselected"]
     words = [f"{counts[word]} {word}" for word in sorted(counts, key=_place) if counts[word]]
     return f"===== {', '.join(words)} in {seconds:.2f}s ====="
 

@@ -9,9 +9,9 @@ FAILED = (
 )
 
 
-def test_counts_and_seconds_are_added_word_by_word() -> None:
+def test_counts_and_seconds_are_added_but_not_what_the_other_run_runs() -> None:
     line = total([MAIN, HARNESS], failed=False)
-    assert line == "===== 820 passed, 3 skipped, 824 deselected, 1 warnings in 396.75s ====="
+    assert line == "===== 820 passed, 3 skipped, 1 warnings in 396.75s ====="
 
 
 def test_failures_come_first() -> None:
@@ -19,7 +19,7 @@ def test_failures_come_first() -> None:
 
 
 def test_only_the_last_summary_of_a_log_counts() -> None:
-    assert total([FAILED + HARNESS], failed=False) == "===== 8 passed, 815 deselected in 95.25s ====="
+    assert total([FAILED + HARNESS], failed=False) == "===== 8 passed in 95.25s ====="
 
 
 def test_a_run_that_never_got_to_its_tests_is_an_error() -> None:
