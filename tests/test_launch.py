@@ -268,6 +268,17 @@ def test_replicates_run_side_by_side_within_the_processors_and_come_out_in_order
     assert result["metrics"][0]["n"] == ITEMS
 
 
+def test_a_run_without_samples_still_shows_what_it_wrote(world: SmallWorld, evalctl: Evalctl) -> None:
+    def talking(inside: Inside) -> int:
+        inside.stderr.extend(b"nothing to do\n")
+        return 0
+
+    world.plays(talking)
+    done = evalctl("launch", world.file)
+    assert done.code == 1
+    assert "The end of logs/run-0.stderr in the bundle:\n  | nothing to do\n" in done.out
+
+
 def test_events_of_container_and_launcher_stand_in_one_file_and_say_whose_they_are(world: SmallWorld) -> None:
     event = b'{"step":"loading","phase":"run","seconds":0.25,"detail":{"rows":3}}\n'
     world.plays(leaving(event, "events.jsonl"))
@@ -275,12 +286,12 @@ def test_events_of_container_and_launcher_stand_in_one_file_and_say_whose_they_a
     theirs = [event for event in events if event["source"] == "container"]
     assert theirs == [{**json.loads(event), "source": "container", "replicate": 0}]
     ours = [event["step"] for event in events if event["source"] == "launcher"]
-    assert [step for step in ours if step in ("resolve", "engine", "image", "run", "score")] == [
+    assert [step for step in ours if step in ("resolve", "engine", "image", "run", "metrics")] == [
         "resolve",
         "engine",
         "image",
         "run",
-        "score",
+        "metrics",
     ]
 
 

@@ -97,6 +97,30 @@ def test_scoring_that_fails_is_told_apart(
     assert (Path(answer["bundle"]) / "predictions" / "0" / "deep" / "answers.jsonl").is_file()
 
 
+def test_the_last_words_are_those_of_the_container_that_failed(scored: SmallWorld, evalctl: Evalctl) -> None:
+    def talking(inside: Inside) -> int:
+        inside.stderr.extend(b"predicting\n")
+        return predict(inside)
+
+    def stumbling(inside: Inside) -> int:
+        inside.stderr.extend(b"no labels for me\n")
+        return 3
+
+    scored.plays(talking)
+    scored.plays(stumbling, "score")
+    done = evalctl("launch", scored.file)
+    assert done.code == 1
+    assert "The end of logs/score-0.stderr in the bundle:\n  | no labels for me\n" in done.out
+    assert "predicting" not in done.out
+
+
+def test_no_two_steps_of_the_launcher_have_one_name(scored: SmallWorld) -> None:
+    events = read_lines(scored.launch(sections=SCORED).bundle / "events.jsonl")
+    ours = [event["step"] for event in events if event["source"] == "launcher"]
+    assert "score" in ours
+    assert len(ours) == len(set(ours))
+
+
 def test_a_run_that_fails_is_not_scored(scored: SmallWorld) -> None:
     scored.plays(lambda _: 1)
     scored.launch(sections=SCORED)

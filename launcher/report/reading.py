@@ -176,12 +176,17 @@ def read_confusion(result: Result) -> Confusion | None:
 
 
 def read_last_words(inventory: Inventory, result: Result, lines: int = _LAST_LINES) -> LastWords | None:
-    """Return the end of what the replicate that stopped the run wrote to stderr, else to stdout."""
+    """Return the end of what the replicate that stopped the run wrote last, to stderr or else to stdout.
+
+    Where every container did its part and what they left does not fit, that is the first replicate.
+    """
+    if result.failure is None:
+        return None
     failed = [replicate for replicate in result.replicates if replicate.failure]
     own = [replicate for replicate in failed if replicate.failure != "interrupted"]
-    for replicate in [*own, *failed][:1]:
-        for stream in ("stderr", "stdout"):
-            name = f"{bundle.LOGS}/run-{replicate.replicate}.{stream}"
+    for replicate in [*own, *failed, *result.replicates][:1]:
+        for log in ("score-{}.stderr", "score-{}.stdout", "run-{}.stderr", "run-{}.stdout"):
+            name = f"{bundle.LOGS}/{log.format(replicate.replicate)}"
             if name in inventory.files:
                 text = inventory.read(name, _MAX_BYTES).decode(errors="backslashreplace")
                 return LastWords(name, tuple(line.expandtabs() for line in text.splitlines()[-lines:]))

@@ -66,7 +66,7 @@ def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Sc
     from launcher.runs.scoring import score
 
     plan.attempt.record("score")
-    with log.step("score", "computing the metrics"):
+    with log.step("metrics", "computing the metrics"):
         return score(plan, runs), signing
 
 

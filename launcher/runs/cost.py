@@ -56,7 +56,7 @@ def _sum(used: list[Mapping[str, Any]], steps: list[Mapping[str, Any]]) -> _Run 
     walls = [
         float(step["seconds"])
         for step in steps
-        if step.get("source") == "launcher" and step.get("step") in ("replicates", "scoring")
+        if step.get("source") == "launcher" and step.get("step") == "replicates"
     ]
     cpu = sum(float(line["cpu_user_seconds"]) + float(line["cpu_system_seconds"]) for line in used)
     return _Run(
