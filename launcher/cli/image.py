@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
 from launcher.image.build import build_image
 from launcher.image.layout_cache import LayoutCache
-from launcher.image.workshop import Workshop
+from launcher.image.workshop import Workshop, session_in
 from launcher.sources.layout import Layout, only_digest, open_layout, pin_image
 from launcher.spec.image import ImagePins
 from launcher.store.home import find_home, make_private
@@ -98,7 +99,15 @@ def workshop_of(mirrors: Sequence[str] | None, *, network: bool, progress: Calla
     make_private(home.root)
     cache = make_private(home.cache)
     layouts = LayoutCache(cache / "layouts")
-    return Workshop(make_private(cache / "packages"), progress, mirrors or (), layouts, connect, network)
+    return Workshop(
+        make_private(cache / "packages"),
+        progress,
+        mirrors or (),
+        layouts,
+        connect,
+        network,
+        partial(session_in, home),
+    )
 
 
 def _open(path: Path) -> tuple[Layout, ImagePins]:

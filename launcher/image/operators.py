@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of
@@ -90,7 +91,9 @@ def _compiled(
         image = engine.find_image(pins) or engine.load_image(layout, pins)
         task = _task(recipe, step, image, folder)
         engine.require(task.profile)
-        outcome = engine.run(task, _NoObserver(), threading.Event())
+        with workshop.session() as labels:
+            labelled = replace(task, labels={**task.labels, **labels})
+            outcome = engine.run(labelled, _NoObserver(), threading.Event())
     finally:
         engine.close()
     _refuse_failure(outcome, folder)

@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from launcher.digest import digest_of
+from launcher.engines.engine import HOME_LABEL
 from launcher.errors import CheckFailedError, EvalctlError, MalformedError
 from launcher.image.build import build_image
 from launcher.image.finished import BuiltImage
 from launcher.image.operators import LABEL
 from launcher.image.recipe import load_recipe
-from launcher.image.workshop import Workshop
+from launcher.image.workshop import Workshop, session_in
+from launcher.runs.leftovers import reap_dead
+from launcher.store.home import Home
 from tests.fakes.engine import FakeEngine, Program, World
 from tests.image.makers import lock_text, make_deb, text_file
 from tests.image.test_check import recipe_of
@@ -93,6 +97,29 @@ def test_labels_say_what_compiled_what_from_what(recipe: Path, tmp_path: Path) -
     assert json.loads(found[f"{LABEL}.environment"]) == {"MODE": "release"}
     assert json.loads(found[f"{LABEL}.sources"]) == {name: digest_of(data) for name, data in SOURCES.items()}
     assert json.loads(found[f"{LABEL}.outputs"])["usr/local/bin/op"] == digest_of(b"tool")
+
+
+def test_the_container_of_a_build_that_died_is_found_and_removed(recipe: Path, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+
+    def die(_: World) -> int:
+        raise KeyboardInterrupt
+
+    engine = FakeEngine({"cc": die})
+    workshop = Workshop(
+        tmp_path / "packages",
+        lambda _: None,
+        [str(recipe / "mirror")],
+        connect=lambda: engine,
+        session=partial(session_in, home),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        build_image(recipe, tmp_path / "out", workshop)
+    (task,) = engine.tasks
+    assert task.labels[HOME_LABEL] == home.label
+    engine.containers[task.name] = task.labels
+    reap_dead(home, lambda: engine, thorough=True)
+    assert engine.containers == {}
 
 
 def test_the_compiler_runs_by_digest_without_network_on_read_only_sources(
