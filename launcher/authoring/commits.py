@@ -125,7 +125,10 @@ def _refuse_changes(folder: Path, wanted: Wanted) -> None:
 
 
 def moved_on(wanted: Wanted, settings: FetchSettings) -> list[str]:
-    """Return the files in which what is checked out differs from the commit `wanted.reference`, if any."""
+    """Return the files in which what is checked out differs from the commit `wanted.reference`, if any.
+
+    Changes that no commit holds count, files that git does not follow do not.
+    """
     folder = local_path(wanted.git, settings.base).absolute()
     if wanted.git.startswith(("http://", "https://")) or not folder.is_dir():
         return []
@@ -134,7 +137,7 @@ def moved_on(wanted: Wanted, settings: FetchSettings) -> list[str]:
         return []
     root = Path(top.stdout.removesuffix("\n"))
     options = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv")
-    listing = run_git(root, "diff", *options, wanted.reference, "HEAD", "--", wanted.path or ".").stdout
+    listing = run_git(root, "diff", *options, wanted.reference, "--", wanted.path or ".").stdout
     names = [name for name in listing.split("\0") if name]
     return [name for name in names if (root / name).resolve() != wanted.blueprint.resolve()]
 

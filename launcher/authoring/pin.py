@@ -5,8 +5,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from launcher.authoring.commits import Found, Wanted, find_commit, is_committed, moved_on
+from launcher.authoring.commits import Found, Wanted, find_commit, is_committed
 from launcher.authoring.draft import Draft, DraftInput, read_draft
+from launcher.authoring.drift import Pin, code_drift, input_drift
 from launcher.authoring.edit import Change, edited
 from launcher.sources.inputs import FetchSettings, identify, local_path, redacted
 from launcher.sources.layout import only_digest, open_layout, pin_image
@@ -36,7 +37,7 @@ def pin(
     for item in draft.inputs:
         if not item.is_pinned:
             changes.extend(_input(item, cache, settings))
-    real = tuple(change for change in changes if _value(draft, change) != change.value)
+    real = tuple(change for change in changes if _value(draft, change.path) != change.value)
     remarks = (
         *_missing_licences(draft),
         *_readable_labels(draft, found, settings),
@@ -71,9 +72,9 @@ def _input(item: DraftInput, cache: Cache, settings: FetchSettings) -> Iterator[
     yield Change((*item.path, "size"), fetched.size, ("sha256", "uri"))
 
 
-def _value(draft: Draft, change: Change) -> object:
+def _value(draft: Draft, path: tuple[str | int, ...]) -> object:
     table: object = draft.document.values
-    for step in change.path:
+    for step in path:
         if isinstance(table, dict):
             table = table.get(step)
         elif isinstance(table, list) and isinstance(step, int):
@@ -101,14 +102,14 @@ def _readable_labels(draft: Draft, found: Found | None, settings: FetchSettings)
 
 
 def _left_behind(draft: Draft, found: Found | None, file: Path, settings: FetchSettings) -> Iterator[str]:
-    """Yield that the pinned commit is not what is checked out: what runs is not what its writer sees."""
-    if found is not None:
-        return
-    commit = draft.document.values["code"]["commit"]
-    moved = moved_on(Wanted(draft.git, commit, draft.code_path, file), settings)
-    if moved:
-        yield (
-            f"`code.commit` stays; what is checked out differs in `{moved[0]}`"
-            + (f" and {len(moved) - 1} more" if len(moved) > 1 else "")
-            + f": `evalctl pin {file} --update code` moves it there"
-        )
+    """Yield what was pinned before and is not what its writer sees: the code, and each local file."""
+    if found is None:
+        commit = draft.document.values["code"]["commit"]
+        yield from code_drift(Wanted(draft.git, commit, draft.code_path, file), settings)
+    for item in draft.inputs:
+        if item.is_pinned:
+            sha256, size = (_value(draft, (*item.path, key)) for key in ("sha256", "size"))
+            pin = Pin(
+                f"{item.kind}:{item.name}", item.uri, str(sha256), size if isinstance(size, int) else None
+            )
+            yield from input_drift(pin, file, settings.base)

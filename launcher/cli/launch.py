@@ -84,25 +84,39 @@ def launch(
         reporter.close()
     view = read_view(launched.bundle)
     path = copy_out(launched.bundle, out) if out else launched.bundle
+    changed = _drift(target, file, request)
     if as_json:
-        print_json({**as_object(view, path), "reused": launched.reused, "remarks": launched.remarks})
+        print_json(
+            {**as_object(view, path), "reused": launched.reused, "remarks": (*launched.remarks, *changed)}
+        )
     else:
         print(summary(view))
         print(path)
-        _say_more(launched, view)
+        _say_more(launched, view, changed)
         if view.result.failure is None:
             say_next(f"evalctl verify {_short_name(view, out)}")
     return exit_code(view)
 
 
-def _say_more(launched: Launched, view: BundleView) -> None:
+def _drift(target: Target, file: Path, request: LaunchRequest) -> tuple[str, ...]:
+    """Remark on what the user changed and did not pin; who launches a lock did not mean the files here."""
+    if target.lock is not None:
+        return ()
+    from launcher.authoring.drift import drift
+
+    choices = request.choices
+    return drift(target.blueprint, file, request.settings, filled=choices.models, draft=choices.draft)
+
+
+def _say_more(launched: Launched, view: BundleView, changed: tuple[str, ...]) -> None:
     """Say what was not run, and what to do about a failure; all of it is in the object of `--json`."""
-    for remark in launched.remarks:
+    for remark in (*launched.remarks, *changed):
         say(f"note: {remark}")
     if launched.reused:
         ended = "finished" if view.result.failure is None else "failed"
         say(f"this lock {ended} before, in attempt {launched.attempt}: that run's bundle is returned")
-        hint("launch it again with `--rerun`")
+        if not changed:
+            hint("launch it again with `--rerun`")
     elif view.result.failure is not None:
         hint(_ADVICE.get(view.result.failure, "launch it again"))
 

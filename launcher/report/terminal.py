@@ -62,9 +62,9 @@ def _failure(view: BundleView) -> list[str]:
     result, last = view.result, view.last_words
     if result.failure is None:
         return []
-    lines = [
-        line for said in result.deviations or ("",) for line in _line("failure", f"{result.failure}: {said}")
-    ]
+    reason, *deviations = result.deviations or ("",)
+    lines = _line("failure", f"{result.failure}: {reason}")
+    lines += [line for deviation in deviations for line in _line("deviation", deviation)]
     if last is None:
         return [*lines, "It left no logs."]
     return [*lines, f"The end of {last.name} in the bundle:", *(cut(f"  | {line}") for line in last.lines)]

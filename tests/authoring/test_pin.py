@@ -196,6 +196,14 @@ def test_a_commit_that_was_left_behind_is_remarked_on(
     assert f"differs in `code.py`: `evalctl pin {place.file} --update code` moves it" in said(capsys)[1]
 
 
+def test_a_change_without_a_commit_is_remarked_on(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.pin()
+    (place.folder / "code.py").write_text("print(1)\n")
+    capsys.readouterr()
+    assert place.pin() == 0
+    assert "differs in `code.py`" in said(capsys)[1]
+
+
 def test_an_update_of_what_is_not_there_names_what_is(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from launcher.errors import EvalctlError
 from launcher.report.reading import BundleView, Confusion, read_view
@@ -43,6 +44,18 @@ def view(*metrics: MetricResult, seeds: int = 1, **changes: Any) -> BundleView:
         replicates=replicates,
     )
     return BundleView(DIGEST, result, "SHA256:nobody", (("image", DIGEST),), **changes)
+
+
+def test_what_deviates_is_not_given_as_a_reason_of_the_failure() -> None:
+    failed = replace(
+        view().result,
+        status="failed",
+        failure="candidate",
+        deviations=("it exited with code 1", "draft: ran with changes"),
+        marks=("draft",),
+    )
+    shown = summary(replace(view(), result=failed))
+    assert "failure    candidate: it exited with code 1\ndeviation  draft: ran with changes" in shown
 
 
 def test_a_primary_metric_shows_its_interval_n_threshold_and_published_figure() -> None:
