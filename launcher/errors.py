@@ -44,6 +44,11 @@ class EvalctlError(Exception):
         self.hint = hint
         self.problems = tuple(problems)
 
+    @property
+    def in_words(self) -> str:
+        """What failed and why, in one line for a reason or a verdict."""
+        return f"{self.message} ({self.context})" if self.context else self.message
+
     def as_json(self) -> Mapping[str, Any]:
         """Return the object that `--json` prints on stderr under the key `error`."""
         body: dict[str, Any] = {

@@ -147,7 +147,7 @@ def ask(connect: "Callable[[], Engine]", pins: ImagePins | None) -> EngineSight:
         with closing(connect()) as engine:
             return EngineSight(engine.describe(), engine.find_image(pins) if pins else None)
     except EvalctlError as error:
-        return EngineSight(None, None, error.message + (f" ({error.context})" if error.context else ""))
+        return EngineSight(None, None, error.in_words)
 
 
 def _as_if(request: LaunchRequest, seen: AtHand, cache: Cache) -> Resolution:
@@ -300,7 +300,7 @@ def _disk(ground: _Ground, image: int | None) -> Disk:
 
 
 def _unmet(error: RequirementError) -> Unmet:
-    return Unmet(f"{error.message} ({error.context})", error.hint or "")
+    return Unmet(error.in_words, error.hint or "")
 
 
 def _engine(facts: EngineFacts) -> PlannedEngine:

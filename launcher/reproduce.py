@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from launcher import __version__
-from launcher.errors import CheckFailedError, EvalctlError, InfrastructureError, MalformedError, TrustError
+from launcher.errors import CheckFailedError, InfrastructureError, MalformedError, TrustError
 from launcher.launch import launch
 from launcher.metrics.agreement import Agreement, Evidence, compare_runs
 from launcher.metrics.evaluation import evaluate
@@ -102,7 +102,8 @@ def reproduce(
     try:
         launched = launch(_request(original, contents, settings, scope), edges)
     except (InfrastructureError, MalformedError) as error:
-        return Reproduced("not-runnable", None, reason=_in_words(error))
+        hint = f"; {error.hint}" if error.hint else ""
+        return Reproduced("not-runnable", None, reason=error.in_words + hint)
     edges.reporter.stage("comparing")
     again = load_contents(launched.bundle)
     if again.result.failure is not None:
@@ -157,11 +158,6 @@ def _compare(contents: Contents, again: Contents, scope: Scope) -> Agreement:
         contents.blueprint.metrics,
         contents.blueprint.run.determinism,
     )
-
-
-def _in_words(error: EvalctlError) -> str:
-    context = f" ({error.context})" if error.context else ""
-    return f"{error.message}{context}" + (f"; {error.hint}" if error.hint else "")
 
 
 def _failed_again(again: Contents, bundle: Path) -> Reproduced:

@@ -372,7 +372,5 @@ def _check(name: str, refuse: Callable[[], None]) -> Check:
 
 
 def _failed(name: str, error: EvalctlError) -> Check:
-    detail = f"{error.message} ({error.context})" if error.context else error.message
-    if isinstance(error, MalformedError) and error.problems:
-        detail = f"{detail}: {error.problems[0]}"
-    return Check(name, "failed", detail)
+    first = f": {error.problems[0]}" if error.problems else ""
+    return Check(name, "failed", error.in_words + first)

@@ -71,8 +71,7 @@ def _of_target(home: Home, target: Target, seen: Observed) -> Iterator[HealthChe
         request = LaunchRequest(target.blueprint, FetchSettings(target.base), target.lock, choices=choices)
         plan = make_plan(request, PlanEdges(home, connect, None))
     except EvalctlError as error:
-        said = f"{error.message} ({error.context})" if error.context else error.message
-        yield fail("resolve", said, error.hint or "evalctl resolve FILE")
+        yield fail("resolve", error.in_words, error.hint or "evalctl resolve FILE")
         return
     yield from blueprint_checks(plan, seen, _silent(target, plan))
 

@@ -123,10 +123,8 @@ def _run_one(
     try:
         outcome = engine.run(container_task(plan, replicate, "score"), watch[0], watch[1])
     except InfrastructureError as error:
-        return replace(run, failure="engine", reason=f"scoring: {_in_words(error)}")
-    failure, reason = classify(outcome, score)
-    if failure is None and (odd := _unfit(outcome, replicate, plan)):
-        failure, reason = "candidate", f"its output `{odd}` has a name that no bundle may hold"
+        return replace(run, failure="engine", reason=f"scoring: {error.in_words}")
+    failure, reason = _judge(outcome, score, replicate, plan)
     return replace(run, score=outcome, failure=failure, reason=f"scoring: {reason}" if reason else "")
 
 
@@ -144,15 +142,18 @@ def _predict(
             return ReplicateRun(replicate, seed, None, None)
         outcome = engine.run(container_task(plan, replicate), observer, cancel)
     except InfrastructureError as error:
-        return ReplicateRun(replicate, seed, None, "engine", _in_words(error))
-    failure, reason = classify(outcome, plan.resolution.blueprint.run)
-    if failure is None and (odd := _unfit(outcome, replicate, plan)):
-        failure, reason = "candidate", f"its output `{odd}` has a name that no bundle may hold"
+        return ReplicateRun(replicate, seed, None, "engine", error.in_words)
+    failure, reason = _judge(outcome, plan.resolution.blueprint.run, replicate, plan)
     return ReplicateRun(replicate, seed, outcome, failure, reason)
 
 
-def _in_words(error: InfrastructureError) -> str:
-    return error.message + (f" ({error.context})" if error.context else "")
+def _judge(
+    outcome: ContainerOutcome, asked: Run | Score, replicate: int, plan: RunPlan
+) -> tuple[Failure | None, str]:
+    failure, reason = classify(outcome, asked)
+    if failure is None and (odd := _unfit(outcome, replicate, plan)):
+        return "candidate", f"its output `{odd}` has a name that no bundle may hold"
+    return failure, reason
 
 
 def classify(outcome: ContainerOutcome, asked: Run | Score) -> tuple[Failure | None, str]:

@@ -137,8 +137,7 @@ def _read(plan: RunPlan, runs: list[ReplicateRun]) -> _Ending:
         events = [event for run in runs for phase, _ in run.outcomes for event in _events(plan, run, phase)]
         events.extend(_told(harness))
     except MalformedError as error:
-        reason = error.message + (f" ({error.context})" if error.context else "")
-        return _Ending("input" if error.code == "bad-labels" else "candidate", reason)
+        return _Ending("input" if error.code == "bad-labels" else "candidate", error.in_words)
     return _Ending(None, "", bundled, metrics, (*events, *sample_events(bundled)), harness)
 
 

@@ -407,7 +407,7 @@ def _check(name: str, refuse: Callable[[], None]) -> Check:
 
 
 def _failed(name: str, error: EvalctlError) -> Check:
-    return Check(name, "failed", f"{error.message} ({error.context})" if error.context else error.message)
+    return Check(name, "failed", error.in_words)
 
 
 def _disagreement(message: str) -> CheckFailedError:
