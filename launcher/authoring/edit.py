@@ -1,7 +1,6 @@
 """Put values into a TOML text in place: no byte changes but those of the values."""
 
 import copy
-import json
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from launcher.errors import MalformedError
 from launcher.spec.document import Document
 from launcher.spec.kinds import key_text
 from launcher.spec.positions import Path, Positions, scalar_end
+from launcher.spec.toml_text import toml_value
 
 
 class Change(Struct, frozen=True):
@@ -45,7 +45,7 @@ def edited(document: Document, changes: Sequence[Change]) -> str:
 
 def _splice(positions: Positions, change: Change) -> tuple[int, int, str]:
     """Return what to put where: offsets into the text whose line ends are LF."""
-    literal = json.dumps(change.value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    literal = toml_value(change.value)
     if change.path in positions.values:
         start = positions.values[change.path]
         return start, scalar_end(positions.text, start), literal
@@ -87,7 +87,7 @@ def _require(document: Document, changes: Sequence[Change], text: str) -> None:
     except ValueError:
         found = None
     if found != wanted:
-        lines = "; ".join(f"{change.key} = {json.dumps(change.value)}" for change in changes)
+        lines = "; ".join(f"{change.key} = {toml_value(change.value)}" for change in changes)
         raise MalformedError(
             f"`{document.file}` cannot be edited in place",
             code="cannot-edit",

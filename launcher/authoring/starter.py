@@ -1,11 +1,11 @@
 """The starting point that `evalctl init` writes: a small evaluation that runs as it is."""
 
-import json
 from pathlib import Path
 
 from msgspec import Struct
 
 from launcher.authoring.scaffold import Scaffold
+from launcher.spec.toml_text import toml_value
 
 _FOLDER = Path(__file__).parent / "starter"
 _REMARKS = {
@@ -32,15 +32,19 @@ class StartingPoint(Struct, frozen=True):
     repository: str = "."
     path: str = ""
 
+    @property
+    def reference(self) -> str:
+        """The image as the new blueprint names it: by the link beside it."""
+        return "oci:image" + (f"@{self.digest}" if self.digest else "")
+
 
 def starter(start: StartingPoint) -> Scaffold:
     """Return the files of a new evaluation, digests and commit left for `pin`; the image is linked."""
-    reference = "oci:image" + (f"@{start.digest}" if start.digest else "")
     values = {
         "@NAME@": start.name,
-        '"@IMAGE@"': _toml(reference),
-        '"@GIT@"': _toml(start.repository),
-        "@PATH@": f"\npath = {_toml(start.path)}" if start.path else "",
+        '"@IMAGE@"': toml_value(start.reference),
+        '"@GIT@"': toml_value(start.repository),
+        "@PATH@": f"\npath = {toml_value(start.path)}" if start.path else "",
     }
     files = {".gitignore": (_FOLDER / "gitignore").read_bytes()}
     for name in _REMARKS:
@@ -49,8 +53,3 @@ def starter(start: StartingPoint) -> Scaffold:
             text = text.replace(mark, value)
         files[name] = text.encode()
     return Scaffold(files, {"image": str(start.layout)}, _REMARKS | {"image": f"-> {start.layout}"})
-
-
-def _toml(text: str) -> str:
-    """Return `text` as a TOML string: JSON's escapes are TOML's, save that of the delete character."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

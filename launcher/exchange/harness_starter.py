@@ -1,14 +1,13 @@
 """The folder that `evalctl init` writes for an evaluation of lm-eval or Inspect: what both have in common."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct
 
 from launcher.authoring.scaffold import Scaffold
 from launcher.authoring.starter import StartingPoint
 from launcher.harness.output import Harness
+from launcher.spec.toml_text import toml_value
 
 _IGNORED = (
     "# What is large, or only here; `evalctl pin` writes down its checksum.\nimage\nmodel/\n__pycache__/\n"
@@ -51,40 +50,35 @@ def scaffold(begun: HarnessStart, start: StartingPoint) -> Scaffold:
     return Scaffold(files, {"image": str(start.layout)}, remarks)
 
 
-def toml(value: Any) -> str:
-    """Return text, a number or a list of them as TOML: JSON's are, save for the delete character."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
 def _blueprint(begun: HarnessStart, start: StartingPoint) -> str:
-    reference = "oci:image" + (f"@{start.digest}" if start.digest else "")
     return "\n".join(
         [
             f"# An evaluation with {begun.harness}; `evalctl schema blueprint` describes every key.",
             'schema = "evalctl/blueprint/v1"',
             "",
             "[blueprint]",
-            f"name = {toml(start.name)}",
+            f"name = {toml_value(start.name)}",
             'version = "1.0.0"            # a step of the first number says: not comparable any more',
-            f"title = {toml(begun.title)}",
+            f"title = {toml_value(begun.title)}",
             "",
             f"# An image with {begun.harness} in it, by digest: `evalctl pin` adds the digest.",
             "[image]",
-            f"ref = {toml(reference)}",
+            f"ref = {toml_value(start.reference)}",
             "",
             "# This folder's commit, mounted read-only at /eval/code. `evalctl pin` fills it in.",
             "[code]",
-            f"git = {toml(start.repository)}",
+            f"git = {toml_value(start.repository)}",
             'commit = ""',
-            *([f"path = {toml(start.path)}"] if start.path else []),
+            *([f"path = {toml_value(start.path)}"] if start.path else []),
             *_model(begun),
             "",
             "[run]",
-            f"command = {toml(list(begun.command))}",
-            f"seeds = {toml(list(begun.seeds))}                 # one run for each",
+            f"command = {toml_value(list(begun.command))}",
+            f"seeds = {toml_value(list(begun.seeds))}                 # one run for each",
             'timeout = "2h"',
-            f"env = {{ {', '.join(f'{name} = {toml(text)}' for name, text in begun.env.items())} }}",
-            f"format = {toml(begun.harness)}   # its logs, anywhere below /eval/out, are read as samples",
+            f"env = {{ {', '.join(f'{name} = {toml_value(text)}' for name, text in begun.env.items())} }}",
+            f"format = {toml_value(begun.harness)}   "
+            "# its logs, anywhere below /eval/out, are read as samples",
             "",
             "[resources]",
             "cpus = 2",
@@ -118,11 +112,11 @@ def _metrics(scores: Sequence[tuple[str, str, str]]) -> Iterable[str]:
         yield from ([""] if index else [])
         yield from (
             "[[metric]]",
-            f"name = {toml(name)}",
+            f"name = {toml_value(name)}",
             'definition = "mean@1"',
-            f"of = {toml(f'scores.{score}')}",
+            f"of = {toml_value(f'scores.{score}')}",
         )
-        yield from [f"where = {{ task = {toml(task)} }}"] if task else []
+        yield from [f"where = {{ task = {toml_value(task)} }}"] if task else []
         yield from ["primary = true"] if not index else []
 
 

@@ -4,7 +4,6 @@ Nobody launched anything under evalctl, so there is no image, code or command; a
 logs by digest and the metrics computed from them. It cannot be launched, and every statement says so.
 """
 
-import json
 from typing import Any, Final, Literal, Self
 
 from msgspec import Struct
@@ -23,6 +22,7 @@ from launcher.spec.predicates import (
     Provenance,
     Suite,
 )
+from launcher.spec.toml_text import toml_value
 
 SCHEMA: Final = "evalctl/imported/v1"
 DEFINITION: Final = "mean@1"
@@ -95,22 +95,30 @@ class Import(Struct, frozen=True):
         """Return `blueprint.toml`: the same facts for people, which no command launches."""
         lines = [
             f"# Imported from logs of {self.harness}, unsigned origin: evalctl launched nothing.",
-            f"schema = {_quoted(SCHEMA)}",
+            f"schema = {toml_value(SCHEMA)}",
             "",
             "[blueprint]",
-            f"name = {_quoted(self.suite.name)}",
-            f"version = {_quoted(self.suite.version)}",
+            f"name = {toml_value(self.suite.name)}",
+            f"version = {toml_value(self.suite.version)}",
         ]
         for item in self.sources:
-            lines += ["", "[[source]]", f"name = {_quoted(item.name)}", f"sha256 = {_quoted(item.sha256)}"]
+            lines += [
+                "",
+                "[[source]]",
+                f"name = {toml_value(item.name)}",
+                f"sha256 = {toml_value(item.sha256)}",
+            ]
         for metric in self.metrics:
             lines += [
                 "",
                 "[[metric]]",
-                f"name = {_quoted(metric.name)}",
-                f"definition = {_quoted(DEFINITION)}",
+                f"name = {toml_value(metric.name)}",
+                f"definition = {toml_value(DEFINITION)}",
             ]
-            lines += [f"of = {_quoted('scores.' + metric.score)}", f"direction = {_quoted(metric.direction)}"]
+            lines += [
+                f"of = {toml_value('scores.' + metric.score)}",
+                f"direction = {toml_value(metric.direction)}",
+            ]
             lines += ["where = { completed = true }"] if metric.completed_only else []
         return "\n".join(lines) + "\n"
 
@@ -246,11 +254,6 @@ def _source(value: Any) -> Source:
     if not is_sha256_hex(sha256) or type(size) is not int or not 0 <= size <= MAX_INTEGER:
         raise fields.bad("a source has no SHA-256 in hex, or no size")
     return Source(fields.text(table["name"], "name"), sha256, size)
-
-
-def _quoted(text: str) -> str:
-    """Return `text` as a TOML basic string, which JSON's are but for one control character."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _malformed(message: str) -> MalformedError:

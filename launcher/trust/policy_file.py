@@ -1,6 +1,5 @@
 """`trust.toml`: read it strictly, write the first one, and add a key without losing a comment."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Any, Final, TypeGuard, TypeVar
 from msgspec.structs import replace
 
 from launcher.errors import MalformedError, Problem
+from launcher.spec.toml_text import toml_value
 from launcher.trust.keys import PublicKey, load_public
 from launcher.trust.policy import REVOCATIONS, ROLES, Policy, Revocation, Role, Rule, TrustedKey
 
@@ -41,7 +41,7 @@ def initial_policy(name: str, public: PublicKey, now: datetime, version: int = 1
         "# Whose signatures count on this machine, and for what. After `expires` nothing is trusted.\n"
         f"version = {version}\nexpires = {expires.isoformat()}Z\n\n"
     )
-    rules = "".join(f"\n[rules.{role}]\nthreshold = 1\nfrom = [{_quoted(name)}]\n" for role in ROLES)
+    rules = "".join(f"\n[rules.{role}]\nthreshold = 1\nfrom = [{toml_value(name)}]\n" for role in ROLES)
     text = head + _key_table(name, public, ROLES) + rules
     read_policy(text.encode())
     return text
@@ -246,23 +246,18 @@ def _with_key(policy: Policy, key: TrustedKey) -> Policy:
 
 
 def _key_table(name: str, public: PublicKey, roles: tuple[Role, ...]) -> str:
-    listed = ", ".join(map(_quoted, roles))
-    return f"[keys.{name}]\npublic = {_quoted(public.openssh)}\nroles = [{listed}]\n"
+    listed = ", ".join(map(toml_value, roles))
+    return f"[keys.{name}]\npublic = {toml_value(public.openssh)}\nroles = [{listed}]\n"
 
 
 def _new_rule(role: Role, name: str) -> str:
-    return f"\n[rules.{role}]\nthreshold = 1\nfrom = [{_quoted(name)}]\n"
+    return f"\n[rules.{role}]\nthreshold = 1\nfrom = [{toml_value(name)}]\n"
 
 
 def _add_to_rule(text: str, role: Role, name: str) -> str:
     """Put `name` first into `from` of the rule; the caller reads the outcome again and so sees a failure."""
     pattern = rf"(?ms)(^\[rules\.{role}\](?:(?!^\[).)*?^from\s*=\s*\[)"
-    return re.sub(pattern, lambda match: f"{match[1]}{_quoted(name)}, ", text, count=1)
-
-
-def _quoted(text: str) -> str:
-    # A JSON string of ASCII is a TOML basic string; DEL is the one character JSON leaves bare.
-    return json.dumps(text).replace("\x7f", "\\u007f")
+    return re.sub(pattern, lambda match: f"{match[1]}{toml_value(name)}, ", text, count=1)
 
 
 def _plus_years(moment: datetime, years: int) -> datetime:
