@@ -12,7 +12,7 @@ from launcher.errors import CheckFailedError, InfrastructureError, MalformedErro
 from launcher.sources.code import bundled_references
 from launcher.sources.git import Git
 from launcher.sources.inputs import FetchSettings, local_path, redacted
-from launcher.spec.grammars import COMMIT
+from launcher.spec.grammars import COMMIT, is_web
 
 _MOST_NAMED, _MOST_BRANCHES = 5, 20
 
@@ -39,7 +39,7 @@ def find_commit(wanted: Wanted, settings: FetchSettings) -> Found:
     Raises `CheckFailedError` (`uncommitted-changes`) where a working tree holds something else than its
     commit, `MalformedError` (`no-such-reference`), and `InfrastructureError`.
     """
-    if wanted.git.startswith(("http://", "https://")):
+    if is_web(wanted.git):
         if settings.offline:
             raise InfrastructureError(
                 f"`--offline` forbids to ask {redacted(wanted.git)} for `{wanted.reference}`",
@@ -130,7 +130,7 @@ def moved_on(wanted: Wanted, settings: FetchSettings) -> list[str]:
     Changes that no commit holds count, files that git does not follow do not.
     """
     folder = local_path(wanted.git, settings.base).absolute()
-    if wanted.git.startswith(("http://", "https://")) or not folder.is_dir():
+    if is_web(wanted.git) or not folder.is_dir():
         return []
     top = run_git(folder, "rev-parse", "--show-toplevel")
     if top.returncode:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from launcher.digest import hash_file, hash_stream
 from launcher.errors import InfrastructureError
 from launcher.image.recipe import Artefact, Recipe
+from launcher.spec.grammars import is_web
 
 _APT_HELPER = Path("/usr/lib/apt/apt-helper")
 _LIMIT_S = 1800
@@ -203,7 +204,7 @@ def _copy(source: str, path: Path, size: int) -> None:
 
 
 def _source(source: str) -> BinaryIO:
-    if not source.startswith(("http://", "https://")):
+    if not is_web(source):
         return Path(source).open("rb")
     import urllib.request
 

@@ -10,12 +10,12 @@ from launcher.digest import sha256_hex
 from launcher.image.tables import (
     Artefact,
     Table,
-    is_plain,
     locked_artefacts,
     malformed,
     parse_table,
     read_bytes,
 )
+from launcher.spec.grammars import is_plain_path
 
 __all__ = ["Artefact", "BuildStep", "Config", "Filter", "Python", "Recipe", "load_recipe"]
 
@@ -135,7 +135,7 @@ class _Beside:
         self._read: dict[str, bytes] = {}
 
     def read(self, name: str, where: str) -> bytes:
-        if not is_plain(name):
+        if not is_plain_path(name):
             raise malformed(f"{where}: `{name}` is not a plain path below the recipe's folder")
         if name not in self._read:
             path = self._folder / name
@@ -199,7 +199,7 @@ def _build_step(build: Table, beside: _Beside) -> BuildStep:
         raise malformed(f"{build.where}: `sources`, `command` and `outputs` must not be empty")
     if step.compiler not in {package.name for package in step.packages}:
         raise malformed(f"{build.where}: the compiler `{step.compiler}` is not in build-packages.lock")
-    if wrong := [path for pair in step.outputs.items() for path in pair if not is_plain(path)]:
+    if wrong := [path for pair in step.outputs.items() for path in pair if not is_plain_path(path)]:
         raise malformed(f"{build.where}: `{wrong[0]}` in `outputs` is not a plain relative path")
     if len(set(step.outputs.values())) != len(step.outputs):
         raise malformed(f"{build.where}: `outputs` names a file twice")

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from launcher.digest import is_sha256_hex
 from launcher.errors import MalformedError
+from launcher.spec.grammars import is_plain_path
 
 # What Debian and Python packages are called, and nothing else: pip would take a name with an address in it
 # for an order to fetch from there, and to run what it finds.
@@ -114,16 +115,11 @@ def _artefact(row: Table) -> Artefact:
     )
     if not is_sha256_hex(artefact.sha256):
         raise malformed(f"{row.where}: `sha256` is not 64 lowercase hexadecimal digits")
-    if not is_plain(artefact.file):
+    if not is_plain_path(artefact.file):
         raise malformed(f"{row.where}: `file` is not a plain relative path")
     if not _NAME.fullmatch(artefact.name) or not _VERSION.fullmatch(artefact.version):
         raise malformed(f"{row.where}: `name` or `version` is not that of a package")
     return artefact
-
-
-def is_plain(path: str) -> bool:
-    """Say whether `path` is relative and leads down only."""
-    return not any(part in ("", ".", "..") for part in path.split("/")) and "\0" not in path
 
 
 def malformed(message: str) -> MalformedError:

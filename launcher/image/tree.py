@@ -10,6 +10,7 @@ from typing import BinaryIO, Literal
 from msgspec import Struct, field
 
 from launcher.errors import InfrastructureError
+from launcher.spec.grammars import is_plain_path
 
 _CHUNK = 1 << 20
 _MERGED = re.compile(r"(?:bin|sbin|lib|lib32|lib64|libx32)(?:/|$)")
@@ -158,8 +159,7 @@ def image_path(name: str) -> str:
     trimmed = name.removeprefix("./").rstrip("/")
     if trimmed in ("", "."):
         return ""
-    parts = trimmed.split("/")
-    if "\0" in name or _SURROGATE.search(name) or any(part in ("", ".", "..") for part in parts):
+    if _SURROGATE.search(name) or not is_plain_path(trimmed):
         raise _refused(f"{name!r} leaves the image or is not a plain path")
     return "usr/" + trimmed if _MERGED.match(trimmed) else trimmed
 

@@ -10,13 +10,13 @@ from launcher.sources.inputs import FetchSettings, local_path, redacted
 from launcher.sources.layout import Layout, image_layers, open_layout, pin_image
 from launcher.sources.unpack import WHOLE, is_one_file
 from launcher.spec.blueprint import Blueprint, Code, Image, ImageReference, Input
+from launcher.spec.grammars import is_web
 from launcher.spec.image import ImagePins
 from launcher.spec.plan import PlannedCode, PlannedImage, PlannedInput, PlannedPlace, Whereabouts
 from launcher.store.cache import Cache
 from launcher.store.trees import size_of
 
 UNKNOWN = "DIGEST"
-_REMOTE = ("http://", "https://")
 
 
 class AtHand(Struct, frozen=True):
@@ -92,7 +92,7 @@ def input_place(item: Input, cache: Cache, settings: FetchSettings) -> Path:
 def _status(uri: str, settings: FetchSettings, *, cached: bool) -> Whereabouts:
     if cached:
         return "cached"
-    if uri.startswith(_REMOTE):
+    if is_web(uri):
         return "missing" if settings.offline else "remote"
     return "local" if local_path(uri, settings.base).exists() else "missing"
 

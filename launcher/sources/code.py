@@ -18,6 +18,7 @@ from launcher.errors import EvalctlError, InfrastructureError, MalformedError
 from launcher.sources.git import Git
 from launcher.sources.inputs import FetchSettings, local_path, redacted
 from launcher.spec.blueprint import Code
+from launcher.spec.grammars import is_plain_path, is_web
 from launcher.spec.lock import CodePins
 from launcher.store.cache import Cache
 from launcher.store.files import write_atomically
@@ -143,7 +144,7 @@ def keep_tree(git: Git, tree: str, folder: Path, code: Code) -> CodeTree:
 
 def bring_objects(code: Code, settings: FetchSettings, git: Git) -> None:
     """Fetch the commit; a path is made absolute, so that git takes it for neither an option nor a host."""
-    remote = code.git.startswith(("http://", "https://"))
+    remote = is_web(code.git)
     if remote and settings.offline:
         raise InfrastructureError(
             f"commit `{code.commit}` is not in the cache, and `--offline` forbids to fetch it",
@@ -197,7 +198,7 @@ def _entry(line: bytes) -> _Entry:
         path = raw.decode()
     except UnicodeDecodeError as error:
         raise _refused(f"the name {raw!r} is not UTF-8") from error
-    if "\n" in path or any(part in ("", ".", "..") or part.lower() == ".git" for part in path.split("/")):
+    if "\n" in path or not is_plain_path(path) or ".git" in path.lower().split("/"):
         raise _refused(f"the name {path!a} is not one inside a tree")
     if kind != "blob":
         raise _refused(f"`{path}` is a submodule; put its files into the commit")

@@ -10,6 +10,7 @@ from launcher.errors import InfrastructureError, MalformedError
 from launcher.sources.code import CodeTree, bring_objects, cached_tree, keep_tree, own_repository
 from launcher.sources.inputs import FetchSettings, local_path
 from launcher.spec.blueprint import Code
+from launcher.spec.grammars import is_web
 from launcher.store.cache import Cache
 
 MAX_PATCH_BYTES = 32 << 20
@@ -68,7 +69,7 @@ def _place(cache: Cache, code: Code, patch: str) -> Path:
 def _work_tree(code: Code, settings: FetchSettings) -> Path:
     """Return the folder whose repository `code.git` is."""
     path = local_path(code.git, settings.base).absolute()
-    remote = code.git.startswith(("http://", "https://"))
+    remote = is_web(code.git)
     if remote or not (path / ".git").exists():
         raise MalformedError(
             "`--draft` needs a working tree, and `code.git` is none",

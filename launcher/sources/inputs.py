@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from launcher.errors import InfrastructureError
 from launcher.spec.blueprint import Input
+from launcher.spec.grammars import is_web
 from launcher.store.cache import Cache
 from launcher.store.trees import folder_members
 
@@ -91,7 +92,7 @@ def _fetch(item: Input, cache: Cache, settings: FetchSettings) -> Fetched:
 
 
 def _folder(uri: str, settings: FetchSettings) -> Path | None:
-    if uri.startswith(("http://", "https://")):
+    if is_web(uri):
         return None
     path = local_path(uri, settings.base)
     return path if path.is_dir() else None
@@ -124,7 +125,7 @@ def redacted(uri: str) -> str:
 
 
 def _chunks(item: Input, settings: FetchSettings) -> Iterator[bytes]:
-    if item.uri.startswith(("http://", "https://")):
+    if is_web(item.uri):
         if settings.offline:
             raise InfrastructureError(
                 f"`{item.name}` is not in the cache, and `--offline` forbids to fetch it",

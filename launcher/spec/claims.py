@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from launcher.spec.blueprint import Blueprint
+from launcher.spec.grammars import is_web
 from launcher.spec.lock import Pins
 from launcher.spec.predicates import Builder, Claim, Dependency, EvaluationResult
 from launcher.spec.result import MetricResult, Result, decimal_string
@@ -16,7 +17,7 @@ def dependencies(blueprint: Blueprint, pins: Pins) -> Iterator[Dependency]:
     yield Dependency("code", {"gitCommit": blueprint.code.commit, "gitTree": pins.code.tree})
     for item in blueprint.inputs:
         pin = pins.inputs[item.name]
-        public = item.access == "public" and item.uri.startswith(("http://", "https://"))
+        public = item.access == "public" and is_web(item.uri)
         uri = item.uri if public and pin.sha256 == item.sha256 else None
         yield Dependency(f"{item.kind}/{item.name}", {"sha256": pin.sha256}, uri)
     if pins.patch is not None:

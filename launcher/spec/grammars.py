@@ -103,6 +103,16 @@ def _tag(location: str) -> str:
     return last.partition(":")[2]
 
 
+def is_web(uri: str) -> bool:
+    """Say whether `uri` is fetched over http or https; all else that this version takes is a path."""
+    return uri.startswith(("http://", "https://"))
+
+
+def is_plain_path(path: str) -> bool:
+    """Say whether `path` is relative and leads down only, by parts that are names."""
+    return not any(part in ("", ".", "..") for part in path.split("/")) and "\0" not in path
+
+
 def explain_uri(text: str) -> str:
     """Say why `text` does not say where an input may be found."""
     if re.fullmatch(GIT, text) is None:
@@ -144,7 +154,7 @@ def explain_tree_path(text: str) -> str:
         return "it holds a backslash or control characters; write `/` between its parts"
     if text.startswith("/"):
         return "it is absolute; paths start at the root of the commit's tree"
-    if any(part in ("", ".", "..") for part in text.split("/")):
+    if not is_plain_path(text):
         return "no part of it may be empty, `.` or `..`; leave such parts out"
     return ""
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from launcher.digest import hash_file, sha256_hex, sums_text
 from launcher.errors import InfrastructureError
+from launcher.spec.grammars import is_plain_path
 from launcher.store.home import make_private
 
 MAX_FILES = 1_000_000
@@ -154,14 +155,13 @@ def _raise(error: OSError) -> None:
 
 
 def _refuse_odd(what: str, path: str, count: int) -> None:
-    parts = path.split("/")
     try:
         path.encode()
     except UnicodeEncodeError as error:
         raise refused(what, f"the name {path!a} is not UTF-8") from error
-    if any(part in ("", ".", "..") for part in parts) or "\n" in path or "\0" in path:
+    if not is_plain_path(path) or "\n" in path:
         raise refused(what, f"the name {path!a} is not one inside a tree")
-    if len(parts) > MAX_DEPTH:
+    if path.count("/") >= MAX_DEPTH:
         raise refused(what, f"{path[:200]!a} is deeper than {MAX_DEPTH} folders")
     if count > MAX_FILES:
         raise refused(what, f"it has more than {MAX_FILES} files")
