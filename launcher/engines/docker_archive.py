@@ -14,6 +14,7 @@ from msgspec import Struct
 from launcher.canonical import canonical_bytes
 from launcher.errors import InfrastructureError
 from launcher.sources.layout import Descriptor, Layout, blob_chunks, document_blob, image_layers
+from launcher.sources.layout_files import blob_name
 from launcher.spec.image import ImagePins
 
 _BLOCK = 512
@@ -90,10 +91,10 @@ def docker_archive(layout: Layout, pins: ImagePins) -> Iterator[bytes]:
     yield from _file("oci-layout", canonical_bytes({"imageLayoutVersion": "1.0.0"}))
     yield from _file("index.json", _index(manifest, pins))
     yield from _file("manifest.json", _docker_manifest(pins, layers))
-    yield from _file(_blob(pins.manifest), manifest)
-    yield from _file(_blob(pins.config), config)
+    yield from _file(blob_name(pins.manifest), manifest)
+    yield from _file(blob_name(pins.config), config)
     for layer in {layer.digest: layer for layer in layers}.values():
-        yield _header(_blob(layer.digest), layer.size)
+        yield _header(blob_name(layer.digest), layer.size)
         yield from blob_chunks(layout, layer)
         yield bytes(-layer.size % _BLOCK)
     yield bytes(2 * _BLOCK)
@@ -109,15 +110,11 @@ def _index(manifest: bytes, pins: ImagePins) -> bytes:
 
 def _docker_manifest(pins: ImagePins, layers: tuple[Descriptor, ...]) -> bytes:
     image = {
-        "Config": _blob(pins.config),
+        "Config": blob_name(pins.config),
         "RepoTags": None,
-        "Layers": [_blob(layer.digest) for layer in layers],
+        "Layers": [blob_name(layer.digest) for layer in layers],
     }
     return canonical_bytes([image])
-
-
-def _blob(digest: str) -> str:
-    return "blobs/sha256/" + digest.removeprefix("sha256:")
 
 
 def _file(name: str, data: bytes) -> Iterator[bytes]:

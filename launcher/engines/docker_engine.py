@@ -2,16 +2,16 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launcher.engines.attachment import Attachment
 from launcher.engines.docker_client import DockerClients, engine_faults
+from launcher.engines.docker_containers import attach, create, final_state, kill, refuse_its_volumes, start
+from launcher.engines.docker_containers import remove as remove_container
 from launcher.engines.docker_request import OWN_FILES, container_request, session_request
 from launcher.engines.docker_session import default_command, interact
-from launcher.engines.docker_session import remove as remove_container
 from launcher.engines.engine import (
     Console,
     ContainerOutcome,
@@ -22,7 +22,7 @@ from launcher.engines.engine import (
 )
 from launcher.engines.guard import Guard
 from launcher.engines.handover import new_orders
-from launcher.engines.requirements import refuse_shut_files, refuse_unmet, refuse_volumes
+from launcher.engines.requirements import refuse_shut_files, refuse_unmet
 from launcher.engines.supervision import Supervision, Transcript
 from launcher.errors import EvalctlError
 from launcher.spec.image import ImagePins
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from launcher.sources.layout import Layout
-
-_EXIT_SECONDS = 30
-_ATTACH = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
 
 
 class DockerEngine:
@@ -88,11 +85,10 @@ class DockerEngine:
         client = self._clients.take()
         container: str | None = None
         try:
-            with engine_faults("create a container"):
-                container = _create(client, task)
-                refuse_volumes(client.inspect_container(container), task.image)
+            container = create(client, task.name, container_request(task))
+            refuse_its_volumes(client, container, task.image)
             transcript = _follow(client, container, task, (observer, cancel))
-            state = _final_state(client, container)
+            state = final_state(client, container)
             return _outcome(transcript, state, started)
         finally:
             self._retire(client, container)
@@ -154,11 +150,6 @@ class DockerEngine:
             self._removals.append(thread)
 
 
-def _create(client: "APIClient", task: ContainerTask) -> str:
-    create: Callable[..., Any] = client.create_container_from_config
-    return str(create(container_request(task), name=task.name)["Id"])
-
-
 def _follow(
     client: "APIClient", container: str, task: ContainerTask, watch: tuple[Observer, threading.Event]
 ) -> Transcript:
@@ -167,25 +158,12 @@ def _follow(
     orders = new_orders(entries=MAX_OUTPUT_ENTRIES, size=task.profile.output_bytes)
     supervision = Supervision(task, orders, observer)
     try:
-        with engine_faults("attach to a container"):
-            connection = Attachment(client.attach_socket(container, params=_ATTACH))
-        try:
+        with closing(attach(client, container)) as connection:
             connection.send(orders.encode())
-            with engine_faults("start a container"):
-                client.start(container)
-            return supervision.follow(connection, cancel, lambda: _kill(client, container))
-        finally:
-            connection.close()
+            start(client, container)
+            return supervision.follow(connection, cancel, lambda: kill(client, container))
     finally:
         supervision.close()
-
-
-def _final_state(client: "APIClient", container: str) -> Mapping[str, Any]:
-    """Return the engine's own account, once it has seen the container end."""
-    with engine_faults("wait for a container"):
-        client.wait(container, timeout=_EXIT_SECONDS)
-        state: Mapping[str, Any] = client.inspect_container(container)["State"]
-        return state
 
 
 def _outcome(transcript: Transcript, state: Mapping[str, Any], started: float) -> ContainerOutcome:
@@ -209,11 +187,6 @@ def _outcome(transcript: Transcript, state: Mapping[str, Any], started: float) -
         stdout=transcript.stdout,
         stderr=transcript.stderr,
     )
-
-
-def _kill(client: "APIClient", container: str) -> None:
-    with suppress(EvalctlError), engine_faults("kill a container"):
-        client.kill(container)
 
 
 def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineFacts:

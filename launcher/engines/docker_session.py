@@ -6,19 +6,24 @@ from collections.abc import Mapping
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
-from launcher.engines.attachment import Attachment
 from launcher.engines.conversation import Conversation
 from launcher.engines.docker_client import engine_faults
+from launcher.engines.docker_containers import (
+    attach,
+    create,
+    final_state,
+    kill,
+    refuse_its_volumes,
+    remove,
+    start,
+)
 from launcher.engines.engine import Console, Interaction
 from launcher.engines.guard import Guard
-from launcher.engines.requirements import refuse_volumes
 from launcher.errors import EvalctlError
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-_ATTACH = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-_EXIT_SECONDS = 30
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Go's os.FileMode, in which the engine tells what a path is.
 _FOLDER, _EXECUTABLE = 1 << 31, 0o111
@@ -36,15 +41,13 @@ def interact(
     The container is gone when this returns.
     """
     name, body = request
-    with engine_faults("create a container"):
-        container = str(client.create_container_from_config(body, name=name)["Id"])
+    container = create(client, name, body)
     started = time.monotonic()
     try:
         with guard.over(container):
-            with engine_faults("create a container"):
-                refuse_volumes(client.inspect_container(container), body["Image"])
+            refuse_its_volumes(client, container, body["Image"])
             was_killed = _converse(client, container, console, cancel)
-            state = _final_state(client, container)
+            state = final_state(client, container)
             return Interaction(
                 exit_code=state.get("ExitCode"),
                 oom_killed=bool(state.get("OOMKilled")),
@@ -63,24 +66,10 @@ def _converse(client: "APIClient", container: str, console: Console, cancel: thr
             return True
         return False
 
-    def kill() -> None:
-        with suppress(EvalctlError), engine_faults("kill a container"):
-            client.kill(container)
-
-    with engine_faults("attach to a container"):
-        connection = Attachment(client.attach_socket(container, params=_ATTACH))
-    with closing(connection):
-        with engine_faults("start a container"):
-            client.start(container)
+    with closing(attach(client, container)) as link:
+        start(client, container)
         with console.held():
-            return Conversation(connection, console, resize, kill).hold(cancel)
-
-
-def _final_state(client: "APIClient", container: str) -> Mapping[str, Any]:
-    with engine_faults("wait for a container"):
-        client.wait(container, timeout=_EXIT_SECONDS)
-        state: Mapping[str, Any] = client.inspect_container(container)["State"]
-        return state
+            return Conversation(link, console, resize, lambda: kill(client, container)).hold(cancel)
 
 
 def default_command(
@@ -116,15 +105,3 @@ def _is_program(client: "APIClient", container: str, path: str) -> bool:
     chunks.close()
     mode = int(facts["mode"])
     return not mode & _FOLDER and bool(mode & _EXECUTABLE)
-
-
-def remove(client: "APIClient", container: str) -> None:
-    """Kill and remove a container; one that is gone already, or going, is no fault."""
-    from docker.errors import APIError
-
-    try:
-        client.remove_container(container, v=True, force=True)
-    except APIError as error:
-        # 404: gone already; 409: its removal is under way.
-        if error.status_code not in (404, 409):
-            raise
