@@ -10,6 +10,7 @@ from msgspec import Struct
 from launcher.errors import MalformedError
 from launcher.spec import grammars
 from launcher.spec.document import Document, read_document
+from launcher.spec.image import PLATFORM
 from launcher.spec.kinds import Fault
 from launcher.spec.language import BLUEPRINT
 from launcher.spec.pins import input_tables, open_pins
@@ -65,7 +66,7 @@ def read_draft(data: bytes, *, file: str, update: tuple[str, ...] = ()) -> Draft
     return Draft(
         document,
         grammars.split_image(image["ref"])[1] if ("image", "ref") in open_paths else None,
-        image.get("platform", "linux/amd64"),
+        image.get("platform", PLATFORM),
         code["git"],
         _reference(document.values["code"]) if ("code", "commit") in open_paths else None,
         code.get("path", ""),

@@ -14,12 +14,9 @@ from launcher.cli.output import print_json, say
 from launcher.image.build import build_image
 from launcher.image.layout_cache import LayoutCache
 from launcher.image.workshop import Workshop, session_in
-from launcher.sources.layout import Layout, only_digest, open_layout, pin_image
-from launcher.spec.image import ImagePins
+from launcher.sources.layout import open_only_image
+from launcher.spec.image import PLATFORM, ImagePins
 from launcher.store.home import find_home, make_private
-
-_PLATFORM = "linux/amd64"
-
 
 Recipe = Annotated[
     Path, typer.Argument(metavar="DIR", help="A folder with recipe.toml and its locks, or a Dockerfile.")
@@ -75,7 +72,7 @@ def load(
     as_json: Json = False,
 ) -> int:
     """Put a layout into the engine; prove its digest."""
-    opened, pins = _open(layout)
+    opened, pins = open_only_image(layout, PLATFORM)
     engine = connect()
     try:
         identifier = engine.find_image(pins) or engine.load_image(opened, pins)
@@ -110,15 +107,9 @@ def workshop_of(mirrors: Sequence[str] | None, *, network: bool, progress: Calla
     )
 
 
-def _open(path: Path) -> tuple[Layout, ImagePins]:
-    """Return the layout at `path` and the pins of the one image in it."""
-    layout = open_layout(path)
-    return layout, pin_image(layout, only_digest(layout), _PLATFORM)
-
-
 def _digests(pins: ImagePins) -> dict[str, Any]:
     return {
-        "digest": pins.index or pins.manifest,
+        "digest": pins.named,
         "config": pins.config,
         "diff_ids": list(pins.diff_ids),
         "platform": pins.platform,

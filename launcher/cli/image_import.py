@@ -9,8 +9,7 @@ from launcher.cli.image import talk
 from launcher.cli.options import Json
 from launcher.cli.output import print_json
 from launcher.image.archive import import_archive
-
-_PLATFORM = "linux/amd64"
+from launcher.spec.image import PLATFORM
 
 
 def import_(
@@ -30,12 +29,11 @@ def import_(
     The configuration's bytes are kept, so that its digest stays the Id that the engine shows. The digest that
     is printed is what a blueprint pins: ref = "oci:LAYOUT@DIGEST".
     """
-    pins = import_archive(archive, out, image=image, platform=_PLATFORM, progress=talk(as_json=as_json))
-    digest = pins.index or pins.manifest
+    pins = import_archive(archive, out, image=image, platform=PLATFORM, progress=talk(as_json=as_json))
     if as_json:
         print_json(
-            {"digest": digest, "config": pins.config, "diff_ids": list(pins.diff_ids), "layout": str(out)}
+            {"digest": pins.named, "config": pins.config, "diff_ids": list(pins.diff_ids), "layout": str(out)}
         )
     else:
-        print(f"{digest}  {out}")
+        print(f"{pins.named}  {out}")
     return 0

@@ -12,8 +12,8 @@ from launcher.cli.output import print_json
 from launcher.image.operators import LABEL
 from launcher.report.text import one_line
 from launcher.sources.layout import Layout, document_blob, image_layers, only_digest, open_layout, pin_image
+from launcher.spec.image import PLATFORM
 
-_PLATFORM = "linux/amd64"
 _ENGINE = "docker:"
 
 
@@ -60,11 +60,11 @@ def _layout(reference: str) -> dict[str, Any]:
     recipe = path if (path / "recipe.toml").is_file() else None
     is_built_there = (path / "layout" / "oci-layout").is_file() and not (path / "oci-layout").exists()
     layout = open_layout(path / "layout" if recipe or is_built_there else path)
-    pins = pin_image(layout, digest or only_digest(layout), _PLATFORM)
+    pins = pin_image(layout, digest or only_digest(layout), PLATFORM)
     config = parse_json(document_blob(layout, pins.config), what="the configuration")
     layers = image_layers(layout, pins)
     return {
-        "digest": pins.index or pins.manifest,
+        "digest": pins.named,
         "index": pins.index,
         "manifest": pins.manifest,
         "config": pins.config,

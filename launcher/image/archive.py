@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.canonical import parse_json
+from launcher.digest import digest_of, sha256_hex
 from launcher.errors import InfrastructureError, MalformedError
 from launcher.image.oci import write_index, write_manifest
 from launcher.image.staging import put_in_place, staging_folder
@@ -27,7 +28,7 @@ from launcher.sources.layout import (
     open_layout,
     pin_image,
 )
-from launcher.sources.layout_files import Layout, file_chunks, holds, malformed, read_small
+from launcher.sources.layout_files import Layout, blob_name, file_chunks, holds, malformed, read_small
 from launcher.spec.image import ImagePins
 
 _GZIP = b"\x1f\x8b"
@@ -118,9 +119,9 @@ def _copy_layout(
         document_blob(source, each) for each in filter(None, (pins.index, pins.manifest, pins.config))
     ]
     for data in documents:
-        _blob(layout, hashlib.sha256(data).hexdigest()).write_bytes(data)
+        (layout / blob_name(sha256_hex(data))).write_bytes(data)
     for layer in image_layers(source, pins):
-        with _blob(layout, layer.digest[7:]).open("wb") as stream:
+        with (layout / blob_name(layer.digest)).open("wb") as stream:
             stream.writelines(blob_chunks(source, layer))
     document = parse_json(documents[0], what="the image")
     kind = "index" if pins.index else "manifest"
@@ -148,7 +149,7 @@ def _convert(archive: Layout, layout: Path, image: str | None, progress: Callabl
         raise malformed(f"`{archive.path}` has a configuration that is no JSON object")
     progress(f"copying {len(entry['Layers'])} layers")
     layers = [_copy_layer(archive, name, layout) for name in entry["Layers"]]
-    _blob(layout, hashlib.sha256(config_data).hexdigest()).write_bytes(config_data)
+    (layout / blob_name(sha256_hex(config_data))).write_bytes(config_data)
     return write_manifest(layout, config_data, layers)
 
 
@@ -162,9 +163,7 @@ def _choose(archive: Layout, image: str | None) -> dict[str, Any]:
     if not entries or len(entries) != len(table):
         raise malformed(f"`{archive.path}` has a manifest.json that is not what `docker save` writes")
     names = {name: entry for entry in entries for name in (entry.get("RepoTags") or [])}
-    names.update(
-        {"sha256:" + hashlib.sha256(read_small(archive, e["Config"])).hexdigest(): e for e in entries}
-    )
+    names.update({digest_of(read_small(archive, e["Config"])): e for e in entries})
     found = names.get(image) if image else entries[0] if len(entries) == 1 else None
     if found is None:
         raise InfrastructureError(
@@ -185,14 +184,14 @@ def _is_entry(entry: Any) -> bool:
 
 def _copy_layer(archive: Layout, name: str, layout: Path) -> Descriptor:
     state, size, kind = hashlib.sha256(), 0, ""
-    place = _blob(layout, "writing")
+    place = layout / blob_name("writing")
     with place.open("wb") as stream:
         for chunk in file_chunks(archive, name):
             kind = kind or ("+gzip" if chunk.startswith(_GZIP) else "none")
             state.update(chunk)
             size += len(chunk)
             stream.write(chunk)
-    place.replace(_blob(layout, state.hexdigest()))
+    place.replace(layout / blob_name(state.hexdigest()))
     return Descriptor(_LAYER + kind.removeprefix("none"), "sha256:" + state.hexdigest(), size)
 
 
@@ -202,10 +201,6 @@ def _prove_layers(layout: Layout, pins: ImagePins) -> None:
         if layer.digest != pins.diff_ids[at]:
             for _ in layer_stream(layout, pins, at):
                 pass
-
-
-def _blob(layout: Path, name: str) -> Path:
-    return layout / "blobs" / "sha256" / name
 
 
 def _no_image(archive: Path, why: str) -> InfrastructureError:

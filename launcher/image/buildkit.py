@@ -16,9 +16,9 @@ from launcher.image.dockerfile import refuse_unpinned, source_time
 from launcher.image.finished import BuiltImage
 from launcher.image.staging import put_in_place, staging_folder
 from launcher.image.workshop import Workshop
-from launcher.sources.layout import only_digest, open_layout, pin_image
+from launcher.sources.layout import open_only_image
+from launcher.spec.image import PLATFORM
 
-PLATFORM = "linux/amd64"
 DOCKERFILE = "Dockerfile"
 _LAST_LINES = 15
 
@@ -38,10 +38,9 @@ def build_dockerfile(folder: Path, destination: Path, workshop: Workshop) -> Bui
         ours = {path.name for path in (destination, staging) if path.resolve().parent == folder.resolve()}
         _copy_context(folder, context, ours, source_time(text))
         _run(client, context, staging / "layout", source_time(text), workshop)
-        layout = open_layout(staging / "layout")
-        pins = pin_image(layout, only_digest(layout), PLATFORM)
+        _, pins = open_only_image(staging / "layout", PLATFORM)
         put_in_place(staging / "layout", destination)
-    return BuiltImage(pins.index or pins.manifest, pins.config, pins.diff_ids, destination)
+    return BuiltImage(pins.named, pins.config, pins.diff_ids, destination)
 
 
 def _read(path: Path) -> str:

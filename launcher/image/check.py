@@ -21,10 +21,8 @@ from launcher.image.differences import Difference, HeldImage, image_differences
 from launcher.image.places import Cache, Places, gather
 from launcher.image.recipe import load_recipe
 from launcher.image.workshop import Workshop
-from launcher.sources.layout import layer_stream, only_digest, open_layout, pin_image
-from launcher.spec.image import ImagePins
-
-PLATFORM = "linux/amd64"
+from launcher.sources.layout import layer_stream, open_only_image
+from launcher.spec.image import PLATFORM, ImagePins
 
 
 class Surroundings(Struct, frozen=True):
@@ -112,8 +110,7 @@ def _expected_layout(
 
 
 def _held(path: Path) -> HeldImage:
-    layout = open_layout(path)
-    return HeldImage(layout, pin_image(layout, only_digest(layout), PLATFORM))
+    return HeldImage(*open_only_image(path, PLATFORM))
 
 
 def _run(command: Sequence[str], folder: Path, surroundings: Surroundings, workshop: Workshop) -> None:

@@ -10,6 +10,7 @@ from launcher.digest import digest_of
 from launcher.errors import EvalctlError
 from launcher.image.oci import INPUTS_ANNOTATION
 from launcher.image.recipe import BuildStep, Recipe
+from launcher.sources.layout_files import blob_name
 
 _BUILDER = "1"  # raise it with every change that moves an image's bytes
 
@@ -64,4 +65,4 @@ def _document(layout: Path, descriptor: Any) -> Any:
 
 
 def _blob(layout: Path, descriptor: Any) -> Path:
-    return layout / "blobs" / "sha256" / str(descriptor["digest"]).removeprefix("sha256:")
+    return layout / blob_name(str(descriptor["digest"]))

@@ -15,6 +15,7 @@ from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of
 from launcher.image.recipe import Config
 from launcher.sources.layout import Descriptor
+from launcher.sources.layout_files import blob_name
 
 INPUTS_ANNOTATION = "org.w3id.evalctl-launcher.inputs"
 _TYPE = "application/vnd.oci.image"
@@ -38,15 +39,14 @@ class Description(Struct, frozen=True):
 
 def write_layer(folder: Path, chunks: Iterable[bytes], created_by: str) -> Layer:
     """Write one layer's tar below the layout `folder`."""
-    blobs = folder / "blobs" / "sha256"
-    blobs.mkdir(parents=True, exist_ok=True)
-    state, size, path = hashlib.sha256(), 0, blobs / "writing"
+    state, size, path = hashlib.sha256(), 0, folder / blob_name("writing")
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb", buffering=1 << 20) as stream:
         for chunk in chunks:
             stream.write(chunk)
             state.update(chunk)
             size += len(chunk)
-    path.replace(blobs / state.hexdigest())
+    path.replace(folder / blob_name(state.hexdigest()))
     return Layer("sha256:" + state.hexdigest(), size, created_by)
 
 
@@ -114,5 +114,5 @@ def _write_json(folder: Path, kind: str, value: dict[str, Any]) -> dict[str, Any
     """Write `value` as a blob; return its descriptor."""
     data = canonical_bytes(value)
     digest = digest_of(data)
-    (folder / "blobs" / "sha256" / digest[7:]).write_bytes(data)
+    (folder / blob_name(digest)).write_bytes(data)
     return {"mediaType": f"{_TYPE}.{kind}+json", "digest": digest, "size": len(data)}

@@ -38,6 +38,7 @@ __all__ = [
     "layer_stream",
     "only_digest",
     "open_layout",
+    "open_only_image",
     "pin_image",
 ]
 
@@ -97,6 +98,12 @@ def only_digest(layout: Layout) -> str:
             hint="name the digest: oci:PATH@sha256:<64 hex>",
         )
     return digests.pop()
+
+
+def open_only_image(path: Path, platform: str) -> tuple[Layout, ImagePins]:
+    """Return the layout at `path` and the pins of the one image in it, refusing several."""
+    layout = open_layout(path)
+    return layout, pin_image(layout, only_digest(layout), platform)
 
 
 def pin_image(layout: Layout, digest: str, platform: str) -> ImagePins:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from launcher.spec.image import PLATFORM
+
 SCHEMA = "evalctl/blueprint/v1"
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -46,7 +48,7 @@ class Image(Struct, frozen=True):
     ref: str
     digest: str
     places: tuple[ImageReference, ...]
-    platform: str = "linux/amd64"
+    platform: str = PLATFORM
 
 
 class Code(Struct, frozen=True):

@@ -1,6 +1,11 @@
 """Pins: the digests that say which image bytes run."""
 
+from typing import Final
+
 from msgspec import Struct
+
+# What a blueprint that names no platform asks for, and what recipes and Dockerfiles are built for.
+PLATFORM: Final = "linux/amd64"
 
 
 class ImagePins(Struct, frozen=True):
@@ -16,3 +21,8 @@ class ImagePins(Struct, frozen=True):
     config: str
     diff_ids: tuple[str, ...]
     platform: str
+
+    @property
+    def named(self) -> str:
+        """The digest that a blueprint pins: the index's where there is one."""
+        return self.index or self.manifest

@@ -244,8 +244,7 @@ def _check_input(item: Input, pin: InputPin) -> None:
 
 def _pins_image(blueprint: Blueprint, pins: Pins) -> bool:
     """Say whether the pins can be of the blueprint's digest: an index's, or else the manifest's own."""
-    named = pins.image.manifest if pins.image.index is None else pins.image.index
-    return (blueprint.image.digest, blueprint.image.platform) == (named, pins.image.platform)
+    return (blueprint.image.digest, blueprint.image.platform) == (pins.image.named, pins.image.platform)
 
 
 def _input(item: Input, pin: InputPin) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from functools import partial
 
 from launcher.spec import blueprint as values
 from launcher.spec import grammars, rules, terms
+from launcher.spec.image import PLATFORM
 from launcher.spec.kinds import Key, ListOf, Table
 from launcher.spec.scalars import argument, choice, day, grammar, integer, line, pattern
 
@@ -33,7 +34,7 @@ IMAGE_TABLE = Table(
             "platform",
             pattern("a platform such as `linux/amd64`", grammars.PLATFORM),
             "Which image of an index, never the host's choice.",
-            "linux/amd64",
+            PLATFORM,
         ),
     ),
     make=_image,
