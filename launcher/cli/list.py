@@ -7,10 +7,14 @@ from launcher.cli.connect import connect
 from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
 from launcher.errors import EvalctlError
-from launcher.report.text import table
+from launcher.report.text import WIDTH, cut_middle, table
 from launcher.runs.leftovers import reap_dead
 from launcher.store.attempts import all_attempts
 from launcher.store.home import find_home
+
+_KEYS = ("lock", "attempt", "name", "began", "outcome", "failure", "verdict", "marks", "bundle", "origin")
+_HEADER = ("bundle", "began (UTC)", "outcome", "verdict", "attempt", "name")
+_DIGITS, _FEWEST_DIGITS, _SHORTEST_NAME = 12, 8, 8
 
 
 def list_bundles(
@@ -18,28 +22,42 @@ def list_bundles(
 ) -> int:
     """List the attempts and bundles of this home.
 
-    Left-overs of launches that died are removed first.
+    The latest comes last. Left-overs of launches that died are removed first.
     """
     home = find_home()
     try:
         reap_dead(home, connect)
     except EvalctlError as error:
         say(f"left-overs of a dead launcher could not be removed: {error.message}")
-    keys = ("lock", "attempt", "name", "outcome", "failure", "bundle", "origin")
-    attempts = [{key: state.get(key) for key in keys} for state in all_attempts(home)]
+    states = sorted(all_attempts(home), key=lambda state: str(state.get("began") or ""))
+    attempts = [{key: state.get(key) for key in _KEYS} for state in states]
     if as_json:
         print_json({"attempts": attempts})
         return 0
     if attempts:
-        print("\n".join(table([("bundle", "outcome", "attempt", "name"), *map(_row, attempts)])))
+        print("\n".join(_shown(attempts)))
     else:
         say("nothing was launched from this home yet")
     return 0
 
 
+def _shown(attempts: list[dict[str, Any]]) -> list[str]:
+    """Return the table; where it is too wide, names are cut: what is left of a digest must do to be typed."""
+    rows = [_HEADER, *map(_row, attempts)]
+    columns = [column for column in zip(*rows, strict=True) if {*column[1:]} != {"-"}][:-1]
+    taken = sum(max(map(len, column)) + 2 for column in columns)
+    digits = _DIGITS if taken + _SHORTEST_NAME <= WIDTH else _FEWEST_DIGITS
+    room = max(_SHORTEST_NAME, WIDTH - taken + _DIGITS - digits)
+    return table([(row[0][:digits], *row[1:-1], cut_middle(row[-1], room)) for row in rows])
+
+
 def _row(attempt: Mapping[str, Any]) -> tuple[str, ...]:
-    bundle = str(attempt["bundle"] or "none").removeprefix("sha256:")[:16]
-    outcome = attempt["failure"] or attempt["outcome"]
+    bundle = str(attempt["bundle"] or "none").removeprefix("sha256:")[:_DIGITS]
+    began = str(attempt["began"])[:16].replace("T", " ") if attempt["began"] else "-"
+    outcome = str(attempt["failure"] or attempt["outcome"])
     if attempt["origin"] and outcome == "succeeded":
         outcome = f"imported, {attempt['origin']} origin"
-    return bundle, str(outcome), str(attempt["attempt"]), str(attempt["name"])
+    outcome = ", ".join([outcome, *(attempt["marks"] or ())])
+    verdict = "-" if attempt["verdict"] in (None, "none") else str(attempt["verdict"])
+    number = "-" if attempt["origin"] else str(attempt["attempt"])
+    return bundle, began, outcome, verdict, number, str(attempt["name"])

@@ -21,7 +21,14 @@ from launcher.runs.events import events_bytes, now, sample_events
 from launcher.spec import bundle
 from launcher.spec.claims import evaluation_result
 from launcher.spec.imported import ORIGIN
-from launcher.spec.predicates import IMPORT_BUILD_TYPE, IMPORTED_TYPE, LOCAL_BUILDER, Builder, Provenance
+from launcher.spec.predicates import (
+    IMPORT_BUILD_TYPE,
+    IMPORTED_TYPE,
+    LOCAL_BUILDER,
+    Builder,
+    Mark,
+    Provenance,
+)
 from launcher.spec.result import ReplicateOutcome, Result
 from launcher.spec.statement import Statement, provenance_statement, result_statement
 from launcher.store.attempts import Attempt, begin_attempt, close_dead_attempts, exclusive, past_attempts
@@ -67,6 +74,8 @@ def _bundle(measured: Measured, importer: Importer) -> ImportedBundle:
             "signer": importer.signer.public.fingerprint,
             "runtime": None,
             "origin": ORIGIN,
+            "began": now(),
+            "marks": list(_marks(measured)),
         }
         with begin_attempt(home, lock.digest, facts) as attempt:
             digest = _assemble(measured, importer.signer, attempt)
@@ -120,9 +129,13 @@ def _result(measured: Measured, attempt: Attempt) -> Result:
         replicates=tuple(ReplicateOutcome(index, seed, "succeeded") for index, seed in enumerate(SEEDS)),
         deviations=measured.deviations,
         discrepancies=measured.discrepancies,
-        marks=("partial",) if measured.partial else (),
+        marks=_marks(measured),
         origin=ORIGIN,
     )
+
+
+def _marks(measured: Measured) -> tuple[Mark, ...]:
+    return ("partial",) if measured.partial else ()
 
 
 def _records(measured: Measured, result: Result) -> Mapping[str, bytes]:

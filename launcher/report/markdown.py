@@ -4,7 +4,7 @@ What a bundle says stands in code spans, where nothing is a link, a mention, mar
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from launcher import __version__
 from launcher.report import provenance, sections
@@ -95,19 +95,21 @@ def _result(record: Record) -> Iterator[str]:
         return
     ordered = sorted(result.metrics, key=lambda metric: not metric.primary)
     header = ("Metric", "Value", "Interval", "By", "n", "Better", "Threshold", "Published", "Spread")
-    yield from _table([header, *map(_metric, ordered[:_MOST_METRICS])])
+    where = sections.selections(record)
+    yield from _table([header, *(_metric(metric, where) for metric in ordered[:_MOST_METRICS])])
     if len(ordered) > _MOST_METRICS:
         yield ""
         yield f"{len(ordered) - _MOST_METRICS} more metrics are in result.json of the bundle."
 
 
-def _metric(metric: MetricResult) -> tuple[str, ...]:
-    name = code(metric.name)
+def _metric(metric: MetricResult, where: Mapping[str, str]) -> tuple[str, ...]:
+    name = f"**{code(metric.name)}**" if metric.primary else code(metric.name)
+    selection = f" {code(where[metric.name])}" if metric.name in where else ""
     threshold = ""
     if metric.threshold is not None:
         threshold = f"{words(sections.bounds_in_words(metric.threshold))}: {metric.verdict}"
     return (
-        f"**{name}**" if metric.primary else name,
+        name + selection,
         value_text(metric) + words(fraction_text(metric)),
         words(sections.interval_text(metric)) if metric.ci else code(sections.interval_text(metric)),
         words(sections.method_text(metric)),

@@ -105,9 +105,10 @@ def _log(record: Record) -> Mapping[str, Any] | None:
 
 def _metric_values(record: Record) -> Mapping[str, Any]:
     shown = sorted(record.result.metrics, key=lambda metric: not metric.primary)[:_MOST_ROWS]
-    metrics = tuple(map(_metric, shown))
+    where = sections.selections(record)
+    metrics = tuple(_metric(metric, where) for metric in shown)
     drawn = [
-        {"ticks": scale.ticks, "rows": [(row, _metric(row.metric)) for row in scale.rows]}
+        {"ticks": scale.ticks, "rows": [(row, _metric(row.metric, where)) for row in scale.rows]}
         for scale in scales(shown)
     ]
     has = {
@@ -127,12 +128,12 @@ def _metric_values(record: Record) -> Mapping[str, Any]:
     }
 
 
-def _metric(metric: MetricResult) -> MetricText:
+def _metric(metric: MetricResult, where: Mapping[str, str]) -> MetricText:
     meanings = {definition.name: definition.summary for definition in definitions()}
     published = metric.published
     return MetricText(
         name=metric.name,
-        definition=metric.definition,
+        definition=", ".join(filter(None, (metric.definition, where.get(metric.name)))),
         meaning=meanings.get(metric.definition, "").split(". ")[0].rstrip("."),
         direction=metric.direction,
         primary=metric.primary,

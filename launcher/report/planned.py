@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from launcher.report.text import amount, cut, cut_middle, wrapped
+from launcher.report.wording import selection_text
 from launcher.spec.plan import Plan, PlannedContainer, PlannedImage, PlannedInput, PlannedMount
 from launcher.spec.units import size_text
 
@@ -91,8 +92,8 @@ def _run(plan: Plan) -> Iterator[str]:
 
 
 def _containers(plan: Plan) -> str:
-    count = len(plan.seeds) * len(plan.containers)
-    scored = ", each scored by a second" if len(plan.containers) > 1 else ""
+    count = len(plan.seeds)
+    scored = f", and {count} more to score" if len(plan.containers) > 1 else ""
     return f"{count} container{'' if count == 1 else 's'}{scored}"
 
 
@@ -111,13 +112,16 @@ def _command(container: PlannedContainer) -> Iterator[str]:
 
 
 def _metric(metric: Mapping[str, Any]) -> str:
-    text = f"{metric['name']}: {metric['definition']} of {metric['of']}"
+    where = selection_text(metric["where"])
+    text = f"{metric['name']}: {metric['definition']} of {metric['of']}{' ' if where else ''}{where}"
     if metric["primary"]:
         text += ", primary"
     threshold = metric["threshold"] or {}
     for bound, sign in (("min", ">="), ("max", "<=")):
         if threshold.get(bound) is not None:
             text += f", {threshold['on']} {sign} {threshold[bound]:g}"
+    if published := metric["published"]:
+        text += f", published {published['value']:.{published['decimals']}f}"
     return text
 
 

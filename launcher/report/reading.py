@@ -6,12 +6,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from launcher.canonical import parse_json
+from launcher.canonical import parse_json, thaw
 from launcher.digest import sha256_hex
 from launcher.environment.facts import read_environment
 from launcher.errors import CheckFailedError, EvalctlError
+from launcher.report.wording import selection_text
 from launcher.spec import bundle
 from launcher.spec.imported import Import, ImportedLock, read_any_lock
+from launcher.spec.lock import Lock
 from launcher.spec.result import Result
 from launcher.store.directory import Inventory, walk
 from launcher.trust.sigstore import open_envelope
@@ -46,7 +48,8 @@ class LastWords(Struct, frozen=True):
 class BundleView(Struct, frozen=True):
     """What views show; every text in it is as the bundle gives it, control characters and all.
 
-    `about` are words and what they stand for, from the lock, the environment and the provenance.
+    `about` are words and what they stand for, from the lock, the environment and the provenance; `where` says
+    which samples a metric is over, by its name, where those are not all.
     """
 
     digest: str
@@ -56,6 +59,7 @@ class BundleView(Struct, frozen=True):
     reproductions: int = 0
     confusion: Confusion | None = None
     last_words: LastWords | None = None
+    where: Mapping[str, str] = {}
 
 
 def read_view(path: Path) -> BundleView:
@@ -88,23 +92,29 @@ def _read(inventory: Inventory) -> BundleView:
     data = {name: inventory.read(name, _MAX_BYTES) for name in _SHOWN}
     result = Result.from_json(parse_json(data[bundle.RESULT], what=bundle.RESULT))
     envelope = open_envelope(data[bundle.RESULT_ATTESTATION])
+    lock = read_any_lock(data[bundle.LOCK])
     added = f"{bundle.ATTESTATIONS}/reproduction-"
     return BundleView(
         digest=f"sha256:{sha256_hex(data[bundle.SUMS])}",
         result=result,
         signer=envelope.keyid,
-        about=tuple(_about(data)),
+        about=tuple(_about(lock, data)),
         reproductions=sum(1 for name in inventory.files if name.startswith(added)),
         confusion=read_confusion(result),
         last_words=read_last_words(inventory, result),
+        where={} if isinstance(lock, ImportedLock) else _where(lock.identity["metrics"]),
     )
 
 
-def _about(data: Mapping[str, bytes]) -> Sequence[tuple[str, str]]:
-    lock = read_any_lock(data[bundle.LOCK])
+def _where(metrics: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+    said = {metric["name"]: selection_text(thaw(metric["where"])) for metric in metrics}
+    return {name: text for name, text in said.items() if text}
+
+
+def _about(lock: Lock | ImportedLock, data: Mapping[str, bytes]) -> Sequence[tuple[str, str]]:
     if isinstance(lock, ImportedLock):
         return _about_import(lock.imported, data)
-    identity = lock.identity
+    identity, filled = lock.identity, _filled_slots(lock)
     listed = parse_json(data[bundle.ENVIRONMENT], what=bundle.ENVIRONMENT)["facts"]
     facts = {fact["name"]: fact["value"] for fact in listed}
     profile = facts.get("sandbox.profile") or {}
@@ -113,7 +123,7 @@ def _about(data: Mapping[str, bytes]) -> Sequence[tuple[str, str]]:
         ("image", identity["image"]["manifest"]),
         ("code", _code(identity["code"])),
         ("command", " ".join(identity["run"]["command"])),
-        *((str(item["kind"]), _input(item)) for item in identity["inputs"]),
+        *((str(item["kind"]), _input(item, filled)) for item in identity["inputs"]),
         ("sandbox", f"{profile.get('runtime', '?')}, network {profile.get('network', '?')}"),
         ("engine", f"{facts.get('engine.name', '?')} {facts.get('engine.version', '?')}"),
         ("machine", f"{facts.get('host.cpu-model', '?')}, kernel {facts.get('host.kernel', '?')}"),
@@ -148,9 +158,20 @@ def _code(code: Mapping[str, Any]) -> str:
     return f"{code['commit']}{' in ' if code['path'] else ''}{code['path']}"
 
 
-def _input(item: Mapping[str, Any]) -> str:
-    held_out = ", held out" if item["role"] == "held-out" else ""
-    return f"{item['name']}, {item['size']} bytes{held_out}, sha256:{str(item['sha256'])[:16]}..."
+def _filled_slots(lock: Lock) -> Mapping[str, str]:
+    """Return the slots, by the model's name, that the launch filled with other bytes than the blueprint's."""
+    import tomllib
+
+    pinned = {item["name"]: item["sha256"] for item in lock.identity["inputs"]}
+    models = [item for item in tomllib.loads(lock.blueprint).get("model", []) if "slot" in item]
+    return {item["name"]: item["slot"] for item in models if pinned[item["name"]] != item["sha256"]}
+
+
+def _input(item: Mapping[str, Any], filled: Mapping[str, str]) -> str:
+    said = ", held out" if item["role"] == "held-out" else ""
+    if item["name"] in filled:
+        said += f", put into the slot {filled[item['name']]}"
+    return f"{item['name']}, {item['size']} bytes{said}, sha256:{str(item['sha256'])[:16]}..."
 
 
 def _provenance(data: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

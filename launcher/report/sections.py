@@ -1,14 +1,21 @@
 """What a report says, in words: the verdict strip, each metric, the caveats; the same for every format."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from msgspec import Struct
 
 from launcher.report.record import Record
 from launcher.report.text import cut
-from launcher.report.wording import bounds_text, decimals_of, level_text, number_text, value_text
+from launcher.report.wording import (
+    bounds_text,
+    decimals_of,
+    level_text,
+    number_text,
+    selection_text,
+    value_text,
+)
 from launcher.spec.blueprint import Threshold
 from launcher.spec.result import MetricResult, Result
 
@@ -202,6 +209,12 @@ class Caveat(Struct, frozen=True):
 
     text: str
     quoted: str = ""
+
+
+def selections(record: Record) -> Mapping[str, str]:
+    """Return which samples a metric is over, by its name, where those are not all."""
+    said = {metric.name: selection_text(metric.where) for metric in record.blueprint.metrics}
+    return {name: cut(text) for name, text in said.items() if text}
 
 
 def caveats(record: Record) -> tuple[Caveat, ...]:

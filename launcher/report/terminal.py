@@ -1,6 +1,6 @@
 """Show a run's result in a terminal: at most 80 columns, no bare number without n and an interval."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from launcher.report.reading import BundleView, Confusion
 from launcher.report.text import WIDTH, cut, cut_middle, table, wrapped
@@ -41,8 +41,9 @@ def full(view: BundleView) -> str:
     """Return everything `evalctl show` prints about a bundle."""
     result = view.result
     parts = [[*_headline(result), *_failure(view)]]
-    parts += [_block(metric, whole=True) for metric in result.metrics if metric.primary]
-    parts.append(metric_table([metric for metric in result.metrics if not metric.primary]))
+    parts += [_block(metric, whole=True, where=view.where) for metric in result.metrics if metric.primary]
+    others = [metric for metric in result.metrics if not metric.primary]
+    parts.append([*metric_table(others), *_selections(others, view.where)])
     if view.confusion is not None:
         parts.append(list(_confusion(view.confusion, result)))
     parts += [[] if result.origin else list(_seeds(result)), list(_remarks(result)), list(_about(view))]
@@ -70,12 +71,13 @@ def _failure(view: BundleView) -> list[str]:
     return [*lines, f"The end of {last.name} in the bundle:", *(cut(f"  | {line}") for line in last.lines)]
 
 
-def _block(metric: MetricResult, *, whole: bool = False) -> list[str]:
+def _block(metric: MetricResult, *, whole: bool = False, where: Mapping[str, str] | None = None) -> list[str]:
     """Return a metric as lines: value with interval and n, threshold, published figure, spread."""
     value = value_text(metric) + fraction_text(metric)
     lines = _line(metric.name, f"{value}, {interval_in_words(metric)}, {count_text(metric)}")
     if whole:
-        lines += _line("definition", f"{metric.definition}, {metric.direction} is better")
+        selection = f", {where[metric.name]}" if where and metric.name in where else ""
+        lines += _line("definition", f"{metric.definition}{selection}, {metric.direction} is better")
     if metric.threshold is not None:
         lines += _line("threshold", f"{bounds_text(metric.threshold)}: {metric.verdict}")
     if metric.published is not None:
@@ -105,6 +107,13 @@ def metric_table(metrics: Sequence[MetricResult]) -> list[str]:
         *table(rows),
         *(line for metric in missing for line in wrapped(f"{metric.name}: {metric.reason}", indent=2)),
     ]
+
+
+def _selections(metrics: Sequence[MetricResult], where: Mapping[str, str]) -> Iterator[str]:
+    """Yield which samples a metric of the table is over, where those are not all."""
+    for metric in metrics:
+        if metric.name in where:
+            yield from wrapped(f"{metric.name}: {where[metric.name]}", indent=2)
 
 
 def _row(metric: MetricResult, common: str | None) -> tuple[str, ...]:

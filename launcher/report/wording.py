@@ -3,6 +3,8 @@
 Rounding happens here, once, when a number becomes text.
 """
 
+from collections.abc import Mapping
+
 from launcher.spec.blueprint import Threshold
 from launcher.spec.result import MetricResult, round12
 
@@ -63,6 +65,11 @@ def bounds_text(threshold: Threshold) -> str:
     low = f">= {threshold.min:g}" if threshold.min is not None else ""
     high = f"<= {threshold.max:g}" if threshold.max is not None else ""
     return where + " and ".join(filter(None, (low, high)))
+
+
+def selection_text(where: Mapping[str, object]) -> str:
+    """Return which samples a metric is over, such as `where size = large and lang = de`; empty for all."""
+    return "where " + " and ".join(f"{name} = {value}" for name, value in where.items()) if where else ""
 
 
 def published_text(metric: MetricResult) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from launcher.engines.engine import Engine
 from launcher.resolve import Resolution
-from launcher.runs.events import EventLog
+from launcher.runs.events import EventLog, now
 from launcher.runs.leftovers import reap_dead
 from launcher.runs.preparation import have_image, stop_on_signal
 from launcher.runs.replicates import run_replicates
@@ -42,6 +42,7 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
         "name": request.blueprint.about.name,
         "signer": edges.signer.public.fingerprint,
         "runtime": profile.runtime,
+        "began": now(),
     }
     with closing(engine), begin_attempt(edges.home, resolution.lock.digest, facts) as attempt:
         plan = RunPlan(
@@ -88,8 +89,14 @@ def _publish(edges: Edges, plan: RunPlan, log: EventLog, made: "tuple[Scored, Si
     attempt.record("bundle")
     edges.reporter.stage("signing the bundle")
     digest = assemble(plan, scored, signing, log)
-    ending = {"failure": scored.failure, "bundle": digest}
-    outcome = "failed" if scored.failure else "succeeded"
+    result = scored.result
+    ending = {
+        "failure": result.failure,
+        "bundle": digest,
+        "verdict": result.verdict,
+        "marks": list(result.marks),
+    }
+    outcome = "failed" if result.failure else "succeeded"
     attempt.record("publish", **ending, planned=outcome)
     bundle = publish(edges.home, attempt.staging)
     attempt.record("finished", **ending, outcome=outcome)

@@ -19,7 +19,7 @@ from launcher.spec.blueprint import Published, Threshold
 from launcher.spec.predicates import Suite
 from launcher.spec.result import ConfidenceInterval, MetricResult, ReplicateOutcome, Result
 from tests.conftest import Evalctl
-from tests.fakes.world import SmallWorld
+from tests.fakes.world import SmallWorld, answering
 
 DIGEST = "sha256:" + "0" * 64
 INTERVAL = ConfidenceInterval(0.81234, 0.91234, "wilson", 0.95)
@@ -185,3 +185,51 @@ def test_a_bundle_with_anything_in_its_records_is_shown_or_refused(
     except EvalctlError:
         return
     assert all(line.isprintable() and len(line) <= 80 for line in shown.split("\n"))
+
+
+def test_a_metric_over_some_of_the_samples_says_over_which(world: SmallWorld, evalctl: Evalctl) -> None:
+    world.write(
+        tail='[[metric]]\nname = "warm"\ndefinition = "accuracy@1"\nwhere = { heat = 0.5, kind = "a" }\n'
+    )
+    world.plays(answering(lambda number, sample: {**sample, "groups": {"heat": 0.5, "kind": "a"}}))
+    assert "warm: accuracy@1 of prediction where heat = 0.5 and kind = a" in evalctl("plan", world.file).out
+    bundle = Path(evalctl("launch", world.file).out.splitlines()[-1])
+    assert "\nwarm: where heat = 0.5 and kind = a\n" in full(read_view(bundle))
+    assert "| `warm` `where heat = 0.5 and kind = a` |" in evalctl("report", bundle, "--format=markdown").out
+    assert "accuracy@1, where heat = 0.5 and kind = a, higher is better" in evalctl("report", bundle).out
+
+
+def test_a_model_that_was_put_into_a_slot_is_told_from_the_blueprints_own(
+    world: SmallWorld, evalctl: Evalctl
+) -> None:
+    pins = json.loads((world.folder / "pins.json").read_text())
+    model = (
+        f'[[model]]\nname = "weights"\nslot = "candidate"\nuri = "items.jsonl"\nsha256 = "{pins["items"]}"\n'
+    )
+    world.write(tail=model)
+    own = Path(evalctl("launch", world.file).out.splitlines()[-1])
+    labels = world.folder / "labels.jsonl"
+    other = Path(evalctl("launch", world.file, "--model", f"candidate={labels}").out.splitlines()[-1])
+    assert "slot" not in full(read_view(own))
+    assert "put into the slot candidate" in full(read_view(other))
+
+
+def test_the_list_tells_attempts_apart_by_time_verdict_and_marks(world: SmallWorld, evalctl: Evalctl) -> None:
+    world.write()
+    evalctl("launch", world.file)
+    evalctl("launch", world.file, "--limit", "3")
+    header, whole, partial = evalctl("list").out.splitlines()
+    assert header.split() == ["bundle", "began", "(UTC)", "outcome", "attempt", "name"]
+    assert "succeeded, partial" in partial
+    assert "partial" not in whole
+    first, second = json.loads(evalctl("list", "--json").out)["attempts"]
+    assert first["began"] <= second["began"]
+    assert second["marks"] == ["partial"]
+
+
+def test_the_list_cuts_long_names_and_never_a_digest(world: SmallWorld, evalctl: Evalctl) -> None:
+    world.write(blueprint=f'name = "acme/{"long" * 20}"\nversion = "1.0.0"')
+    evalctl("launch", world.file)
+    _, row = evalctl("list").out.splitlines()
+    assert len(row) == 80
+    assert len(row.split()[0]) == 12
