@@ -11,7 +11,7 @@ from launcher.errors import CheckFailedError, InfrastructureError, MalformedErro
 from launcher.launch import launch
 from launcher.metrics.agreement import Agreement, Evidence, compare_runs
 from launcher.metrics.evaluation import evaluate
-from launcher.resolve import choices_of
+from launcher.resolve import choices_of, pin_predictions
 from launcher.runs.events import now
 from launcher.runs.request import FINISHED_FAILURES, Edges, LaunchRequest
 from launcher.sources.inputs import FetchSettings
@@ -30,7 +30,6 @@ from launcher.spec.statement import reproduction_statement
 from launcher.store.bundles import bundle_digest
 from launcher.store.files import create_atomically, write_atomically
 from launcher.store.home import Home, make_private
-from launcher.store.trees import read_tree
 from launcher.trust.sigstore import seal
 from launcher.verify import Contents, Verification, beyond_this_version, load_contents
 
@@ -137,7 +136,7 @@ def _request(original: Original, contents: Contents, settings: FetchSettings, sc
         folder = original.path / names.PREDICTIONS
         folders = tuple(folder / str(replicate) for replicate in range(len(blueprint.run.seeds)))
         choices = replace(choices, predictions=folders)
-        pins = replace(pins, predictions=tuple(read_tree(folder).sha256 for folder in folders))
+        pins = replace(pins, predictions=pin_predictions(folders))
     if scope.samples is not None:
         limit = min(scope.samples, pins.limit or scope.samples)
         choices, pins = replace(choices, limit=limit), replace(pins, limit=limit)

@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from launcher.digest import sha256_hex
+from launcher.digest import sha256_hex, sums_text
 from launcher.errors import InfrastructureError, MalformedError
 from launcher.sources.code import CodeTree, fetch_code
 from launcher.sources.images import PinnedImage, find_image
@@ -66,7 +66,7 @@ def resolve(
         inputs={name: InputPin(found.sha256, found.size, found.tree) for name, found in fetched.items()},
         limit=choices.limit,
         patch=choices.patch_sha256 if patch is None else sha256_hex(patch),
-        predictions=_pin_predictions(choices.predictions),
+        predictions=None if choices.predictions is None else pin_predictions(choices.predictions),
     )
     lock = make_lock(blueprint, pins)
     paths = {name: found.path for name, found in fetched.items()}
@@ -150,7 +150,9 @@ def _refuse_unknown_slots(blueprint: Blueprint, models: Mapping[str, str]) -> No
         )
 
 
-def _pin_predictions(folders: tuple[Path, ...] | None) -> tuple[str, ...] | None:
-    if folders is None:
-        return None
-    return tuple(read_tree(folder, what="predictions").sha256 for folder in folders)
+def pin_predictions(folders: tuple[Path, ...]) -> tuple[str, ...]:
+    """Return the tree digest of what each replicate left; a bundle has no folder where that was nothing."""
+    nothing = sha256_hex(sums_text(()))
+    return tuple(
+        read_tree(folder, what="predictions").sha256 if folder.is_dir() else nothing for folder in folders
+    )

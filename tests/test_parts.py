@@ -160,6 +160,38 @@ def test_a_run_without_score_has_nothing_to_be_scored_alone(world: SmallWorld, e
     assert (done.code, "no `[score]`" in done.err) == (4, True)
 
 
+def test_scoring_alone_that_fails_before_all_is_scored_still_makes_a_bundle_that_verifies(
+    scored: SmallWorld, evalctl: Evalctl
+) -> None:
+    run = {**SCORED, "run": 'command = ["answer"]\nseeds = [1, 2, 3]', "resources": "cpus = 4"}
+    original = scored.launch(sections=run).bundle
+    scored.plays(lambda _: 3, "score")
+    evalctl("reproduce", original, "--blueprint-dir", scored.folder, "--score-only")
+    again = next(path for path in scored.home.bundles.iterdir() if path != original)
+    assert result_of(again)["failure"] == "candidate"
+    assert evalctl("verify", again).code == 0
+    forged = again / "predictions" / "0" / "deep" / "answers.jsonl"
+    forged.write_bytes(b"0\n")
+    reseal(again, scored.signer)
+    assert evalctl("verify", again).code == 1
+
+
+def test_a_run_that_left_nothing_can_be_scored_alone(scored: SmallWorld, evalctl: Evalctl) -> None:
+    def right(inside: Inside) -> int:
+        assert not list(inside.mounts["/eval/predictions"].iterdir())
+        write_samples(inside, [{"id": "a", "prediction": 1, "target": 1}])
+        return 0
+
+    scored.plays(lambda _: 0)
+    scored.plays(right, "score")
+    original = scored.launch(sections=SCORED).bundle
+    assert not (original / "predictions").exists()
+    done = evalctl("reproduce", original, "--blueprint-dir", scored.folder, "--score-only", "--json")
+    answered = json.loads(done.out)
+    assert (done.code, answered["verdict"]) == (0, "identical"), done.err
+    assert evalctl("verify", answered["bundle"]).code == 0
+
+
 def test_predictions_that_were_changed_are_refused(scored: SmallWorld, evalctl: Evalctl) -> None:
     original = scored.launch(sections=SCORED).bundle
     answered = json.loads(

@@ -141,8 +141,10 @@ def bring_predictions(plan: RunPlan, replicate: int) -> None:
     """Copy what an earlier run left for the replicate to where `[run]` would have left it."""
     folders = plan.resolution.predictions
     assert folders is not None  # noqa: S101 - this run scores an earlier one
-    for path, file in tree_files(folders[replicate], what="predictions"):
-        copy_new(file, plan.outputs(replicate, "run") / path)
+    source, place = folders[replicate], plan.outputs(replicate, "run")
+    place.mkdir(parents=True, mode=0o700)
+    for path, file in tree_files(source, what="predictions") if source.is_dir() else ():
+        copy_new(file, place / path)
 
 
 def _open_to_sandbox(folder: Path) -> None:
