@@ -16,6 +16,8 @@ from launcher.spec.pins import input_tables
 from launcher.spec.positions import Path as KeyPath
 
 FILE = "blueprint.toml"
+_IGNORE = ".gitignore"
+_IMAGE = "image"
 _MOST_BYTES = 256 << 20
 
 
@@ -61,13 +63,13 @@ def copy_blueprint(source: Path, name: str | None, layout: Path | None) -> Copie
     for path, place in _layouts(document.values):
         at = place.rfind("@sha256:") if "@sha256:" in place else len(place)
         if path == ("image", "ref"):
-            links["image"] = str(layout or (base / place[4:at]).resolve())
-            changes.append(Change(path, f"oci:image{place[at:]}"))
+            links[_IMAGE] = str(layout or (base / place[4:at]).resolve())
+            changes.append(Change(path, f"oci:{_IMAGE}{place[at:]}"))
         else:
             changes.append(Change(path, f"oci:{(base / place[4:]).resolve()}"))
     if name is not None:
         changes.append(Change(("blueprint", "name"), name, ("version",)))
-    data = {FILE: edited(document, changes).encode(), ".gitignore": b"/image\n"}
+    data = {FILE: edited(document, changes).encode(), _IGNORE: f"/{_IMAGE}\n".encode()}
     return Copied(Scaffold(data | _contents(files), links, _remarks(links, files)), name or _name(document))
 
 
@@ -98,9 +100,16 @@ def _relative(path: KeyPath, place: Any) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _is_inside(base: Path, place: str) -> bool:
-    """Say whether `place` is a plain file below `base`, not by way of a link or of `..`."""
+    """Say whether `place` is a plain file below `base`, not by way of a link or of `..`, fit to be copied."""
     path = base / place
-    return path.is_file() and os.path.normpath(place) == place and path.resolve() == path
+    is_plain = path.is_file() and os.path.normpath(place) == place and path.resolve() == path
+    return is_plain and not _means_something(place)
+
+
+def _means_something(place: str) -> bool:
+    """Say whether the copy has its own of that name, or git would take it for a repository's settings."""
+    parts = place.lower().split("/")
+    return ".git" in parts or parts[0] in (FILE, _IGNORE, _IMAGE)
 
 
 def _contents(files: Mapping[str, Path]) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from launcher.authoring.starter import StartingPoint, starter
 from launcher.cli.options import Json
 from launcher.cli.output import print_json, say_next
 from launcher.errors import InfrastructureError, MalformedError, RequirementError
+from launcher.report.text import one_line
 from launcher.sources.layout import only_digest, open_layout
 from launcher.spec.grammars import BLUEPRINT_NAME, DIGEST
 
@@ -167,6 +168,7 @@ def _steps(folder: Path, *, committed: bool) -> str:
 
 
 def _shown(scaffold: Scaffold, folder: Path, commit: str) -> str:
-    width = max(map(len, scaffold.remarks))
-    lines = [f"{folder}/", *(f"  {path:<{width}}  {remark}" for path, remark in scaffold.remarks.items())]
+    remarks = {one_line(path): one_line(remark) for path, remark in scaffold.remarks.items()}
+    width = max(map(len, remarks))
+    lines = [f"{one_line(str(folder))}/", *(f"  {path:<{width}}  {said}" for path, said in remarks.items())]
     return "\n".join([*lines, f"committed as {commit}"] if commit else lines)

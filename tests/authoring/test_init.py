@@ -288,6 +288,33 @@ def test_a_copy_has_what_stands_beside_the_blueprint_and_links_its_image(
     assert (copy / "data" / "near.txt").read_text() == "near"
 
 
+@pytest.mark.parametrize(
+    "odd", [".git/config", "a/.GIT/config", "blueprint.toml", ".gitignore", "image", "image/deep"]
+)
+def test_a_copy_takes_nothing_that_means_something_else_there(
+    tmp_path: Path, source: Path, layout: Path, odd: str
+) -> None:
+    """A repository's configuration runs commands; the copy's own files are not the source's."""
+    (source.parent / odd).parent.mkdir(parents=True, exist_ok=True)
+    text = source.read_text().replace("data/near.txt", odd)
+    (source.parent / odd).write_text("theirs")
+    source.write_text(text)
+    assert run(["init", str(tmp_path / "copy"), "--from", str(source)]) == 0
+    copy = tmp_path / "copy"
+    assert listed(copy) == [".gitignore", "blueprint.toml", "code.bundle", "image"]
+    assert str(source.parent / odd) in (copy / "blueprint.toml").read_text()
+    assert (copy / "image").resolve() == layout
+
+
+def test_a_copied_name_moves_no_cursor(
+    tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source.parent / "data\x1b]0;evil\x07").write_text("")
+    source.write_text(source.read_text().replace("data/near.txt", r"data\u001b]0;evil\u0007"))
+    assert run(["init", str(tmp_path / "copy"), "--from", str(source)]) == 0
+    assert r"data\x1b]0;evil\x07" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("named", ["", "blueprint.toml"])
 def test_a_copy_keeps_its_name_unless_it_is_given_one(
     tmp_path: Path, source: Path, named: str, capsys: pytest.CaptureFixture[str]
