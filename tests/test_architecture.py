@@ -25,7 +25,7 @@ ROWS = (
     ("trust",),
     ("spec",),
     ("canonical",),
-    ("digest",),
+    ("digest", "archives"),
     ("errors",),
     ("__init__",),
 )

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 
 from msgspec import Struct
 
+from launcher.archives.zips import open_zip
 from launcher.harness.files import read_object
 from launcher.harness.output import bad_log, shown
 
@@ -60,12 +61,10 @@ class Archive:
     def _listed(self) -> dict[str, zipfile.ZipInfo]:
         name = shown(self._path.name)
         try:
-            with zipfile.ZipFile(self._path) as archive:
+            with open_zip(self._path, self._limits.members) as archive:
                 entries = archive.infolist()
         except _FAULTS as error:
             raise bad_log(f"`{name}` is not a whole zip file: {shown(str(error))}") from error
-        if len(entries) > self._limits.members:
-            raise bad_log(f"`{name}` has more than {self._limits.members} members")
         members: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:
             if entry.filename in members:
@@ -91,6 +90,8 @@ class Archive:
 
     def _packed(self, stream: BinaryIO, entry: zipfile.ZipInfo, what: str) -> bytes:
         """Return the member's packed bytes, found by its local header."""
+        if not 0 <= entry.header_offset < self._path.stat().st_size:
+            raise bad_log(f"{what} is not where the zip file says")
         stream.seek(entry.header_offset)
         header = stream.read(_LOCAL_HEADER)
         if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":

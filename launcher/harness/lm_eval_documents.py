@@ -40,14 +40,19 @@ class _Document(Struct, frozen=True):
 
 
 class Documents:
-    """Collects the lines of one task; `filters` are in the order in which they first stood."""
+    """Collects the lines of one task."""
 
     def __init__(self, task: str, output_type: str) -> None:
         self.task = task
         self.output_type = output_type
-        self.filters: list[str] = []
+        self._filters: dict[str, None] = {}
         self.score_names: set[str] = set()
         self._documents: dict[str, _Document] = {}
+
+    @property
+    def filters(self) -> list[str]:
+        """The filters, in the order in which they first stood."""
+        return list(self._filters)
 
     def __len__(self) -> int:
         return len(self._documents)
@@ -58,8 +63,7 @@ class Documents:
         if type(line.get("doc_id")) is not int or not isinstance(filtered, str):
             raise bad_log(f"{what} has no whole number as `doc_id`, or no text as `filter`")
         responses = list_of(line.get("filtered_resps"), f"`filtered_resps` in {what}")
-        if filtered not in self.filters:
-            self.filters.append(filtered)
+        self._filters[filtered] = None
         if name not in self._documents:
             shared = _shared(line, self.task, name, what)
             self._documents[name] = _Document(shared, _likelihoods(self.output_type, responses), {})
@@ -77,16 +81,16 @@ class Documents:
     def _sample(self, name: str, document: _Document) -> Sample:
         where = f"document {name} of `{shown(self.task)}`"
         scores: dict[str, float] = {}
-        for filtered in self.filters:
+        several = len(self._filters) > 1
+        for filtered in self._filters:
             if filtered not in document.answers:
                 raise bad_log(f"{where} is not there under the filter `{shown(filtered)}`")
             found = document.answers[filtered].scores.items()
-            several = len(self.filters) > 1
             put_scores(
                 scores, ((score_name(key, filtered), v) if several else (key, v) for key, v in found), where
             )
         scores = {**document.likelihoods, **scores}
-        prediction = document.answers[self.filters[0]].prediction
+        prediction = document.answers[next(iter(self._filters))].prediction
         return sample_of({**document.shared, "prediction": prediction, "scores": scores or None}, where)
 
 

@@ -88,10 +88,12 @@ def _members(path: Path, archive: Path) -> Mapping[str, tuple[int, int]]:
     """Return offset and size of each regular file, also under the names of links to it inside the tar."""
     import tarfile
 
+    from launcher.archives.tars import BoundedTar
+
     files: dict[str, tuple[int, int]] = {}
     links: dict[str, str] = {}
     try:
-        with tarfile.open(path, "r:") as tar:
+        with BoundedTar.open(path, "r:") as tar:
             for count, member in enumerate(tar):
                 name = member.name.removeprefix("./")
                 if count >= _MOST_MEMBERS:

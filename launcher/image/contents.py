@@ -69,15 +69,15 @@ def _remove(name: str, *sets: set[str]) -> None:
 @contextmanager
 def _layer(layout: Layout, pins: ImagePins, at: int) -> "Iterator[tarfile.TarFile]":
     """Open a layer where it lies; one that is compressed, or inside a tar, is read through."""
-    import tarfile
+    from launcher.archives.tars import BoundedTar
 
     layer = image_layers(layout, pins)[at]
     if layout.members is None and layer.digest == pins.diff_ids[at]:
-        with tarfile.open(layout.path / blob_name(layer.digest), "r:") as archive:
+        with BoundedTar.open(layout.path / blob_name(layer.digest), "r:") as archive:
             yield archive
     else:
         stream = cast("BinaryIO", _Stream(layer_stream(layout, pins, at)))
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+        with BoundedTar.open(fileobj=stream, mode="r|") as archive:
             yield archive
 
 

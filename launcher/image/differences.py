@@ -80,12 +80,14 @@ def _archive(held: HeldImage, at: int) -> "Iterator[tarfile.TarFile]":
     """Open a layer after its bytes were proven to be the pinned ones."""
     import tarfile
 
+    from launcher.archives.tars import BoundedTar
+
     with tempfile.TemporaryFile() as stream:
         for chunk in layer_stream(held.layout, held.pins, at):
             stream.write(chunk)
         stream.seek(0)
         try:
-            with tarfile.open(fileobj=stream, mode="r:") as archive:
+            with BoundedTar.open(fileobj=stream, mode="r:") as archive:
                 yield archive
         except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
             raise InfrastructureError(

@@ -81,9 +81,11 @@ def tar_members(path: Path) -> Mapping[str, tuple[int, int]]:
     """Return offset and size of each regular file in the tar; one with links or special files is refused."""
     import tarfile
 
+    from launcher.archives.tars import BoundedTar
+
     members: dict[str, tuple[int, int]] = {}
     try:
-        with tarfile.open(path, "r:") as archive:
+        with BoundedTar.open(path, "r:") as archive:
             for count, member in enumerate(archive):
                 name = member.name.removeprefix("./")
                 if count >= _MOST_MEMBERS:

@@ -10,22 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from launcher.archives.tars import BoundedTar
+from launcher.archives.zips import open_zip
 from launcher.errors import InfrastructureError
 from launcher.spec.blueprint import Unpack
-from launcher.store.trees import Member, refused
+from launcher.store.trees import MAX_FILES, Member, refused
 
 # What a tree holds that was one compressed file.
 WHOLE = "file"
 
 _CHUNK = 1 << 20
-_LARGEST_EXTENSION = 1 << 20
-_EXTENSIONS = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
 _Chunks = Callable[[Any], Iterator[bytes]]
 
 
@@ -57,7 +51,7 @@ def unpacked_members(archive: Path, unpack: Unpack, *, what: str) -> Iterator[Me
             case "tar":
                 yield from _tar_members(stream, what, chunks)
             case "zip":
-                yield from _zip_members(stream, what, chunks)
+                yield from _zip_members(archive, what, chunks)
             case "none":
                 raise ValueError("nothing to unpack")
 
@@ -106,20 +100,16 @@ def _zstandard(stream: IO[bytes]) -> Any:
     return zstd.ZstdFile(stream)
 
 
-class _BoundedHeader(tarfile.TarInfo):
-    """A tar header whose extensions (long names, pax records) are read into memory only where small."""
-
-    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        if self.type in _EXTENSIONS and self.size > _LARGEST_EXTENSION:
-            raise tarfile.ReadError(f"a header of {self.size} bytes")
-        member: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
-        return member
-
-
 def _tar_members(stream: IO[bytes], what: str, chunks: _Chunks) -> Iterator[Member]:
     """Yield the files of a tar, compressed (gz, xz, bz2) or not; its members stand one behind the other."""
-    with tarfile.open(fileobj=stream, mode="r|*", tarinfo=_BoundedHeader) as archive:
-        for member in archive:
+    with BoundedTar.open(fileobj=stream, mode="r|*") as archive:
+        count = 0
+        while (member := archive.next()) is not None:
+            # Python would keep each of them; folders count too, which make no file.
+            archive.members.clear()
+            count += 1
+            if count > MAX_FILES:
+                raise refused(what, f"it has more than {MAX_FILES} members")
             if member.isdir():
                 continue
             if not member.isreg() or member.issparse():
@@ -129,11 +119,11 @@ def _tar_members(stream: IO[bytes], what: str, chunks: _Chunks) -> Iterator[Memb
             yield Member(member.name.removeprefix("./"), chunks(content))
 
 
-def _zip_members(stream: IO[bytes], what: str, chunks: _Chunks) -> Iterator[Member]:
-    with zipfile.ZipFile(stream) as archive:
+def _zip_members(path: Path, what: str, chunks: _Chunks) -> Iterator[Member]:
+    with open_zip(path, MAX_FILES) as archive:
         for entry in archive.infolist():
             kind = entry.external_attr >> 28
-            if entry.is_dir():
+            if entry.filename.endswith("/"):
                 continue
             # Zero where the archive was made on a system without Unix modes.
             if entry.create_system == 3 and kind not in (0, 8):

@@ -255,6 +255,16 @@ def packed(name: str, data: bytes, *, method: int = 93, stored: bytes | None = N
     return local + central + end
 
 
+def placed(offset: int) -> bytes:
+    """Return a zip file whose member is said to lie at `offset`."""
+    data = packed("m.json", b"{}")
+    at, end = data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")
+    extra = struct.pack("<HHQ", 1, 8, offset)
+    entry = bytearray(data[at:end] + extra)
+    entry[30:32], entry[42:46] = struct.pack("<H", len(extra)), b"\xff" * 4
+    return data[:at] + entry + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(entry), at, 0)
+
+
 def archived(tmp_path: Path, data: bytes, **limits: int) -> Archive:
     (tmp_path / "a.eval").write_bytes(data)
     return Archive(tmp_path / "a.eval", ArchiveLimits(**limits))
@@ -302,10 +312,21 @@ def test_all_members_together_are_bounded(tmp_path: Path) -> None:
         (packed("m.json", b"[]"), "is not an object"),
         (packed("m.json", b'{"a":1,"a":2}'), "stands twice"),
         (packed("m.json", b"{}")[:-10], "not a whole zip file"),
+        (placed(1 << 40), "not where the zip file says"),
+        (placed((1 << 63) + 5), "not where the zip file says"),
     ],
 )
 def test_a_damaged_archive_is_refused(tmp_path: Path, data: bytes, expected: str) -> None:
     assert expected in fault(tmp_path, data)
+
+
+def test_members_are_counted_before_they_are_held(tmp_path: Path) -> None:
+    stream = BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for number in range(11):
+            archive.writestr(f"{number}", "")
+    with pytest.raises(MalformedError, match="more than 10 members"):
+        archived(tmp_path, stream.getvalue(), members=10)
 
 
 def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -125,6 +125,29 @@ def other_tar(folder: Path) -> Path:
     return folder / "x.tar"
 
 
+def endless_header(folder: Path) -> Path:
+    part = tar_member("header", tarfile.XHDTYPE)
+    part.size = 11
+    (folder / "x.tar").write_bytes((part.tobuf() + b"11 a=bbbbb\n".ljust(512, b"\0")) * 3000)
+    return folder / "x.tar"
+
+
+def large_name(folder: Path) -> Path:
+    name = tar_member("name", tarfile.GNUTYPE_LONGNAME)
+    name.size = 4 << 30
+    (folder / "x.tar").write_bytes(gzip.compress(name.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 16)))
+    return folder / "x.tar"
+
+
+def size_below_zero(folder: Path) -> Path:
+    data = bytearray(tar_of(text_file("hello", "hi"), compression=""))
+    data[124:136] = b"\xff" * 10 + b"\xfe\x00"
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    (folder / "x.tar").write_bytes(data)
+    return folder / "x.tar"
+
+
 def odd_manifest(folder: Path) -> Path:
     (folder / "x.tar").write_bytes(tar_of(text_file("manifest.json", '[{"Config": 3}]'), compression=""))
     return folder / "x.tar"
@@ -141,6 +164,9 @@ def deep_manifest(folder: Path) -> Path:
         (no_tar, "archive-malformed"),
         (cut_gzip, "archive-malformed"),
         (other_tar, "archive-malformed"),
+        (endless_header, "archive-malformed"),
+        (large_name, "archive-malformed"),
+        (size_below_zero, "archive-malformed"),
         (odd_manifest, "image-malformed"),
         (deep_manifest, "image-malformed"),
         (lambda folder: folder / "absent", "archive-not-found"),

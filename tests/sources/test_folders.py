@@ -145,15 +145,43 @@ def large_header(kind: bytes) -> bytes:
     return member.tobuf(tarfile.GNU_FORMAT) + b"\0" * (1 << 16)
 
 
+def header_in_parts(kind: bytes) -> bytes:
+    """Return a tar with one header for a file in more parts than Python can follow."""
+    return pax(b"11 a=bbbbb\n", kind) * 3000 + tar_of({"a": b""})
+
+
+def pax(records: bytes, kind: bytes = tarfile.XHDTYPE) -> bytes:
+    header = tarfile.TarInfo("header")
+    header.type, header.size = kind, len(records)
+    return header.tobuf(tarfile.USTAR_FORMAT) + records + b"\0" * (-len(records) % 512)
+
+
+def endless_holes() -> bytes:
+    """Return a tar of a file whose map of holes does not end."""
+    records = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+    file = tarfile.TarInfo("holes")
+    file.size = 1 << 20
+    return pax(records) + file.tobuf() + b"99999999999\n" + b"1\n" * (1 << 19) + bytes(1 << 12)
+
+
+def size_below_zero() -> bytes:
+    return pax(b"14 size=-1024\n") + tar_of({"a": b""})
+
+
 HOSTILE: Mapping[str, tuple[Unpack, bytes]] = {
     "a link": ("tar", tar_of({}, link("a", "/etc/passwd"))),
     "a hard link": ("tar", tar_of(FILES, link("a", "config.json", tarfile.LNKTYPE))),
     "a device": ("tar", tar_of({}, device("null"))),
     "a file with holes": ("tar", tar_of({}, sparse("holes"))),
     "a long header": ("tar", large_header(tarfile.XHDTYPE)),
+    "a header in many parts": ("tar", header_in_parts(tarfile.XHDTYPE)),
+    "a header for all in many parts": ("tar", header_in_parts(tarfile.XGLTYPE)),
+    "endless holes": ("tar", endless_holes()),
+    "a size below zero": ("tar", size_below_zero()),
     "a long name": ("tar", large_header(tarfile.GNUTYPE_LONGNAME)),
     "an absolute name": ("tar", tar_of({"/tmp/escaped": b""})),
     "a name that leads out": ("tar", tar_of({"../escaped": b""})),
+    "a zip without a name": ("zip", zip_of({"": b""})),
     "a zip that leads out": ("zip", zip_of({"../escaped": b""})),
     "a link in a zip": ("zip", zip_of({"a": b"/etc/passwd"}, mode=0o120777)),
     "no tar": ("tar", b"not a tar" * 100),
@@ -174,8 +202,28 @@ def test_a_hostile_or_broken_archive_is_refused_and_nothing_of_it_stays(tmp_path
     with pytest.raises(InfrastructureError) as caught:
         fetch(tmp_path, "archive", digest, unpack=unpack)
     assert caught.value.code in ("input-tree-refused", "input-not-unpacked")
-    assert ("a header of" in str(caught.value.context)) == name.startswith("a long")
+    assert ("a header of" in str(caught.value.context)) == name.startswith(("a long", "a header"))
     assert not list((tmp_path / "cache" / "trees").iterdir())
+
+
+def test_the_folders_of_a_tar_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launcher.sources.unpack.MAX_FILES", 10)
+    folder = tarfile.TarInfo("folder")
+    folder.type = tarfile.DIRTYPE
+    digest = put(tmp_path, gzip.compress(tar_of({}, *[folder] * 11)))
+    with pytest.raises(InfrastructureError) as caught:
+        fetch(tmp_path, "archive", digest, unpack="tar")
+    assert "more than 10 members" in str(caught.value.context)
+
+
+def test_the_members_of_a_zip_are_counted_before_they_are_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launcher.sources.unpack.MAX_FILES", 10)
+    digest = put(tmp_path, zip_of({f"{number}/": b"" for number in range(11)}))
+    with pytest.raises(InfrastructureError) as caught:
+        fetch(tmp_path, "archive", digest, unpack="zip")
+    assert "more than 10 members" in str(caught.value.context)
 
 
 def test_what_a_path_names_now_is_identified(tmp_path: Path) -> None:
