@@ -392,7 +392,7 @@ def test_verification_uses_no_network_and_no_engine(shared: SmallWorld, bundle: 
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, f"  next: evalctl show {bundle}\n")
+    assert (done.returncode, done.stderr) == (0, f"  next: evalctl report {bundle} --out report.html\n")
     assert not (bundle.parent / "stranger").exists()
 
 

@@ -30,7 +30,9 @@ def test_an_interrupt_while_an_input_is_fetched_says_so_in_one_line(tmp_path: Pa
         text = HELLO.read_text().replace('"digits-svm/', f'"{CHECKOUT}/blueprints/digits-svm/')
         text = text.replace("oci:../", f"oci:{CHECKOUT}/")
         blueprint.write_text(text + NEVER.format(port=server.getsockname()[1]))
-        command = "import sys; from launcher.cli.app import main; sys.exit(main())"
+        # A shell without job control starts what runs in its background deaf to this signal.
+        listening = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        command = f"{listening}; from launcher.cli.app import main; sys.exit(main())"
         process = subprocess.Popen(
             [sys.executable, "-c", command, "resolve", str(blueprint)],
             env=os.environ | {"EVALCTL_HOME": str(tmp_path / "home")},

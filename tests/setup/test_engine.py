@@ -133,8 +133,12 @@ def test_where_only_a_person_can_go_on_set_up_says_what_to_type(
 
 def test_a_process_that_only_waits_to_be_reaped_is_not_running(tmp_path: Path) -> None:
     program = tmp_path / "dockerd"
-    shutil.copy(shutil.which("sleep") or "", program)
-    with subprocess.Popen([program, "60"]) as process:
+    shutil.copy(shutil.which("cat") or "", program)
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout
+        # A parent may go on before the kernel has given its child the program's name.
+        os.write(process.stdin.fileno(), b"x")
+        assert os.read(process.stdout.fileno(), 1) == b"x"
         assert is_running(str(process.pid), "dockerd")
         assert not is_running(str(process.pid), "containerd")
         process.kill()
