@@ -78,13 +78,14 @@ class Scope(Struct, frozen=True):
 
 
 class Reproduced(Struct, frozen=True):
-    """What came of it: the new bundle, how the two compare, and where the signed statement is."""
+    """What came of it: the new bundle, how the two compare, the signed statement, and what to type next."""
 
     verdict: ReproductionVerdict
     bundle: Path | None
     agreement: Agreement | None = None
     statement: Path | None = None
     reason: str = ""
+    hint: str = ""
 
 
 def reproduce(
@@ -101,8 +102,7 @@ def reproduce(
     try:
         launched = launch(_request(original, contents, settings, scope), edges)
     except (InfrastructureError, MalformedError) as error:
-        hint = f"; {error.hint}" if error.hint else ""
-        return Reproduced("not-runnable", None, reason=error.in_words + hint)
+        return Reproduced("not-runnable", None, reason=error.in_words, hint=error.hint or "")
     edges.reporter.stage("comparing")
     again = load_contents(launched.bundle)
     if again.result.failure is not None:

@@ -115,13 +115,24 @@ def _code(
 def _input(item: Input, cache: Cache, settings: FetchSettings, choices: Choices) -> Fetched:
     """Return an input; that of a filled slot is what the choice names, whatever its checksum."""
     if item.slot is not None and (uri := choices.models.get(item.slot)):
+        filling = _identify(item, uri, cache, settings)
         if item.unpack == "none":
-            return identify(item.name, uri, cache, settings)
-        named = identify(item.name, uri, cache, settings).sha256
+            return filling
+        named = filling.sha256
         return fetch_input(replace(item, uri=uri, sha256=named, size=None), cache, settings)
     if item.name in choices.digests:
         return _refilled(replace(item, sha256=choices.digests[item.name], size=None), cache, settings)
     return fetch_input(item, cache, settings)
+
+
+def _identify(item: Input, uri: str, cache: Cache, settings: FetchSettings) -> Fetched:
+    """Return what fills a slot; where it is not there, the command line is at fault and not the blueprint."""
+    try:
+        return identify(item.name, uri, cache, settings)
+    except InfrastructureError as error:
+        if error.code == "input-not-found":
+            error.hint = f"check the path in `--model {item.slot}=PATH`"
+        raise
 
 
 def _refilled(item: Input, cache: Cache, settings: FetchSettings) -> Fetched:

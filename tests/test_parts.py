@@ -301,6 +301,7 @@ def test_a_slot_that_is_not_there_or_cannot_be_filled_is_said(
     with_slot(world)
     done = evalctl("launch", world.file, "--model", filling)
     assert done.code == (4 if filling == "candidate=nowhere" else 2)
+    assert "blueprint-dir" not in done.err
     assert "hint:" in done.err
 
 

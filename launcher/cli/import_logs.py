@@ -1,16 +1,17 @@
 """`evalctl import`."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
 from launcher.cli.options import Json, SigningKey
-from launcher.cli.output import print_json, say
+from launcher.cli.output import print_json, say, say_next
 from launcher.cli.results import as_object
 from launcher.cli.signing import read_signer
 from launcher.exchange.import_logs import ImportedBundle, Importer, import_logs
-from launcher.report.reading import read_view
+from launcher.report.reading import BundleView, read_view
 from launcher.report.terminal import summary
 from launcher.store.bundles import copy_out, require_empty
 from launcher.store.home import find_home
@@ -46,12 +47,23 @@ def import_(
     if as_json:
         print_json({"bundles": [as_object(*pair) for pair in zip(views, places, strict=True)]})
         return 0
-    for one, view, place in zip(imported, views, places, strict=True):
+    for number, (one, view, place) in enumerate(zip(imported, views, places, strict=True)):
+        if number:
+            print()
         if one.reused:
             say(f"`{one.task}` was imported from these logs before")
         print(summary(view))
         print(place)
+    _say_next(views, out)
     return 0
+
+
+def _say_next(views: list[BundleView], out: Path | None) -> None:
+    if len(views) > 1:
+        say_next("evalctl list" if out is None else f"evalctl show {quote(str(out / '1'))}")
+    elif views:
+        name = quote(str(out)) if out else views[0].digest.removeprefix("sha256:")[:12]
+        say_next(f"evalctl report {name} --out report.html")
 
 
 def _places(imported: list[ImportedBundle], out: Path | None) -> list[Path]:

@@ -1,8 +1,9 @@
 """`evalctl init`."""
 
 import re
-import shlex
+from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -67,12 +68,13 @@ def init(
         )
     if source is not None:
         return _copy(source, folder, name, image, as_json=as_json)
+    begin = _beginning(from_lm_eval, from_inspect)
     layout, digest = _layout(image, "eval-harness" if chosen else "eval-python")
     place = find_repository(folder)
     start = StartingPoint(_name(name, folder), layout, digest)
     if place is not None:
         start = replace(start, repository=place.up, path=place.down)
-    scaffold, commit = _scaffold(start, from_lm_eval, from_inspect), ""
+    scaffold, commit = begin(start), ""
 
     def finish(staged: Path) -> None:
         nonlocal commit
@@ -84,7 +86,9 @@ def init(
         print_json({"folder": str(folder), "name": start.name, "files": files, "commit": commit or None})
     else:
         print(_shown(scaffold, folder, commit))
-        say_next(_steps(folder, committed=place is None))
+        say_next(
+            f"cat {quote(str(folder / 'README.md'))}" if chosen else _steps(folder, committed=place is None)
+        )
     return 0
 
 
@@ -103,18 +107,21 @@ def _copy(source: str, folder: Path, name: str | None, image: str | None, *, as_
     return 0
 
 
-def _scaffold(start: StartingPoint, from_lm_eval: str | None, from_inspect: Path | None) -> Scaffold:
+def _beginning(from_lm_eval: str | None, from_inspect: Path | None) -> Callable[[StartingPoint], Scaffold]:
+    """Read what to begin from, before anything else is asked for; return what makes the files."""
     if from_lm_eval is not None:
         from launcher.exchange.from_lm_eval import begin_from_lm_eval, include_path, read_task_files
 
         folder = include_path(from_lm_eval)
-        return begin_from_lm_eval(from_lm_eval, start, read_task_files(Path(folder)) if folder else {})
+        tasks = read_task_files(Path(folder)) if folder else {}
+        return lambda start: begin_from_lm_eval(from_lm_eval, start, tasks)
     if from_inspect is not None:
         from launcher.exchange.from_inspect import begin_from_inspect, read_start, read_task_file
 
         log = read_start(from_inspect)
-        return begin_from_inspect(log, start, read_task_file(log, Path()))
-    return starter(start)
+        task_file = read_task_file(log, Path())
+        return lambda start: begin_from_inspect(log, start, task_file)
+    return starter
 
 
 def _name(name: str | None, folder: Path) -> str:
@@ -162,7 +169,7 @@ def _proven(
 
 def _steps(folder: Path, *, committed: bool) -> str:
     """Return what to type next; a repository of the user's gets the commit from the user's hand."""
-    enter = [] if folder.resolve() == Path.cwd() else [f"cd {shlex.quote(str(folder))}"]
+    enter = [] if folder.resolve() == Path.cwd() else [f"cd {quote(str(folder))}"]
     commit = [] if committed else ["git add .", "git commit -m 'Begin an evaluation' ."]
     return " && ".join([*enter, *commit, "evalctl pin blueprint.toml"])
 

@@ -11,7 +11,7 @@ import typer
 from launcher.authoring.pin import Pinned
 from launcher.authoring.pin import pin as pin_blueprint
 from launcher.cli.options import Json, Offline
-from launcher.cli.output import print_json, say, say_next
+from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.targets import read_file
 from launcher.errors import CheckFailedError, MalformedError
 from launcher.report.progress import make_reporter
@@ -54,6 +54,9 @@ def pin(
         _write(file, data, pinned)
     if as_json:
         print_json(_as_object(pinned, file, written=written))
+    elif check and pinned.changes:
+        say(f"{file}: {len(pinned.changes)} value{'' if len(pinned.changes) == 1 else 's'} would change")
+        hint(f"write with `evalctl pin {quote(str(file))}`")
     elif written or not pinned.changes:
         say_next(f"evalctl validate {quote(str(file))}")
     return 0 if written or not pinned.changes else 1

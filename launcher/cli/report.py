@@ -75,7 +75,12 @@ def report(
     else:
         print(text if out is None else out, end="" if out is None else "\n")
     say_stranger(verification)
-    if out is not None and not as_json and verification.verdict == "verified":
+    if (
+        out is not None
+        and not as_json
+        and verification.verdict == "verified"
+        and record.result.origin is None
+    ):
         say_next(f"evalctl reproduce {quote(bundle)}")
     return EXIT_CODES[verification.verdict]
 

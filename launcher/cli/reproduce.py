@@ -3,6 +3,7 @@
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from launcher.cli.connect import connect
 from launcher.cli.models import Models, read_models
 from launcher.cli.options import BundleName, Json, Offline, Out, SigningKey
-from launcher.cli.output import print_json, say
+from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.signing import read_signer, read_verifying_policy
 from launcher.report.findings import agreement as render
 from launcher.report.progress import make_reporter
@@ -84,6 +85,8 @@ def reproduce(
         _print(reproduced, place, scope)
         if reproduced.statement and own.public.fingerprint in original.verification.signers:
             say("note: the same key signed both; a reproduction by another key is what adds truth")
+        if reproduced.statement:
+            say_next(f"evalctl verify {quote(bundle)}")
     return EXIT_CODES[reproduced.verdict]
 
 
@@ -92,10 +95,12 @@ def _print(reproduced: Reproduced, place: Path | None, scope: Scope) -> None:
         print(render(reproduced.agreement))
     if reproduced.reason:
         say(reproduced.reason)
+    if reproduced.hint:
+        hint(reproduced.hint)
     if reproduced.statement is not None:
         say(f"signed statement: {reproduced.statement}")
     if scope.name != "full":
-        say(f"note: {scope.name}: only a part was done again; it does not count as a reproduction")
+        say(f"note: `--{scope.name}` does only a part again, which does not count as a reproduction")
     print(reproduced.verdict)
     if place is not None:
         print(place)
@@ -111,4 +116,5 @@ def _as_object(original: Original, reproduced: Reproduced, place: Path | None) -
         "samples": agreement.samples.as_json() if agreement else {"n": 0, "equal": 0},
         "statement": str(reproduced.statement) if reproduced.statement else None,
         "reason": reproduced.reason,
+        "hint": reproduced.hint or None,
     }

@@ -46,7 +46,7 @@ def usage_error(error: Any, program: str) -> MalformedError:
             hint=f"see `{program} --help`",
         )
     message = error.format_message().replace("'", "`").rstrip(".")
-    message = message[:1].lower() + message[1:]
+    message = message[:1].lower() + message[1:].replace("a valid int range", "a whole number")
     return MalformedError(f"`{program}`: {message}", code="usage", hint=f"see `{program} --help`")
 
 

@@ -59,6 +59,8 @@ def _read(files: Mapping[str, Path], name: str) -> Iterator[FoundLog]:
         )
         for output in outputs:
             yield FoundLog(output, tuple(_source(files[file], before) for file in output.files))
+    except MalformedError as error:
+        raise _placed(error, files[name]) from error
     except OSError as error:
         raise MalformedError(
             f"cannot read `{shown(name)}`", code="no-such-file", context=error.strerror, hint="check the path"
@@ -67,6 +69,19 @@ def _read(files: Mapping[str, Path], name: str) -> Iterator[FoundLog]:
 
 def _outputs(files: Mapping[str, Path], name: str) -> list[HarnessOutput]:
     return lm_eval_tasks(files, name) if is_results_name(name) else [read_inspect_log(files[name], name)]
+
+
+def _placed(error: MalformedError, path: Path) -> MalformedError:
+    """Return the error with the log it is about; advice on what a container leaves is no use here."""
+    unlogged = is_results_name(path.name) and error.hint is not None
+    return MalformedError(
+        error.message,
+        code=error.code,
+        context=error.context or f"in `{path}`",
+        hint="run `lm_eval --log_samples`: without samples there is nothing to compute from"
+        if unlogged
+        else "nothing was imported; name the logs one by one, without this one",
+    )
 
 
 def _source(path: Path, before: Mapping[Path, tuple[int, int]]) -> Source:

@@ -66,8 +66,20 @@ class InspectStart(Struct, frozen=True):
 def read_start(path: Path) -> InspectStart:
     """Return what the log at `path` tells; raises `MalformedError` where its run did not succeed."""
     if not path.is_file():
-        raise MalformedError(f"there is no log `{path}`", code="no-such-file", hint="check the path")
-    return InspectStart(plain(inspect_spec(path, path.name)), read_inspect_log(path, path.name))
+        raise MalformedError(
+            f"`{path}` is a folder" if path.is_dir() else f"there is no log `{path}`",
+            code="no-such-file",
+            hint=f"name one log in it: `{path}/TIME_TASK_ID.eval`" if path.is_dir() else "check the path",
+        )
+    try:
+        return InspectStart(plain(inspect_spec(path, path.name)), read_inspect_log(path, path.name))
+    except MalformedError as error:
+        raise MalformedError(
+            error.message,
+            code=error.code,
+            context=error.context or f"in `{path}`",
+            hint="name the log of a run that succeeded, `TIME_TASK_ID.eval` or `.json`",
+        ) from error
 
 
 def read_task_file(log: InspectStart, folder: Path) -> bytes | None:

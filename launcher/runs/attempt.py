@@ -60,6 +60,8 @@ def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Sc
     plan.attempt.record("run")
     count = len(plan.seeds)
     text = "running the evaluation" if count == 1 else f"running {count} replicates"
+    if plan.resolution.pins.predictions is not None:
+        text = "scoring the predictions again"
     with stop_on_signal(cancel), log.step("replicates", text):
         runs, signing = run_replicates(
             engine, plan, log, cancel, lambda: _prepare(request, edges, plan.resolution.lock)

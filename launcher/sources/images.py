@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 from msgspec import Struct, to_builtins
 
@@ -11,10 +12,14 @@ from launcher.errors import EvalctlError, InfrastructureError
 from launcher.sources.inputs import FetchSettings, local_path
 from launcher.sources.layout import Layout, open_layout, pin_image
 from launcher.spec.blueprint import Image
+from launcher.spec.bundle import SUMS
 from launcher.spec.image import ImagePins
 from launcher.store.cache import Cache
 from launcher.store.files import write_atomically
 from launcher.store.home import make_private
+
+# Where a clone of evalctl builds the layouts of its own recipes.
+_OWN = Path(__file__).resolve().parent.parent.parent / "images"
 
 
 class PinnedImage(Struct, frozen=True):
@@ -23,11 +28,12 @@ class PinnedImage(Struct, frozen=True):
     pins: ImagePins
     layout: Layout | None
     tried: tuple[str, ...] = ()
+    hint: str | None = None
 
     def require_layout(self) -> Layout:
         """Return the layout; raises `InfrastructureError` (`image-not-found`) where there is none."""
         if self.layout is None:
-            raise _not_found(self.pins.manifest, self.tried)
+            raise _not_found(self.pins.manifest, self.tried, self.hint)
         return self.layout
 
 
@@ -48,8 +54,8 @@ def find_image(image: Image, cache: Cache, settings: FetchSettings) -> PinnedIma
                     _remember(image, pins, cache)
                 return PinnedImage(pins, layout, tried)
     if known is None:
-        raise _not_found(image.digest, tried)
-    return PinnedImage(known, None, tried)
+        raise _not_found(image.digest, tried, advice(image, settings.base))
+    return PinnedImage(known, None, tried, advice(image, settings.base))
 
 
 @contextmanager
@@ -83,11 +89,38 @@ def _remember(image: Image, pins: ImagePins, cache: Cache) -> None:
     write_atomically(path, canonical_bytes(to_builtins(pins)))
 
 
-def _not_found(digest: str, tried: tuple[str, ...]) -> InfrastructureError:
+def advice(image: Image, base: Path, own: Path = _OWN) -> str:
+    """Return what brings the image to the first place that is looked at, as a command where one does."""
+    local = [local_path(place.location, base) for place in image.places if place.transport == "oci"]
+    if (base / SUMS).is_file():
+        # Nothing is ever put into a bundle, and its folder is where its paths start when no other is named.
+        return "name the folder of its blueprint with `--blueprint-dir`"
+    if not local:
+        return (
+            "put its layout, made with `evalctl image build DIR`, beside the blueprint; name it in `mirrors`"
+        )
+    if local[0].exists():
+        return f"`{local[0]}` holds another image: look with `evalctl image inspect oci:{local[0]}`"
+    built = next((path for path in sorted(own.glob("*/layout")) if _lists(path, image.digest)), None)
+    if built is not None and local[0].parent.is_dir():
+        return f"evalctl's own is it: `ln -s {quote(str(built))} {quote(str(local[0]))}`"
+    return (
+        f"put its layout, or a link to it, at `{local[0]}` (`evalctl image build DIR` makes one), "
+        "or name the blueprint's folder with `--blueprint-dir`"
+    )
+
+
+def _lists(layout: Path, digest: str) -> bool:
+    try:
+        return digest in (layout / "index.json").read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _not_found(digest: str, tried: tuple[str, ...], hint: str | None) -> InfrastructureError:
     return InfrastructureError(
         f"the image `{digest}` is not to be had",
         code="image-not-found",
         context=f"tried {', '.join(tried)}; this version reads OCI layouts (`oci:PATH`), no registry",
-        hint="build it (`evalctl image build DIR`), name its layout in `mirrors`, "
-        "or name the blueprint's folder with `--blueprint-dir`",
+        hint=hint,
     )

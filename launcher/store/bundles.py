@@ -104,7 +104,7 @@ def find_bundle(home: Home, name: str) -> Path:
         code="no-such-bundle",
         context=f"{len(found)} bundles begin so"
         if found
-        else "it is neither a path nor a digest in the store",
+        else f"it is neither a path nor a digest in the store, of which {_SHORTEST_PREFIX} digits are enough",
         hint="see what there is with `evalctl list`",
     )
 

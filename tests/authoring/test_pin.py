@@ -216,7 +216,9 @@ def test_check_writes_nothing_and_fails_where_something_is_open(
 ) -> None:
     before = place.file.read_bytes()
     assert run(["pin", str(place.file), "--check"]) == 1
-    assert f'+commit = "{place.commit}"' in said(capsys)[0]
+    out, err = said(capsys)
+    assert f'+commit = "{place.commit}"' in out
+    assert f"4 values would change\n  hint: write with `evalctl pin {place.file}`" in err
     assert place.file.read_bytes() == before
 
 

@@ -229,3 +229,19 @@ def test_init_begins_a_blueprint_that_pins_and_validates(
     failed = next((LOGS / "inspect-failed").iterdir())
     assert evalctl("init", "three", "--image", image, "--from-inspect", failed).code == 2
     assert not (tmp_path / "three").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--from-lm-eval", "python program.py", "it does not call `lm_eval`"),
+        ("--from-inspect", str(LOGS / "inspect-json"), "is a folder"),
+        ("--from-inspect", __file__, "name the log of a run that succeeded"),
+    ],
+)
+def test_what_to_begin_from_is_read_before_an_image_is_asked_for(
+    evalctl: Evalctl, tmp_path: Path, option: str, value: str, said: str
+) -> None:
+    done = evalctl("init", tmp_path / "new", option, value, "--image", "oci:nowhere")
+    assert (done.code, said in done.err) == (2, True)
+    assert not (tmp_path / "new").exists()

@@ -384,3 +384,20 @@ def test_the_canonical_bytes_of_a_result_keep_its_origin(imported: Path) -> None
     assert canonical_bytes(value) + b"\n" == (imported / names.RESULT).read_bytes()
     with pytest.raises(EvalctlError):
         read_any_lock(b"")
+
+
+def test_a_log_that_cannot_be_imported_is_named_with_what_to_do(evalctl: Evalctl) -> None:
+    refused = evalctl("import", LOGS / "inspect-failed", LOGS / "inspect-json").err
+    assert "in `" in refused
+    assert ".eval`" in refused
+    assert "name the logs one by one" in refused
+    assert "`lm_eval --log_samples`" in evalctl("import", LOGS / "lm-eval-unlogged").err
+
+
+def test_an_import_ends_with_what_to_type_next_and_never_with_reproduce(
+    evalctl: Evalctl, tmp_path: Path
+) -> None:
+    bundle, report = tmp_path / "bundle", tmp_path / "report.html"
+    assert f"next: evalctl report {bundle}" in evalctl("import", LOGS / "inspect-json", "--out", bundle).err
+    assert "next" not in evalctl("report", bundle, "--out", report).err
+    assert "next: evalctl list" in evalctl("import", LOGS / "lm-eval").err
