@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from launcher.authoring.repository import run_git
+from launcher.authoring.repository import no_filters, run_git
 from launcher.errors import CheckFailedError, InfrastructureError, MalformedError
 from launcher.sources.code import bundled_references
 from launcher.sources.git import Git
@@ -49,6 +49,13 @@ def find_commit(wanted: Wanted, settings: FetchSettings) -> Found:
         return Found(_ask(wanted), None)
     path = local_path(wanted.git, settings.base).absolute()
     if not path.is_dir():
+        if not path.is_file():
+            raise InfrastructureError(
+                f"`{wanted.git}` is no repository",
+                code="code-not-found",
+                context=f"there is no folder or regular file `{path}`",
+                hint="correct `code.git`: a path to a clone or to a `git bundle` file, or an address",
+            )
         return Found(_look(wanted, path), None)
     spelled = f"{wanted.reference}^{{commit}}"
     done = run_git(path, "rev-parse", "--verify", "--quiet", "--end-of-options", spelled)
@@ -109,8 +116,8 @@ def _refuse_changes(folder: Path, wanted: Wanted) -> None:
     if top.returncode:
         return
     root = Path(top.stdout.removesuffix("\n"))
-    options = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=no")
-    listing = run_git(root, "status", *options, "--", wanted.path or ".").stdout
+    options = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=no", "--ignore-submodules=all")
+    listing = run_git(root, "status", *options, "--", wanted.path or ".", settings=no_filters(root)).stdout
     changed = [entry[3:] for entry in listing.split("\0") if entry]
     changed = [name for name in changed if (root / name).resolve() != wanted.blueprint.resolve()]
     if not changed:

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -79,13 +80,21 @@ def _author(folder: Path) -> tuple[str, ...]:
     return (*quiet, "-c", f"user.name={known[0] or name}", "-c", f"user.email={known[1] or address}")
 
 
-def run_git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run git in `folder` as the user would, without questions; the caller looks at the exit code."""
+def run_git(
+    folder: Path, *arguments: str, settings: Mapping[str, str] = {}
+) -> "subprocess.CompletedProcess[str]":
+    """Run git in `folder` as the user would, without questions; the caller looks at the exit code.
+
+    `settings` outrank all configuration. What a partial clone lacks is not fetched: how is for the
+    repository to say, which may be a stranger's.
+    """
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or _KEPT.match(key)}
     try:
         return subprocess.run(
             ["git", "-C", str(folder), "-c", "core.fsmonitor=false", *arguments],
-            env=kept | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"},
+            env=kept
+            | _as_variables(settings, kept)
+            | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -103,6 +112,37 @@ def run_git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
             code="git-failed",
             hint=f"try it in `{folder}`",
         ) from error
+
+
+def no_filters(folder: Path) -> dict[str, str]:
+    """Return the settings under which git runs no filter that the repository's own configuration brings.
+
+    A repository may be a stranger's, and looking for changes would run them. The user's own, such as those
+    of Git LFS, stay.
+    """
+    listing = run_git(
+        folder, "config", "--show-scope", "--includes", "-z", "--name-only", "--get-regexp", r"^filter\."
+    )
+    words = listing.stdout.split("\0")
+    drivers = {
+        key.rpartition(".")[0]
+        for scope, key in zip(words[::2], words[1::2], strict=False)
+        if scope in ("local", "worktree")
+    }
+    neutral = {"clean": "", "smudge": "", "process": "", "required": "false"}
+    return {f"{driver}.{name}": value for driver in drivers for name, value in neutral.items()}
+
+
+def _as_variables(settings: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that give git `settings`, behind those that the user gives in the same way."""
+    if not settings:
+        return {}
+    count = kept.get("GIT_CONFIG_COUNT", "0")
+    first = int(count) if count.isdecimal() else 0
+    variables = {"GIT_CONFIG_COUNT": str(first + len(settings))}
+    for number, (key, value) in enumerate(settings.items(), start=first):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables
 
 
 def git_failed(done: "subprocess.CompletedProcess[str]") -> InfrastructureError:

@@ -157,6 +157,43 @@ def test_changes_that_no_commit_holds_are_refused(place: Place, capsys: pytest.C
     assert place.pin() == 0
 
 
+@pytest.mark.parametrize("name", ["x", "x=y", "a.b"])
+def test_a_strangers_repository_runs_no_command(place: Place, tmp_path: Path, name: str) -> None:
+    """Its configuration comes along in a tar, and git would run the filters in it to look for changes."""
+    pwned = tmp_path / "pwned"
+    (place.folder / ".gitattributes").write_text(f"code.py filter={name}\n")
+    git(place.folder, "add", ".gitattributes")
+    git(place.folder, "commit", "--quiet", "-m", "Two")
+    for kind in ("clean", "process"):
+        (place.folder / ".git" / "config").open("a").write(
+            f'[filter "{name}"]\n{kind} = "touch {pwned}; cat"\nrequired = true\n'
+        )
+    os.utime(place.folder / "code.py", (0, 0))
+    assert place.pin() == 0
+    assert not pwned.exists()
+
+
+def test_a_strangers_repository_fetches_nothing(place: Place, tmp_path: Path) -> None:
+    pwned = tmp_path / "pwned"
+    (place.folder / ".git" / "config").write_text(
+        "[core]\nrepositoryformatversion = 1\n[extensions]\npartialClone = origin\n"
+        f'[remote "origin"]\nurl = .\npromisor = true\nuploadpack = "touch {pwned};"\n'
+    )
+    (place.folder / ".git" / "refs" / "heads" / "main").write_text("a" * 40 + "\n")
+    assert place.pin() == 2
+    assert not pwned.exists()
+
+
+@pytest.mark.parametrize("odd", ["fifo", "/dev/zero"])
+def test_what_can_be_no_bundle_of_git_is_not_read(
+    place: Place, odd: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(place.folder / "fifo")
+    place.write(code=f'git = "{odd}"')
+    assert place.pin() == 4
+    assert f"`{odd}` is no repository" in said(capsys)[1]
+
+
 def test_changes_elsewhere_than_in_the_codes_path_do_not_matter(place: Place) -> None:
     (place.folder / "sub").mkdir()
     (place.folder / "sub" / "own.py").write_text("")
