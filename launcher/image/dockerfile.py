@@ -12,9 +12,12 @@ from msgspec import Struct
 from launcher.errors import MalformedError, Problem
 
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
-_DIRECTIVE = re.compile(r"#\s*(syntax|escape)\s*=\s*(\S+)\s*$", re.IGNORECASE)
-_HEREDOC = re.compile(r"""<<-?(["']?)([A-Za-z_][A-Za-z0-9_]*)\1""")
-_MOUNT_FROM = re.compile(r"--mount=\S*?\bfrom=([^,\s]+)")
+_DIRECTIVE = re.compile(r"(?:#|//)\s*([a-z][a-z0-9]*)\s*=\s*(.+?)\s*$", re.IGNORECASE)
+_CONTINUED = re.compile(r"(?:^|(?<=[^\\]))\\[ \t]*$")
+_HEREDOC = re.compile(r"""\d*<<(-?)(["']?)([A-Za-z_][A-Za-z0-9_]*)\2$""")
+_UNCLEAR = re.compile(r"[\"'\\$`]|[^\t -~]")
+_MOUNT = re.compile(r"--mount=(\S+)")
+_MOUNT_FROM = re.compile(r"\bfrom=([^,\s]+)", re.IGNORECASE)
 _COPY_FROM = re.compile(r"--from=(\S+)")
 _CHECKSUM = re.compile(r"--checksum=sha256:[0-9a-f]{64}\b")
 _COMMIT = re.compile(r"#[0-9a-f]{40}(?::|$)")
@@ -23,11 +26,15 @@ _DEFAULT_TIME = 1767225600  # 2026-01-01T00:00:00Z, as in the recipes of images/
 
 
 class Instruction(Struct, frozen=True):
-    """One instruction, its lines joined: `line` is its first one (from 1), `word` is in capitals."""
+    """One instruction, its lines joined: `line` is its first one (from 1), `word` is in capitals.
+
+    `doubtful` says that it may begin a here-document, whose lines are then read as instructions.
+    """
 
     line: int
     word: str
     rest: str
+    doubtful: bool = False
 
 
 def source_time(text: str) -> int:
@@ -54,9 +61,11 @@ def _unpinned(text: str) -> Iterator[tuple[int, str]]:
             yield line, f"the frontend `{value}` is named by tag"
         if name == "escape" and value != "\\":
             yield line, "another escape character than `\\` is not read"
+    if text.lstrip("\ufeff \t\r\n").startswith("{"):
+        yield 1, "a frontend of its own is named by what is no Dockerfile"
     stages: list[str] = []
     for instruction in instructions(text):
-        known = {*stages, *map(str, range(len(stages)))}
+        known = set(stages) if instruction.word == "FROM" else {*stages, *map(str, range(len(stages)))}
         for message in _faults(instruction, known):
             yield instruction.line, message
         if instruction.word == "FROM":
@@ -67,18 +76,23 @@ def _unpinned(text: str) -> Iterator[tuple[int, str]]:
 def _faults(instruction: Instruction, stages: set[str]) -> Iterator[str]:
     """Yield what is wrong with one instruction; `stages` are the names and numbers of those before it."""
     word, rest = instruction.word, instruction.rest
+    # Quotes and escapes may stand anywhere in a word, and do not belong to it.
+    bare = re.sub(r"[\"'\\]", "", rest)
     if word == "FROM":
         names = [part for part in rest.split() if not part.startswith("--")][:1]
         names = [name for name in names if name != "scratch"]
     elif word in ("COPY", "ADD"):
-        names = _COPY_FROM.findall(rest)
+        names = _COPY_FROM.findall(bare)
     else:
-        names = _MOUNT_FROM.findall(rest) if word == "RUN" else []
+        mounts = _MOUNT.findall(bare) if word == "RUN" else []
+        names = [name for mount in mounts for name in _MOUNT_FROM.findall(mount)]
     for name in names:
         if not _is_pinned(name, stages):
             yield f"{word}: `{name}` is named by {'a variable' if '$' in name else 'tag'}, not by digest"
     if word == "ADD":
-        yield from _address_faults(rest)
+        yield from _address_faults(bare)
+    if instruction.doubtful:
+        yield f"{word}: whether `<<` begins a here-document is not clear; put it before quotes and variables"
 
 
 def _is_pinned(name: str, stages: set[str]) -> bool:
@@ -86,7 +100,9 @@ def _is_pinned(name: str, stages: set[str]) -> bool:
 
 
 def _address_faults(rest: str) -> Iterator[str]:
-    for part in re.findall(r"[^\s\"',\[\]]+", rest):
+    for part in re.findall(r"[^\s,\[\]]+", rest):
+        if "$" in part:
+            yield f"ADD: `{part}` is named by a variable"
         is_git = part.startswith(("git@", "git://", "ssh://")) or re.match(r"https?://\S+\.git(?:#|$)", part)
         if is_git and not _COMMIT.search(part):
             yield f"ADD: `{part}` names no commit"
@@ -96,34 +112,68 @@ def _address_faults(rest: str) -> Iterator[str]:
 
 def _directives(text: str) -> Iterator[tuple[int, str, str]]:
     """Yield the parser directives at the top, until the first line that is none."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_lines(text), 1):
         found = _DIRECTIVE.match(line.strip())
-        if found is None:
+        if found:
+            yield number, found[1].lower(), found[2]
+        elif number > 1 or not line.startswith("#!"):
             return
-        yield number, found[1].lower(), found[2]
 
 
 def instructions(text: str) -> Iterator[Instruction]:
-    """Yield the instructions; comments, and the bodies of here-documents, are left out."""
-    lines = iter(enumerate(text.splitlines(), 1))
+    """Yield the instructions as BuildKit finds them; comments, and bodies of here-documents, are left out."""
+    lines = iter(enumerate(_lines(text), 1))
     for number, line in lines:
-        joined = line.strip()
-        if not joined or joined.startswith("#"):
+        joined, is_open = _end_of_line("" if _is_comment(line) else line.lstrip())
+        while is_open and (following := next(lines, None)) is not None:
+            if following[1].strip() and not _is_comment(following[1]):
+                part, is_open = _end_of_line(following[1])
+                joined += part
+        if not joined.strip():
             continue
-        while joined.endswith("\\"):
-            following = next(lines, (0, ""))[1].strip()
-            joined = joined if following.startswith("#") else joined[:-1] + " " + following
-        word, _, rest = joined.partition(" ")
-        word = word.upper()
+        word, rest = _split(joined)
         if word == "ONBUILD":
-            word, _, rest = rest.strip().partition(" ")
-        yield Instruction(number, word.upper(), rest.strip())
-        if word in ("RUN", "COPY", "ADD"):
-            for _, end in _HEREDOC.findall(rest):
-                _skip(lines, end)
+            word, rest = _split(rest)
+        ends, doubtful = _heredocs(rest) if word in ("RUN", "COPY", "ADD") else ([], False)
+        yield Instruction(number, word, rest, doubtful)
+        for end, chomp in ends:
+            _skip(lines, end, chomp)
 
 
-def _skip(lines: Iterator[tuple[int, str]], end: str) -> None:
+def _lines(text: str) -> list[str]:
+    return [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")
+
+
+def _end_of_line(line: str) -> tuple[str, bool]:
+    """Return the line without the backslash at its end, and whether there was one."""
+    found = _CONTINUED.search(line)
+    return (line[: found.start()], True) if found else (line, False)
+
+
+def _split(text: str) -> tuple[str, str]:
+    word, *rest = text.split(None, 1)
+    return word.upper(), rest[0].strip() if rest else ""
+
+
+def _heredocs(rest: str) -> tuple[list[tuple[str, str]], bool]:
+    """Return the name and the `-` of each here-document, and whether there may be others.
+
+    BuildKit takes a whole word for one. What is a word is clear until something is quoted or escaped.
+    """
+    found = []
+    for match in re.finditer(r"(?<!\S)\d*<<(?!<)\S*", rest):
+        heredoc = _HEREDOC.match(match.group())
+        if heredoc is None or _UNCLEAR.search(rest[: match.start()]):
+            return [], True
+        found.append((heredoc[3], heredoc[1]))
+    return found, False
+
+
+def _skip(lines: Iterator[tuple[int, str]], end: str, chomp: str) -> None:
     for _, line in lines:
-        if line.strip() == end:
+        if (line.lstrip("\t") if chomp else line) == end:
             return

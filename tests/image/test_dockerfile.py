@@ -228,6 +228,13 @@ def test_a_dockerfile_that_names_all_by_digest_passes() -> None:
         ("FROM python:3.11", "FROM: `python:3.11` is named by tag"),
         ("from python", "FROM: `python` is named by tag"),
         ("FROM \\\n  python", "FROM: `python` is named by tag"),
+        ("FROM\tpython", "FROM: `python` is named by tag"),
+        ("FR\\\nOM python", "FROM: `python` is named by tag"),
+        ("FROM 0", "FROM: `0` is named by tag"),
+        ("COPY --fr'om'=busybox /x /x", "COPY: `busybox` is named by tag"),
+        ("RUN --mount=from=0,From=busybox,target=/x true", "RUN: `busybox` is named by tag"),
+        ("ADD h'ttps'://example.org/x /x", "has no --checksum"),
+        ("ADD $U /x", "`$U` is named by a variable"),
         ("FROM ${BASE}", "FROM: `${BASE}` is named by a variable"),
         ("FROM ${X}@" + DIGEST, "named by a variable"),
         ("FROM python@sha256:abc", "named by tag"),
@@ -248,10 +255,52 @@ def test_each_name_that_may_move_is_told_with_its_line(line: str, what: str) -> 
     assert what in problem.message
 
 
-@pytest.mark.parametrize("directive", ["syntax=docker/dockerfile:1", "escape=`"])
-def test_directives_that_cannot_be_held_to_are_refused(directive: str) -> None:
+@pytest.mark.parametrize(
+    "before",
+    [
+        "RUN cat <<<EOF",
+        "RUN cat<<EOF",
+        'RUN echo "<<EOF"',
+        "RUN echo ' <<EOF '",
+        "RUN echo \\\\",
+        "RUN <<EOF\n EOF\nRUN <<X\nEOF",
+        "RUN <<EOF\nRUN <<X\nEOF",
+        "RUN <<-EOF\nRUN <<X\n\tEOF",
+        "RUN <<ONE cat <<TWO\nTWO\nONE\nTWO",
+        "RUN <<'EOF'\nRUN \\\nEOF",
+        "RUN true\x1c<<X",
+        "# a remark\x0bRUN <<X",
+        'RUN <<E"O"F\nRUN <<X\nEOF',
+        "RUN echo \\ <<X",
+    ],
+)
+def test_what_only_looks_like_more_of_a_command_hides_nothing(before: str) -> None:
+    """As BuildKit reads it: parser.go, `ParseHeredoc` and `reContinuation`."""
+    with pytest.raises(MalformedError, match="what is not named by digest"):
+        refuse_unpinned(f"FROM {BASE}\n{before}\nFROM evil:latest\nEOF\nX\n", "Dockerfile")
+
+
+def test_empty_lines_and_remarks_do_not_end_an_instruction() -> None:
+    with pytest.raises(MalformedError) as caught:
+        refuse_unpinned("FROM \\  \n\n# a remark\n  evil:latest\n", "Dockerfile")
+    assert "`evil:latest`" in str(caught.value.problems[-1])
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        "# syntax=docker/dockerfile:1",
+        "# escape=`",
+        "\ufeff# syntax=docker/dockerfile:1",
+        "# check=skip=all\n# syntax=docker/dockerfile:1",
+        "#!/usr/bin/env docker\n# syntax=docker/dockerfile:1",
+        "// syntax=docker/dockerfile:1",
+        '{"syntax": "docker/dockerfile:1"}',
+    ],
+)
+def test_directives_that_cannot_be_held_to_are_refused(top: str) -> None:
     with pytest.raises(MalformedError):
-        refuse_unpinned(f"# {directive}\nFROM {BASE}\n", "Dockerfile")
+        refuse_unpinned(f"{top}\nFROM {BASE}\n", "Dockerfile")
 
 
 def test_a_tag_is_exit_2_before_anything_is_asked(
