@@ -1,18 +1,13 @@
 """Launch: resolve, look for a finished run of the lock, and only else run one."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 from launcher.errors import EvalctlError, MalformedError
 from launcher.resolve import require_same, resolve
 from launcher.runs.events import EventLog
 from launcher.runs.leftovers import reap_dead
 from launcher.runs.request import FINISHED_FAILURES, RUNTIMES, Edges, Launched, LaunchRequest
-from launcher.store.attempts import close_dead_attempts, exclusive, past_attempts
+from launcher.store.attempts import bundle_of, close_dead_attempts, exclusive, past_attempts
 from launcher.store.bundles import is_intact
 from launcher.store.cache import Cache
-from launcher.store.home import Home
 
 MAX_NOTE = 4000
 
@@ -75,12 +70,12 @@ def find_finished(request: LaunchRequest, edges: Edges, lock: str) -> Launched |
         for state in past_attempts(edges.home, lock)
         if state.get("signer") == wanted
         and state.get("runtime") in RUNTIMES[RUNTIMES.index(least) :]
-        and _bundle_of(edges.home, state)
+        and bundle_of(edges.home, state)
     ]
     succeeded = [state for state in answers if state.get("outcome") == "succeeded"]
     failed = [state for state in answers if state.get("failure") in FINISHED_FAILURES]
     for state in succeeded or reversed(failed):
-        bundle = _bundle_of(edges.home, state)
+        bundle = bundle_of(edges.home, state)
         if bundle is None:
             continue
         if not is_intact(bundle):
@@ -90,10 +85,3 @@ def find_finished(request: LaunchRequest, edges: Edges, lock: str) -> Launched |
         remarks = (stronger,) if state["runtime"] != least else ()
         return Launched(bundle, lock, state["attempt"], reused=True, remarks=remarks)
     return None
-
-
-def _bundle_of(home: Home, state: Mapping[str, Any]) -> Path | None:
-    if not isinstance(state.get("bundle"), str):
-        return None
-    path = home.bundles / str(state["bundle"]).removeprefix("sha256:")
-    return path if path.is_dir() else None

@@ -37,7 +37,7 @@ from launcher.spec.plan import (
     Unmet,
 )
 from launcher.spec.sandbox import SandboxProfile
-from launcher.store.attempts import Attempt, past_attempts
+from launcher.store.attempts import Attempt, bundle_of, past_attempts
 from launcher.store.cache import Cache
 from launcher.store.home import Home
 from launcher.trust.keys import Signer
@@ -183,8 +183,8 @@ def _cost(home: Home, lock: str | None, bundle: Path | None) -> Cost | None:
     if bundle is not None:
         return cost_of([bundle], "bundle")
     states = past_attempts(home, lock) if lock else []
-    digests = [state["bundle"] for state in states if state.get("outcome") == "succeeded"]
-    return cost_of([home.bundles / str(digest).removeprefix("sha256:") for digest in digests], "store")
+    bundles = [bundle_of(home, state) for state in states if state.get("outcome") == "succeeded"]
+    return cost_of([bundle for bundle in bundles if bundle], "store")
 
 
 def _compose(ground: _Ground) -> Plan:

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from launcher import __version__
 from launcher.canonical import canonical_bytes
-from launcher.digest import hash_file, sha256_hex, sums_text
 from launcher.environment.facts import Fact, environment_bytes
 from launcher.environment.host import launcher_commit
 from launcher.environment.sbom import empty_sbom_bytes
@@ -31,8 +30,16 @@ from launcher.spec.predicates import (
 )
 from launcher.spec.result import ReplicateOutcome, Result
 from launcher.spec.statement import Statement, provenance_statement, result_statement
-from launcher.store.attempts import Attempt, begin_attempt, close_dead_attempts, exclusive, past_attempts
-from launcher.store.bundles import is_intact, publish
+from launcher.store.attempts import (
+    Attempt,
+    begin_attempt,
+    bundle_of,
+    close_dead_attempts,
+    exclusive,
+    finish_attempt,
+    past_attempts,
+)
+from launcher.store.bundles import is_intact, write_sums
 from launcher.store.files import write_new
 from launcher.store.home import Home
 from launcher.trust.keys import Signer
@@ -78,34 +85,27 @@ def _bundle(measured: Measured, importer: Importer) -> ImportedBundle:
             "marks": list(_marks(measured)),
         }
         with begin_attempt(home, lock.digest, facts) as attempt:
-            digest = _assemble(measured, importer.signer, attempt)
-            attempt.record("publish", failure=None, bundle=digest, planned="succeeded")
-            path = publish(home, attempt.staging)
-            attempt.record("finished", failure=None, bundle=digest, outcome="succeeded")
+            result = _result(measured, attempt)
+            digest = _assemble(measured, result, importer.signer, attempt.staging)
+            path = finish_attempt(home, attempt, digest, result)
     return ImportedBundle(measured.imported.task, path, reused=False)
 
 
 def _finished(importer: Importer, lock: str) -> Path | None:
     """Return the bundle of these very logs by this signer, where it is whole."""
     for state in past_attempts(importer.home, lock):
-        name = str(state.get("bundle")).removeprefix("sha256:")
-        path = importer.home.bundles / name
+        bundle = bundle_of(importer.home, state)
         own = state.get("signer") == importer.signer.public.fingerprint
-        if own and state.get("outcome") == "succeeded" and is_intact(path):
-            return path
+        if bundle and own and state.get("outcome") == "succeeded" and is_intact(bundle):
+            return bundle
     return None
 
 
-def _assemble(measured: Measured, signer: Signer, attempt: Attempt) -> str:
-    started, staging = now(), attempt.staging
-    result = _result(measured, attempt)
-    digests = {}
+def _assemble(measured: Measured, result: Result, signer: Signer, staging: Path) -> str:
+    started = now()
     for name, data in _records(measured, result).items():
         write_new(staging / name, data)
-        digests[name] = hash_file(staging / name)[0]
-    sums = sums_text(digests.items())
-    write_new(staging / bundle.SUMS, sums)
-    digests[bundle.SUMS] = sha256_hex(sums)
+    digests = write_sums(staging)
     (staging / bundle.ATTESTATIONS).mkdir()
     for name, statement in _statements(measured, result, digests, started).items():
         write_new(staging / name, seal(statement, signer))

@@ -1,6 +1,5 @@
 """Put the bundle together in the attempt's staging folder, and sign it."""
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from msgspec import Struct, to_builtins
 
 from launcher import __version__
 from launcher.canonical import canonical_bytes
-from launcher.digest import digest_of, hash_file, sha256_hex, sums_text
+from launcher.digest import sha256_hex
 from launcher.engines.engine import ContainerOutcome
 from launcher.environment.facts import Fact, environment_bytes, image_facts
 from launcher.environment.sbom import sbom_bytes
@@ -21,6 +20,7 @@ from launcher.spec.claims import dependencies, evaluation_result
 from launcher.spec.lock import Lock, pins_from
 from launcher.spec.predicates import LOCAL_BUILDER, Builder, LockStatement, Provenance, Suite
 from launcher.spec.statement import lock_statement, provenance_statement, result_statement
+from launcher.store.bundles import write_sums
 from launcher.store.files import copy_new, write_new
 from launcher.trust.keys import Signer
 from launcher.trust.sigstore import seal
@@ -42,14 +42,11 @@ def assemble(plan: RunPlan, scored: Scored, signing: Signing, log: EventLog) -> 
     facts = [*signing.host, *_run_facts(plan)]
     for name, data in _records(plan, scored, facts, log).items():
         write_new(staging / name, data)
-    digests = {path: hash_file(staging / path)[0] for path in _files(staging)}
-    sums = sums_text(digests.items())
-    write_new(staging / bundle.SUMS, sums)
-    digests[bundle.SUMS] = sha256_hex(sums)
+    digests = write_sums(staging)
     (staging / bundle.ATTESTATIONS).mkdir()
     for name, data in _attestations(plan, scored, signing, digests, log).items():
         write_new(staging / name, data)
-    return digest_of(sums)
+    return f"sha256:{digests[bundle.SUMS]}"
 
 
 def _records(plan: RunPlan, scored: Scored, facts: list[Fact], log: EventLog) -> Mapping[str, bytes]:
@@ -110,12 +107,6 @@ def _write_kept_files(plan: RunPlan, scored: Scored, staging: Path) -> None:
     if plan.resolution.patch is not None:
         (staging / bundle.ARTIFACTS).mkdir(exist_ok=True)
         write_new(staging / bundle.DRAFT_PATCH, plan.resolution.patch)
-
-
-def _files(root: Path) -> Iterator[str]:
-    for folder, _, names in os.walk(root):
-        for name in names:
-            yield Path(folder, name).relative_to(root).as_posix()
 
 
 def _attestations(

@@ -14,8 +14,7 @@ from launcher.runs.replicates import run_replicates
 from launcher.runs.request import Edges, Launched, LaunchRequest
 from launcher.runs.tasks import RunPlan, profiles_of
 from launcher.spec.lock import Lock
-from launcher.store.attempts import Attempt, begin_attempt
-from launcher.store.bundles import publish
+from launcher.store.attempts import begin_attempt, finish_attempt
 
 if TYPE_CHECKING:
     from launcher.runs.assemble import Signing
@@ -87,19 +86,7 @@ def _publish(edges: Edges, plan: RunPlan, log: EventLog, made: "tuple[Scored, Si
     from launcher.runs.assemble import assemble
 
     scored, signing = made
-    attempt: Attempt = plan.attempt
-    attempt.record("bundle")
+    plan.attempt.record("bundle")
     edges.reporter.stage("signing the bundle")
     digest = assemble(plan, scored, signing, log)
-    result = scored.result
-    ending = {
-        "failure": result.failure,
-        "bundle": digest,
-        "verdict": result.verdict,
-        "marks": list(result.marks),
-    }
-    outcome = "failed" if result.failure else "succeeded"
-    attempt.record("publish", **ending, planned=outcome)
-    bundle = publish(edges.home, attempt.staging)
-    attempt.record("finished", **ending, outcome=outcome)
-    return bundle
+    return finish_attempt(edges.home, plan.attempt, digest, scored.result)

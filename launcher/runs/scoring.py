@@ -33,7 +33,7 @@ from launcher.store.trees import tree_files
 
 MAX_EVENTS_BYTES = 64 << 20
 MAX_REASON = 1000
-# Beside them a bundle holds its records, its attestations, and two logs for each replicate.
+# Beside them a bundle holds its records, its attestations, and the two logs of each container: 4,000 at most.
 MAX_KEPT = MAX_FILES - 10_000
 
 _READ = frozenset({SAMPLES, EVENTS})

@@ -11,13 +11,17 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.errors import EvalctlError, InfrastructureError
+from launcher.store.bundles import publish
 from launcher.store.home import Home, make_private
+
+if TYPE_CHECKING:
+    from launcher.spec.result import Result
 
 
 class Attempt(Struct, frozen=True):
@@ -42,6 +46,29 @@ class Attempt(Struct, frozen=True):
         """Write `step` and what is known so far to the journal before the step is taken."""
         state = _read_state(self.folder)
         write_state(self.folder, {**state, **facts, "step": step})
+
+
+def finish_attempt(home: Home, attempt: Attempt, digest: str, result: "Result") -> Path:
+    """Publish the bundle in `attempt.staging`, of this digest and result, and close the journal over it."""
+    ending = {
+        "failure": result.failure,
+        "bundle": digest,
+        "verdict": result.verdict,
+        "marks": list(result.marks),
+    }
+    outcome = "failed" if result.failure else "succeeded"
+    attempt.record("publish", **ending, planned=outcome)
+    bundle = publish(home, attempt.staging)
+    attempt.record("finished", **ending, outcome=outcome)
+    return bundle
+
+
+def bundle_of(home: Home, state: Mapping[str, Any]) -> Path | None:
+    """Return the bundle that an attempt's journal names, None where it is not in the store."""
+    if not isinstance(state.get("bundle"), str):
+        return None
+    bundle = home.bundle(state["bundle"])
+    return bundle if bundle.is_dir() else None
 
 
 def past_attempts(home: Home, lock: str) -> list[Mapping[str, Any]]:
@@ -165,8 +192,7 @@ def _close(home: Home, folder: Path) -> None:
         return
     state = _read_state(folder)
     if state.get("outcome") == "unfinished":
-        published = (home.bundles / str(state.get("bundle")).removeprefix("sha256:")).is_dir()
-        if published and isinstance(state.get("bundle"), str):
+        if bundle_of(home, state) is not None:
             write_state(folder, {**state, "outcome": state.get("planned"), "step": "finished"})
         else:
             write_state(folder, {**state, "outcome": "interrupted", "bundle": None})

@@ -4,9 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
-from launcher.digest import hash_file, is_sha256_hex
+from launcher.digest import hash_file, is_sha256_hex, sha256_hex, sums_text
 from launcher.errors import InfrastructureError, MalformedError
-from launcher.store.files import sync_folder
+from launcher.spec.bundle import SUMS
+from launcher.store.files import sync_folder, write_new
 from launcher.store.home import Home, make_private
 
 _SHORTEST_PREFIX = 8
@@ -14,7 +15,7 @@ _SHORTEST_PREFIX = 8
 
 def bundle_digest(folder: Path) -> str:
     """Return the bundle's digest: the SHA-256 of its `SHA256SUMS`."""
-    return "sha256:" + hash_file(folder / "SHA256SUMS")[0]
+    return "sha256:" + hash_file(folder / SUMS)[0]
 
 
 def is_intact(folder: Path) -> bool:
@@ -25,15 +26,25 @@ def is_intact(folder: Path) -> bool:
     try:
         if bundle_digest(folder) != f"sha256:{folder.name}":
             return False
-        listed = (folder / "SHA256SUMS").read_text().splitlines()
+        listed = (folder / SUMS).read_text().splitlines()
         return all(hash_file(folder / line[66:])[0] == line[:64] for line in listed)
     except (OSError, UnicodeDecodeError):
         return False
 
 
+def write_sums(staging: Path) -> dict[str, str]:
+    """Write the `SHA256SUMS` of all files in `staging`; return the SHA-256 in hex of each and of itself."""
+    files = [Path(folder, name) for folder, _, names in os.walk(staging) for name in names]
+    digests = {file.relative_to(staging).as_posix(): hash_file(file)[0] for file in files}
+    sums = sums_text(digests.items())
+    write_new(staging / SUMS, sums)
+    return {**digests, SUMS: sha256_hex(sums)}
+
+
 def publish(home: Home, staging: Path) -> Path:
     """Move a complete bundle from `staging` to its place in the store and return that place."""
-    destination = make_private(home.bundles) / bundle_digest(staging).removeprefix("sha256:")
+    make_private(home.bundles)
+    destination = home.bundle(bundle_digest(staging))
     if destination.exists():
         return destination
     try:

@@ -40,6 +40,10 @@ class Home(Struct, frozen=True):
         """Finished bundles, each under the hex of its digest."""
         return self.root / "bundles"
 
+    def bundle(self, digest: str) -> Path:
+        """Return where the finished bundle of this digest is, or would be."""
+        return self.bundles / digest.removeprefix("sha256:")
+
     @property
     def label(self) -> str:
         """An opaque name for container labels, drawn once: it tells homes apart, not where they are.
