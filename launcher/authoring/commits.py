@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from launcher.authoring.repository import no_filters, run_git
+from launcher.authoring.repository import no_filters, run_git, top_of
 from launcher.errors import CheckFailedError, InfrastructureError, MalformedError
 from launcher.sources.code import bundled_references
 from launcher.sources.git import Git
@@ -112,10 +112,9 @@ def _unknown(wanted: Wanted, context: str) -> MalformedError:
 
 def _refuse_changes(folder: Path, wanted: Wanted) -> None:
     """Refuse a working tree whose changes no commit holds: what runs would not be what is seen."""
-    top = run_git(folder, "rev-parse", "--show-toplevel")
-    if top.returncode:
+    root = top_of(folder)
+    if root is None:
         return
-    root = Path(top.stdout.removesuffix("\n"))
     options = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=no", "--ignore-submodules=all")
     listing = run_git(root, "status", *options, "--", wanted.path or ".", settings=no_filters(root)).stdout
     changed = [entry[3:] for entry in listing.split("\0") if entry]
@@ -139,10 +138,9 @@ def moved_on(wanted: Wanted, settings: FetchSettings) -> list[str]:
     folder = local_path(wanted.git, settings.base).absolute()
     if is_web(wanted.git) or not folder.is_dir():
         return []
-    top = run_git(folder, "rev-parse", "--show-toplevel")
-    if top.returncode:
+    root = top_of(folder)
+    if root is None:
         return []
-    root = Path(top.stdout.removesuffix("\n"))
     options = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv")
     listing = run_git(root, "diff", *options, wanted.reference, "--", wanted.path or ".").stdout
     names = [name for name in listing.split("\0") if name]
@@ -151,9 +149,8 @@ def moved_on(wanted: Wanted, settings: FetchSettings) -> list[str]:
 
 def is_committed(folder: Path, commit: str, file: Path) -> bool:
     """Say whether the commit of the repository around `folder` holds `file`."""
-    top = run_git(folder, "rev-parse", "--show-toplevel")
-    root = Path(top.stdout.removesuffix("\n")).resolve()
-    if top.returncode or not file.resolve().is_relative_to(root):
+    root = top_of(folder)
+    if root is None or not file.resolve().is_relative_to(root):
         return False
     name = file.resolve().relative_to(root).as_posix()
     return run_git(root, "cat-file", "-e", f"{commit}:{name}").returncode == 0

@@ -45,6 +45,12 @@ def find_repository(folder: Path) -> Place | None:
     return Place(top, os.path.relpath(top, target), "" if target == top else str(target.relative_to(top)))
 
 
+def top_of(folder: Path) -> Path | None:
+    """Return the top of the working tree around `folder`, None where git tells of none."""
+    found = run_git(folder, "rev-parse", "--show-toplevel")
+    return None if found.returncode else Path(found.stdout.removesuffix("\n")).resolve()
+
+
 def begin_repository(folder: Path) -> str:
     """Make a repository in `folder`, commit what git does not ignore, and return the commit's id.
 

@@ -1,7 +1,7 @@
 """The environment manifest: facts, each with the place it was read from."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
@@ -31,20 +31,25 @@ def image_facts(pins: ImagePins) -> Iterator[Fact]:
 
 
 def read_environment(data: bytes) -> dict[str, Any]:
-    """Return the facts of `environment.json`, name to value; a name stands once.
+    """Return the facts of `environment.json`, name to value; raises as `read_facts` does."""
+    return {fact.name: fact.value for fact in read_facts(data)}
+
+
+def read_facts(data: bytes) -> tuple[Fact, ...]:
+    """Return the facts of `environment.json`; a name stands once.
 
     Raises `CheckFailedError` for bytes that `environment_bytes` would not write.
     """
     table = parse_json(data, what="environment.json")
     try:
-        facts = [Fact(item["name"], item["value"], item["source"]) for item in table["facts"]]
+        facts = tuple(Fact(item["name"], item["value"], item["source"]) for item in table["facts"])
         same = environment_bytes(facts) == data
     except (KeyError, TypeError) as error:
         raise _malformed() from error
-    values = {fact.name: fact.value for fact in facts}
-    if not same or len(values) != len(facts):
+    well_typed = all(isinstance(fact.name, str) and fact.source in get_args(Source) for fact in facts)
+    if not same or not well_typed or len({fact.name for fact in facts}) != len(facts):
         raise _malformed()
-    return values
+    return facts
 
 
 def _malformed() -> CheckFailedError:

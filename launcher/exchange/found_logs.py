@@ -54,10 +54,7 @@ def _named(place: Path) -> tuple[Mapping[str, Path], list[str]]:
 def _read(files: Mapping[str, Path], name: str) -> Iterator[FoundLog]:
     try:
         before = {path: _state(path) for path in files.values()}
-        outputs = (
-            lm_eval_tasks(files, name) if is_results_name(name) else [read_inspect_log(files[name], name)]
-        )
-        for output in outputs:
+        for output in _outputs(files, name):
             yield FoundLog(output, tuple(_source(files[file], before) for file in output.files))
     except MalformedError as error:
         raise _placed(error, files[name]) from error

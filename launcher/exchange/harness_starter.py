@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from launcher.authoring.scaffold import Scaffold
 from launcher.authoring.starter import StartingPoint
-from launcher.harness.output import Harness
+from launcher.spec.imported import Harness
 from launcher.spec.toml_text import toml_value
 
 _IGNORED = (

@@ -3,16 +3,15 @@
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from msgspec import Struct, field
 
 from launcher.canonical import MAX_DEPTH, MAX_INTEGER
 from launcher.errors import MalformedError
 from launcher.spec.blueprint import Direction
+from launcher.spec.imported import Harness
 from launcher.spec.sample import Sample, SampleLimits, container_sample
-
-Harness = Literal["lm-eval", "inspect"]
 
 MAX_SHOWN: Final = 200
 _MAX_PARTS: Final = 256

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from launcher.harness.output import Harness, HarnessOutput
+from launcher.harness.output import HarnessOutput
+from launcher.spec.imported import Harness
 
 
 def read_harness(harness: Harness, folder: Path) -> HarnessOutput:

@@ -115,8 +115,7 @@ def _about(lock: Lock | ImportedLock, data: Mapping[str, bytes]) -> Sequence[tup
     if isinstance(lock, ImportedLock):
         return _about_import(lock.imported, data)
     identity, filled = lock.identity, _filled_slots(lock)
-    listed = parse_json(data[bundle.ENVIRONMENT], what=bundle.ENVIRONMENT)["facts"]
-    facts = {fact["name"]: fact["value"] for fact in listed}
+    facts = read_environment(data[bundle.ENVIRONMENT])
     profile = facts.get("sandbox.profile") or {}
     parameters, metadata = _provenance(data[bundle.PROVENANCE_ATTESTATION])
     said = [

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from launcher.canonical import parse_json
 from launcher.digest import digest_of, sha256_hex
+from launcher.environment.facts import Fact, read_facts
 from launcher.errors import CheckFailedError, MalformedError
 from launcher.report.reading import Confusion, LastWords, read_confusion, read_last_words
 from launcher.report.usage import Step, Usage, read_steps, read_usage
@@ -33,14 +34,6 @@ class Finding(Struct, frozen=True):
     signers: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     reproductions: tuple[CountedReproduction, ...] = ()
-
-
-class Fact(Struct, frozen=True):
-    """One observation of the environment manifest, and who made it."""
-
-    name: str
-    value: Any
-    source: str
 
 
 class Surroundings(Struct, frozen=True):
@@ -112,14 +105,13 @@ def _listed(inventory: Inventory, digest: str) -> Mapping[str, str]:
 def _read(files: _Files, result: Result) -> Surroundings:
     envelope = open_envelope(files.inventory.read(bundle.PROVENANCE_ATTESTATION, _MAX_BYTES))
     predicate = parse_json(envelope.payload, what=bundle.PROVENANCE_ATTESTATION)["predicate"]
-    listed = parse_json(files.read(bundle.ENVIRONMENT), what=bundle.ENVIRONMENT)["facts"]
     metadata = predicate["runDetails"]["metadata"]
     return Surroundings(
         signer=envelope.keyid,
         started=str(metadata["startedOn"]),
         finished=str(metadata["finishedOn"]),
         note=str(predicate["buildDefinition"]["internalParameters"].get("note") or ""),
-        facts=tuple(Fact(str(fact["name"]), fact["value"], str(fact["source"])) for fact in listed),
+        facts=read_facts(files.read(bundle.ENVIRONMENT)),
         usage=tuple(read_usage(files.read(bundle.RESOURCES))),
         steps=tuple(read_steps(files.read(bundle.EVENTS))),
         confusion=read_confusion(result),
