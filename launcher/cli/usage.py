@@ -39,6 +39,8 @@ def usage_error(error: Any, program: str) -> MalformedError:
         )
     if hasattr(error, "param_type") and error.param is not None:
         name = error.param.metavar or error.param.name
+        option = next((spelled for spelled in error.param.opts if spelled.startswith("--")), "")
+        name = f"`{option} {name}`" if option else name
         return MalformedError(
             f"`{program}` needs {name}",
             code="usage",

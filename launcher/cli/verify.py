@@ -11,6 +11,7 @@ from launcher.cli.options import BundleName, Json
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.signing import read_verifying_policy
 from launcher.report.findings import verification as render
+from launcher.spec.bundle import SUMS
 from launcher.store.bundles import find_bundle
 from launcher.store.home import find_home
 from launcher.verify import Verification
@@ -44,6 +45,8 @@ def verify(
     else:
         print(_shown(verification))
         say_stranger(verification)
+        if verification.digest is None and not (path / SUMS).exists():
+            hint(f"`{path}` holds no `{SUMS}`, as every bundle does: `evalctl list` names those of this home")
         if verification.verdict == "verified":
             say_next(f"evalctl report {quote(bundle)} --out report.html")
     return EXIT_CODES[verification.verdict]

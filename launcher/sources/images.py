@@ -104,6 +104,8 @@ def advice(image: Image, base: Path, own: Path = _OWN) -> str:
     built = next((path for path in sorted(own.glob("*/layout")) if _lists(path, image.digest)), None)
     if built is not None and local[0].parent.is_dir():
         return f"evalctl's own is it: `ln -s {quote(str(built))} {quote(str(local[0]))}`"
+    if (local[0].parent / "recipe.toml").is_file():
+        return f"build it with `evalctl image build {quote(str(local[0].parent))}`"
     return (
         f"put its layout, or a link to it, at `{local[0]}` (`evalctl image build DIR` makes one), "
         "or name the blueprint's folder with `--blueprint-dir`"

@@ -105,6 +105,13 @@ def find_bundle(home: Home, name: str) -> Path:
     if is_sha256_hex(start) and (home.bundles / start).is_dir():
         return home.bundles / start
     path = Path(name)
+    if path.is_file():
+        raise MalformedError(
+            f"there is no bundle at `{name}`",
+            code="no-such-bundle",
+            context="it is a file, and a bundle is a folder",
+            hint="see what there is with `evalctl list`",
+        )
     if path.exists():
         return path
     found = sorted(home.bundles.glob(f"{start}*")) if _is_prefix(start) else []

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+_PUBLIC = (b"ssh-", b"ecdsa-")
 _MAX_KEY_FILE: Final = 1 << 16
 _OPENSSH: Final = re.compile(
     rb"-----BEGIN OPENSSH PRIVATE KEY-----\n([A-Za-z0-9+/=\n]+)\n-----END OPENSSH PRIVATE KEY-----"
@@ -184,6 +185,11 @@ def _read_private(path: Path) -> bytes:
             facts = os.fstat(descriptor)
             if not stat.S_ISREG(facts.st_mode):
                 raise _malformed(f"`{path}` is not a regular file")
+            if stream.peek(8).startswith(_PUBLIC):
+                raise _malformed(
+                    f"`{path}` is a public key, and a private one signs",
+                    hint=f"name the private key beside it: `{path.with_suffix('')}`",
+                )
             # ssh applies the same rule to the caller's own keys only: root may be lent somebody else's.
             if facts.st_uid == os.geteuid() and facts.st_mode & 0o077:
                 raise _malformed(

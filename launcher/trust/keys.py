@@ -150,6 +150,7 @@ def _from_openssh(text: str) -> PublicKey:
         raise _malformed(
             "this is not an Ed25519 or P-256 public key",
             "expected a line that starts with `ssh-ed25519` or `ecdsa-sha2-nistp256`, or PEM",
+            "name the `.pub` file that the key's owner gave you",
         )
     if "\n" in text:
         raise _malformed("expected one public key", "got several lines")

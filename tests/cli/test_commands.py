@@ -14,6 +14,7 @@ import typer
 from launcher.cli.app import run
 from launcher.cli.commands import Command, all_commands, find_command, help_text
 from tests.cli.transcripts import CHECKOUT
+from tests.conftest import Evalctl
 
 SOURCES = sorted((CHECKOUT / "launcher").rglob("*.py"))
 README = CHECKOUT / "README.md"
@@ -110,3 +111,17 @@ def test_help_fits_a_terminal() -> None:
 
 def test_the_readme_shows_the_page_of_commands() -> None:
     assert f"```\n$ evalctl --help\n{help_text()}```" in README.read_text()
+
+
+def test_what_a_command_lacks_is_named_as_it_is_typed(evalctl: Evalctl) -> None:
+    assert "needs `--out LAYOUT`" in evalctl("image", "import", "image.tar").err
+    assert "needs FILE" in evalctl("launch").err
+    assert "`ten` is not a whole number" in evalctl("launch", "x.toml", "--limit", "ten").err
+
+
+def test_what_is_no_bundle_is_called_that(evalctl: Evalctl, tmp_path: Path) -> None:
+    (tmp_path / "blueprint.toml").write_text("")
+    done = evalctl("verify", tmp_path / "blueprint.toml")
+    assert (done.code, "a bundle is a folder" in done.err) == (2, True)
+    done = evalctl("verify", tmp_path)
+    assert (done.code, "holds no `SHA256SUMS`" in done.err) == (1, True)

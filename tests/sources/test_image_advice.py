@@ -52,6 +52,12 @@ def test_another_image_is_to_be_put_where_the_blueprint_looks(tmp_path: Path, ow
     assert "--blueprint-dir" in said
 
 
+def test_a_layout_that_lacks_beside_its_recipe_is_to_be_built(tmp_path: Path, own: tuple[Path, str]) -> None:
+    (tmp_path / "recipe.toml").write_text("")
+    said = advice(image("sha256:" + "0" * 64), tmp_path, own[0])
+    assert said == f"build it with `evalctl image build {tmp_path}`"
+
+
 def test_a_layout_of_another_image_is_called_that(tmp_path: Path, own: tuple[Path, str]) -> None:
     (tmp_path / "image").symlink_to(own[0] / "eval-python" / "layout")
     said = advice(image("sha256:" + "0" * 64), tmp_path, own[0])

@@ -123,6 +123,13 @@ def test_a_key_of_another_kind_is_refused(tmp_path: Path, options: list[str]) ->
         load_public_file(tmp_path / "key.pub")
 
 
+def test_a_public_key_cannot_sign_and_the_private_one_is_named(tmp_path: Path) -> None:
+    new_key(tmp_path / "key")
+    with pytest.raises(MalformedError, match="is a public key") as caught:
+        load_signer(tmp_path / "key.pub")
+    assert caught.value.hint == f"name the private key beside it: `{tmp_path / 'key'}`"
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
 def test_a_private_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "key"
