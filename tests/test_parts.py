@@ -380,6 +380,32 @@ def test_a_draft_runs_the_working_tree_and_keeps_its_changes(
     assert seen["main.py"] == b"print('two')\n"
 
 
+@pytest.mark.parametrize("place", ["of the clone", "named", "usual", "of the repository's configuration"])
+def test_a_draft_leaves_out_what_only_the_users_own_git_ignores(
+    world: SmallWorld, evalctl: Evalctl, repository: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A bundle is for others to read, and such a file is where secrets lie."""
+    patterns, settings = world.root / "patterns", world.root / "gitconfig"
+    match place:
+        case "of the clone":
+            patterns = repository / ".git" / "info" / "exclude"
+        case "named":
+            settings.write_text(f"[core]\nexcludesFile = {patterns}\n")
+        case "usual":
+            patterns = world.root / "config" / "git" / "ignore"
+        case _:
+            git(repository, "config", "core.excludesFile", str(patterns))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(world.root / "config"))
+    patterns.parent.mkdir(parents=True, exist_ok=True)
+    patterns.write_text("*.secret\n")
+    (repository / "token.secret").write_text("secret")
+    (repository / "main.py").write_text("print('two')\n")
+    bundle = Path(json.loads(evalctl("launch", world.file, "--draft", "--json").out)["bundle"])
+    patch = (bundle / "artifacts" / "draft.patch").read_text()
+    assert ("+print('two')" in patch, "secret" in patch) == (True, False)
+
+
 def test_a_draft_that_lies_about_its_changes_is_refused(
     world: SmallWorld, evalctl: Evalctl, repository: Path
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from launcher.digest import sha256_hex
 from launcher.errors import InfrastructureError, MalformedError
 from launcher.sources.code import CodeTree, bring_objects, cached_tree, keep_tree, own_repository
+from launcher.sources.git import users_patterns
 from launcher.sources.inputs import FetchSettings, local_path
 from launcher.spec.blueprint import Code
 from launcher.spec.grammars import is_web
@@ -20,14 +21,15 @@ _DIFF = ("diff", "--binary", "--full-index", "--no-renames", "--no-ext-diff", "-
 def draft_code(code: Code, cache: Cache, settings: FetchSettings) -> tuple[CodeTree, bytes]:
     """Return the files of the working tree at `code.git`, and the patch that makes them of the commit's.
 
-    What git ignores is left out, as it would be from a commit. Raises `MalformedError` where there is no
-    working tree, nothing was changed, or too much.
+    What the user's git ignores is left out, as it would be from a commit. Raises `MalformedError` where there
+    is no working tree, nothing was changed, or too much.
     """
     work_tree = _work_tree(code, settings)
     settings.say(f"reading the working tree `{work_tree}`")
     with own_repository(cache) as git:
         bring_objects(code, settings, git)
         git.run("read-tree", code.commit)
+        git.exclude(users_patterns(work_tree))
         git.run("add", "--all", "--", ".", work_tree=work_tree)
         tree = git.run("write-tree").decode().strip()
         patch = git.run(*_DIFF, code.commit, tree, limit=MAX_PATCH_BYTES + 1)

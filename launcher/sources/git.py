@@ -46,6 +46,12 @@ class Git(Struct, frozen=True, dict=True):
         place = [] if work_tree is None else ["-C", str(work_tree), f"--work-tree={work_tree}"]
         return self._call(arguments, [f"--git-dir={self._repository}", *place], feed, limit)
 
+    def exclude(self, patterns: bytes) -> None:
+        """Ignore the files of a work tree that match `patterns`, beside what its `.gitignore` says."""
+        place = self._repository / "info"
+        place.mkdir(exist_ok=True)
+        (place / "exclude").write_bytes(patterns)
+
     @cached_property
     def _repository(self) -> Path:
         (self.folder / "gitconfig").write_text(_CONFIGURATION)
@@ -96,6 +102,27 @@ class Git(Struct, frozen=True, dict=True):
             "GIT_TERMINAL_PROMPT": "0",
             "LC_ALL": "C",
         }
+
+
+def users_patterns(work_tree: Path) -> bytes:
+    """Return what the user's own git ignores in `work_tree`, beside what the tree itself says."""
+    import subprocess
+
+    def ask(*arguments: str) -> str:
+        command = ["git", "-C", str(work_tree), *arguments]
+        # Where another repository stands is none of our business.
+        kept = {key: value for key, value in os.environ.items() if key not in ("GIT_DIR", "GIT_WORK_TREE")}
+        done = subprocess.run(
+            command, env=kept, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_SECONDS
+        )
+        return os.fsdecode(done.stdout.removesuffix(b"\n"))
+
+    named = ask("config", "--type=path", "--get", "core.excludesFile")
+    own = ask("rev-parse", "--git-path", "info/exclude")
+    # Where none is named, git looks at its usual place by itself.
+    places = [*([Path(named)] if named else []), work_tree / own]
+    # The last that matches decides, and a clone's own patterns outrank its user's.
+    return b"".join(place.read_bytes() + b"\n" for place in places if place.is_file())
 
 
 def _read(process: "subprocess.Popen[bytes]", limit: int | None) -> tuple[bytes, bool]:
