@@ -52,6 +52,9 @@ class TreeCache(Struct, frozen=True):
     def find(self, key: str) -> TreeEntry | None:
         """Return the tree kept under `key` after hashing it again, or None; a damaged one is thrown away."""
         folder = self.root / key
+        if not folder.is_dir():
+            # Nothing to throw away: another launch may put it there, whole, in this moment.
+            return None
         try:
             expected = (folder / "digest").read_text()
             entry = read_tree(folder / "tree")

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -42,6 +43,19 @@ def test_a_tree_is_kept_under_its_digest_and_found_again(tmp_path: Path) -> None
     assert (kept.root / "a").stat().st_mode & 0o777 == 0o755
     assert (kept.root / "b.txt").stat().st_mode & 0o777 == 0o444
     assert [path.name for path in cache.root.iterdir()] == [kept.sha256]
+
+
+def test_looking_for_what_is_not_there_removes_nothing(tmp_path: Path) -> None:
+    """Another launch may put it there just then."""
+    removed: list[str] = []
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "shutil.rmtree" and str(arguments[0]).startswith(str(tmp_path)):
+            removed.append(str(arguments[0]))
+
+    sys.addaudithook(watch)
+    assert TreeCache(tmp_path / "trees").find("a" * 64) is None
+    assert not removed
 
 
 def change(root: Path) -> None:
