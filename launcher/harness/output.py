@@ -101,8 +101,8 @@ def list_of(value: Any, what: str) -> list[Any]:
 
 
 def count_of(value: Any) -> int | None:
-    """Return `value` where it is a whole number of at least 0."""
-    return value if type(value) is int and value >= 0 else None
+    """Return `value` where it is a whole number of at least 0 that JSON holds exactly."""
+    return value if type(value) is int and 0 <= value <= MAX_INTEGER else None
 
 
 def number_of(value: Any) -> float | None:
@@ -160,6 +160,8 @@ def sample_of(table: Mapping[str, Any], where: str, limits: SampleLimits = Sampl
         size = len(sample.line())
     except MalformedError as error:
         raise bad_log(f"{where}: {error.message}") from error
+    except UnicodeEncodeError as error:
+        raise bad_log(f"{where}: a name in it holds a lone surrogate") from error
     if size > limits.line:
         raise bad_log(f"{where}: it comes to more than {limits.line} bytes")
     return sample

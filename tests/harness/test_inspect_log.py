@@ -150,6 +150,23 @@ def test_what_is_missing_from_a_run_makes_it_partial(
     assert expected in reason
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda log: log["eval"].update(task="\ud800"),
+        lambda log: log["samples"][0].update(model_usage={"m": {"input_tokens": 10**400}}),
+        lambda log: log["samples"][0].update(epoch=10**400),
+    ],
+    ids=["a lone surrogate as task", "very many tokens", "a very late epoch"],
+)
+def test_what_no_sample_can_hold_is_left_out_or_refused(tmp_path: Path, change: Callable[[Any], Any]) -> None:
+    folder = changed(tmp_path, change)
+    try:
+        assert all(sample.line() for sample in read_inspect(folder).samples)
+    except MalformedError as error:
+        assert error.code == "bad-harness-log"
+
+
 def test_retries_and_limits_that_samples_ran_into_are_named(tmp_path: Path) -> None:
     def change(log: Any) -> None:
         log["samples"][0]["error_retries"] = [{"message": "m", "traceback": "", "traceback_ansi": ""}]
