@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 from msgspec import Struct
 
 from launcher.archives.zips import open_zip
+from launcher.archives.zstandard import zstandard
 from launcher.harness.files import read_object
 from launcher.harness.output import bad_log, shown
 
@@ -79,7 +80,7 @@ class Archive:
         limit = min(self._limits.member, self._left)
         try:
             data = _inflated(packed, entry.compress_type, limit + 1)
-        except _Faults.all() as error:
+        except (*_FAULTS, zlib.error, zstandard().ZstdError) as error:
             raise bad_log(f"{what} cannot be unpacked: {shown(str(error))}") from error
         if len(data) > limit:
             raise bad_log(f"{what} unpacks to more than {limit} bytes")
@@ -101,28 +102,12 @@ class Archive:
         return stream.read(min(entry.compress_size, self._path.stat().st_size))
 
 
-class _Faults:
-    """What the decompressors raise; a namespace, so that Zstandard is imported where it is used."""
-
-    @staticmethod
-    def all() -> tuple[type[Exception], ...]:
-        return (*_FAULTS, zlib.error, _zstandard().ZstdError)
-
-
-def _zstandard() -> Any:
-    try:
-        from compression import zstd  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        from backports import zstd
-    return zstd
-
-
 def _inflated(packed: bytes, method: int, limit: int) -> bytes:
     if method == _STORED:
         return packed[:limit]
     if method == _DEFLATED:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, limit)
     if method == _ZSTANDARD:
-        with _zstandard().ZstdFile(BytesIO(packed)) as stream:
+        with zstandard().ZstdFile(BytesIO(packed)) as stream:
             return bytes(stream.read(limit))
     raise ValueError(f"its compression method {method} is not known")

@@ -23,6 +23,7 @@ from launcher.image.recipe import BuildStep, Config, Recipe
 from launcher.image.tar_writer import layer_tar
 from launcher.image.tree import Spool, image_path
 from launcher.image.workshop import Workshop
+from launcher.store.files import open_folders
 
 if TYPE_CHECKING:
     from launcher.engines.engine import ContainerOutcome, ContainerTask
@@ -108,8 +109,7 @@ def _lay_out(sources: Mapping[str, bytes], folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         path.chmod(0o444)
-    for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
-        place.chmod(0o755)
+    open_folders(folder)
 
 
 def _task(recipe: Recipe, step: BuildStep, image: str, folder: Path) -> "ContainerTask":

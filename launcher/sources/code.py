@@ -21,7 +21,7 @@ from launcher.spec.blueprint import Code
 from launcher.spec.grammars import is_plain_path, is_web
 from launcher.spec.lock import CodePins
 from launcher.store.cache import Cache
-from launcher.store.files import write_atomically
+from launcher.store.files import open_folders, write_atomically
 from launcher.store.home import make_private
 
 _MAX_FILES = 100_000
@@ -186,7 +186,7 @@ def _materialise(git: Git, commit: str, tree: str, root: Path) -> dict[str, obje
     for entry, data in _blobs(git, entries):
         _write_entry(root, entry, data)
     _refuse_way_out(root, entries)
-    _open_folders(root)
+    open_folders(root)
     own = header[1].decode() if tree == commit else tree
     return {"tree": own, "time": int(header[2]), "content": _content(dict(_sums(root)))}
 
@@ -263,12 +263,6 @@ def _write_entry(root: Path, entry: _Entry, data: bytes) -> None:
         return
     path.write_bytes(data)
     path.chmod(0o555 if entry.mode == "100755" else 0o444)
-
-
-def _open_folders(root: Path) -> None:
-    """Let the container's user pass through the folders, whatever the umask was."""
-    for folder, _, _ in os.walk(root):
-        Path(folder).chmod(0o755)
 
 
 def _refuse_escape(path: str, target: str) -> None:

@@ -1,7 +1,6 @@
 """Unpack an archive of an input: plain files only, in the order they stand, bounded by the disk."""
 
 import gzip
-import sys
 import tarfile
 import zipfile
 import zlib
@@ -12,6 +11,7 @@ from typing import IO, Any
 
 from launcher.archives.tars import BoundedTar
 from launcher.archives.zips import open_zip
+from launcher.archives.zstandard import zstandard
 from launcher.errors import InfrastructureError
 from launcher.spec.blueprint import Unpack
 from launcher.store.trees import MAX_FILES, Member, refused
@@ -46,7 +46,7 @@ def unpacked_members(archive: Path, unpack: Unpack, *, what: str) -> Iterator[Me
                 with gzip.GzipFile(fileobj=stream) as plain:
                     yield Member(WHOLE, chunks(plain))
             case "zst":
-                with _zstandard(stream) as plain:
+                with zstandard().ZstdFile(stream) as plain:
                     yield Member(WHOLE, chunks(plain))
             case "tar":
                 yield from _tar_members(stream, what, chunks)
@@ -67,18 +67,13 @@ def _explained(unpack: Unpack, what: str) -> Iterator[None]:
         zlib.error,
         EOFError,
         ValueError,
-        NotImplementedError,
+        # A method that is not known, or a member under a password.
+        RuntimeError,
+        zstandard().ZstdError,
     ) as error:
-        raise _damaged(unpack, what, error) from error
-    except RuntimeError as error:
-        # zipfile says so of a member under a password.
         raise _damaged(unpack, what, error) from error
     except OSError as error:
         if error.errno is not None:
-            raise
-        raise _damaged(unpack, what, error) from error
-    except Exception as error:
-        if type(error).__name__ != "ZstdError":
             raise
         raise _damaged(unpack, what, error) from error
 
@@ -90,14 +85,6 @@ def _damaged(unpack: Unpack, what: str, error: Exception) -> InfrastructureError
         context=f"expected {unpack}: {error}",
         hint="correct `unpack` in the blueprint, or get the file that it names",
     )
-
-
-def _zstandard(stream: IO[bytes]) -> Any:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-    return zstd.ZstdFile(stream)
 
 
 def _tar_members(stream: IO[bytes], what: str, chunks: _Chunks) -> Iterator[Member]:

@@ -84,6 +84,12 @@ def _not_writable(path: Path, error: OSError) -> InfrastructureError:
     )
 
 
+def open_folders(root: Path) -> None:
+    """Let a container's user pass through `root` and the folders below it, whatever the umask was."""
+    for folder, _, _ in os.walk(root):
+        Path(folder).chmod(0o755)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename inside `folder` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -16,6 +16,7 @@ from msgspec import Struct
 from launcher.digest import hash_file, sha256_hex, sums_text
 from launcher.errors import InfrastructureError
 from launcher.spec.grammars import is_plain_path
+from launcher.store.files import open_folders
 from launcher.store.home import make_private
 
 MAX_FILES = 1_000_000
@@ -187,7 +188,7 @@ def _write_tree(root: Path, members: Iterable[Member], what: str) -> TreeEntry:
             raise refused(what, f"{member.path!a} stands twice in it")
         sums[member.path], size = _write_file(root, member, what)
         total += size
-    _open_folders(root)
+    open_folders(root)
     return TreeEntry(root, sha256_hex(sums_text(sums.items())), total)
 
 
@@ -220,12 +221,6 @@ def _refuse_full(root: Path, what: str) -> None:
             context=f"less than {_LEAST_FREE >> 20} MiB would be left",
             hint="free some disk space, or set EVALCTL_HOME to a larger disk",
         )
-
-
-def _open_folders(root: Path) -> None:
-    """Let the container's user pass through the folders, whatever the umask was."""
-    for folder, _, _ in os.walk(root):
-        Path(folder).chmod(0o755)
 
 
 def _mismatch(what: str, expected: str, got: str) -> InfrastructureError:
