@@ -7,6 +7,7 @@ from shlex import quote
 from typing import Annotated
 
 import typer
+from msgspec import Struct
 from msgspec.structs import replace
 
 from launcher.authoring.copying import copy_blueprint, find_blueprint
@@ -67,9 +68,38 @@ def init(
             hint="give one of them",
         )
     if source is not None:
-        return _copy(source, folder, name, image, as_json=as_json)
-    begin = _beginning(from_lm_eval, from_inspect)
-    layout, digest = _layout(image, "eval-harness" if chosen else "eval-python")
+        begun = _copy(source, folder, name, image)
+    else:
+        begun = _begin(_beginning(from_lm_eval, from_inspect), folder, name, image, in_harness=bool(chosen))
+    if as_json:
+        files = sorted((*begun.scaffold.files, *begun.scaffold.links))
+        commit = begun.commit or None
+        print_json({"folder": str(folder), "name": begun.name, "files": files, "commit": commit})
+    else:
+        print(_shown(begun.scaffold, folder, begun.commit))
+        say_next(begun.next_step)
+    return 0
+
+
+class _Begun(Struct, frozen=True):
+    """What was written: the files, the evaluation's name, the commit if one was made, and what to type."""
+
+    scaffold: Scaffold
+    name: str
+    commit: str
+    next_step: str
+
+
+def _begin(
+    begin: Callable[[StartingPoint], Scaffold],
+    folder: Path,
+    name: str | None,
+    image: str | None,
+    *,
+    in_harness: bool,
+) -> _Begun:
+    """Begin anew; outside of a repository of the user's, one is made."""
+    layout, digest = _layout(image, "eval-harness" if in_harness else "eval-python")
     place = find_repository(folder)
     start = StartingPoint(_name(name, folder), layout, digest)
     if place is not None:
@@ -81,30 +111,17 @@ def init(
         commit = "" if place else begin_repository(staged)
 
     write_scaffold(scaffold, folder, finish)
-    if as_json:
-        files = sorted((*scaffold.files, *scaffold.links))
-        print_json({"folder": str(folder), "name": start.name, "files": files, "commit": commit or None})
-    else:
-        print(_shown(scaffold, folder, commit))
-        say_next(
-            f"cat {quote(str(folder / 'README.md'))}" if chosen else _steps(folder, committed=place is None)
-        )
-    return 0
+    read_on = f"cat {quote(str(folder / 'README.md'))}"
+    step = read_on if in_harness else _steps(folder, committed=place is None)
+    return _Begun(scaffold, start.name, commit, step)
 
 
-def _copy(source: str, folder: Path, name: str | None, image: str | None, *, as_json: bool) -> int:
+def _copy(source: str, folder: Path, name: str | None, image: str | None) -> _Begun:
     """Begin from a blueprint that exists; its code is where it was, so no repository is made."""
     layout = _layout(image)[0] if image else None
     copied = copy_blueprint(find_blueprint(source), _name(name, folder) if name else None, layout)
-    scaffold = copied.scaffold
-    write_scaffold(scaffold, folder)
-    if as_json:
-        files = sorted((*scaffold.files, *scaffold.links))
-        print_json({"folder": str(folder), "name": copied.name, "files": files, "commit": None})
-    else:
-        print(_shown(scaffold, folder, ""))
-        say_next(_steps(folder, committed=True))
-    return 0
+    write_scaffold(copied.scaffold, folder)
+    return _Begun(copied.scaffold, copied.name, "", _steps(folder, committed=True))
 
 
 def _beginning(from_lm_eval: str | None, from_inspect: Path | None) -> Callable[[StartingPoint], Scaffold]:
