@@ -58,6 +58,11 @@ def read_public_key(path: Path | None) -> PublicKey:
     return load_public_file(beside if beside.is_file() else path)
 
 
+def owner_of(public_key: Path) -> str:
+    """Return what the owner of a key is called where nobody says: as its file is."""
+    return public_key.name.removesuffix(".pub").replace(".", "-")
+
+
 def read_verifying_policy(home: Home, trust: Path | None, key: Path | None) -> Policy:
     """Return the policy that `verify` applies: `--key` replaces every other; without any, nobody is trusted.
 
@@ -68,7 +73,7 @@ def read_verifying_policy(home: Home, trust: Path | None, key: Path | None) -> P
             "`--key` and `--trust` exclude each other", code="usage", hint="give one of them"
         )
     if key is not None:
-        return single_key_policy(load_public_file(key))
+        return single_key_policy(load_public_file(key), owner_of(key))
     if trust is None and not home.trust.exists():
         return empty_policy()
     path = trust or home.trust

@@ -79,13 +79,25 @@ def lock_path(file: Path) -> Path:
     return file.with_name(f"{file.stem}.lock.json")
 
 
+def _near(path: Path) -> str:
+    """Return what was meant by a path that is not there, as far as its folder tells."""
+    import difflib
+
+    try:
+        known = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+    except OSError:
+        known = []
+    near = difflib.get_close_matches(path.name, known, 1)
+    return f"did you mean `{path.parent / near[0]}`?" if near else "check the path"
+
+
 def read_file(path: Path) -> bytes:
     """Return the bytes of a file a person named; at most 4 MiB."""
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        hint = f"name a file in it: `{path / 'blueprint.toml'}`" if path.is_dir() else "check the path"
+        hint = f"name a file in it: `{path / 'blueprint.toml'}`" if path.is_dir() else _near(path)
         raise MalformedError(
             f"cannot read `{path}`", code="no-such-file", context=error.strerror, hint=hint
         ) from error

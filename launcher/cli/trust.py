@@ -7,7 +7,7 @@ import typer
 
 from launcher.cli.options import Json
 from launcher.cli.output import print_json
-from launcher.cli.signing import first_policy, read_verifying_policy, save_policy
+from launcher.cli.signing import first_policy, owner_of, read_verifying_policy, save_policy
 from launcher.errors import InfrastructureError, TrustError
 from launcher.store.home import find_home
 from launcher.trust.key_files import load_public_file
@@ -30,7 +30,7 @@ def add(
     """
     home = find_home()
     public = load_public_file(public_key)
-    owner = name or public_key.name.removesuffix(".pub").replace(".", "-")
+    owner = name or owner_of(public_key)
     try:
         text = add_key(home.trust.read_text(), owner, public)
     except FileNotFoundError:

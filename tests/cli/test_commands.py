@@ -15,6 +15,7 @@ from launcher.cli.app import run
 from launcher.cli.commands import Command, all_commands, find_command, help_text
 from tests.cli.transcripts import CHECKOUT
 from tests.conftest import Evalctl
+from tests.fakes.world import SmallWorld
 
 SOURCES = sorted((CHECKOUT / "launcher").rglob("*.py"))
 README = CHECKOUT / "README.md"
@@ -125,3 +126,19 @@ def test_what_is_no_bundle_is_called_that(evalctl: Evalctl, tmp_path: Path) -> N
     assert (done.code, "a bundle is a folder" in done.err) == (2, True)
     done = evalctl("verify", tmp_path)
     assert (done.code, "holds no `SHA256SUMS`" in done.err) == (1, True)
+
+
+def test_a_file_of_nearly_that_name_is_offered(evalctl: Evalctl, tmp_path: Path) -> None:
+    (tmp_path / "blueprint.toml").write_text("")
+    assert f"did you mean `{tmp_path}/blueprint.toml`?" in evalctl("launch", tmp_path / "blueprint.tml").err
+    assert "check the path" in evalctl("launch", tmp_path / "other.toml").err
+    assert "check the path" in evalctl("launch", tmp_path / "nowhere" / "blueprint.toml").err
+
+
+def test_the_owner_of_a_key_named_for_once_is_called_as_its_file(
+    world: SmallWorld, evalctl: Evalctl, tmp_path: Path
+) -> None:
+    bundle = world.launch().bundle
+    public = tmp_path / "alice.pub"
+    public.write_bytes(world.home.default_key.with_suffix(".pub").read_bytes())
+    assert "trust:result: signed by alice" in evalctl("verify", bundle, "--key", public).out
