@@ -3,7 +3,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -216,6 +216,7 @@ def test_an_attestation_taken_from_another_bundle_is_failed(path: str) -> None:
 @settings(max_examples=30, deadline=None)
 @given(data=st.binary(max_size=300))
 def test_whatever_a_file_holds_is_a_report_and_no_exception(path: str, data: bytes) -> None:
+    assume(data != SEALED[path])
     assert checked({**SEALED, path: data}).verdict == "failed"
 
 
