@@ -7,11 +7,10 @@ kept, so its digest stays the Id that the engine shows; every layer is proven to
 
 import hashlib
 import posixpath
-import shutil
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from launcher.canonical import parse_json
 from launcher.digest import digest_of, sha256_hex
@@ -30,9 +29,14 @@ from launcher.sources.layout import (
 )
 from launcher.sources.layout_files import Layout, blob_name, file_chunks, holds, malformed, read_small
 from launcher.spec.image import ImagePins
+from launcher.store.trees import refuse_full
+
+if TYPE_CHECKING:
+    import gzip
 
 _GZIP = b"\x1f\x8b"
 _MOST_MEMBERS = 100_000
+_GLANCE = 64 << 20
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
@@ -78,10 +82,21 @@ def _plain_tar(archive: Path, place: Path, progress: Callable[[str], None]) -> P
     progress("decompressing")
     try:
         with gzip.open(archive) as source, place.open("wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
+            _copy_within_disk(source, target, place.parent, str(archive))
     except (OSError, EOFError, zlib.error) as error:
         raise _no_image(archive, f"its gzip cannot be read: {error}") from error
     return place
+
+
+def _copy_within_disk(source: "gzip.GzipFile", target: IO[bytes], folder: Path, what: str) -> None:
+    """Copy, and stop before what is small when compressed fills the disk."""
+    unwatched = _GLANCE
+    while chunk := source.read(1 << 20):
+        unwatched += len(chunk)
+        if unwatched >= _GLANCE:
+            refuse_full(folder, what)
+            unwatched = 0
+        target.write(chunk)
 
 
 def _members(path: Path, archive: Path) -> Mapping[str, tuple[int, int]]:

@@ -207,12 +207,12 @@ def _write_file(root: Path, member: Member, what: str) -> tuple[str, int]:
             size += len(chunk)
             if size - glanced >= _GLANCE:
                 glanced = size
-                _refuse_full(root, what)
+                refuse_full(root, what)
     path.chmod(0o444)
     return state.hexdigest(), size
 
 
-def _refuse_full(root: Path, what: str) -> None:
+def refuse_full(root: Path, what: str) -> None:
     """Stop before an archive that unpacks to more than anybody has room for fills the disk."""
     if shutil.disk_usage(root).free < _LEAST_FREE:
         raise InfrastructureError(

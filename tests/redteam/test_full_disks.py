@@ -1,5 +1,6 @@
 """Homes on a disk that fills up in the middle of a launch."""
 
+import gzip
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import InfrastructureError
+from launcher.image.archive import import_archive
 from tests.fakes.engine import FakeEngine
 from tests.fakes.world import SmallWorld, copy_world, leaving
 
@@ -24,6 +26,22 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("this machine lets nobody mount a small disk")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_saved_image_that_unpacks_beyond_the_disk_does_not_fill_it(disk: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "image.tar.gz"
+    archive.write_bytes(gzip.compress(bytes(64 << 20), 1))
+    least: list[int] = []
+    with pytest.raises(InfrastructureError) as caught:
+        import_archive(
+            archive,
+            disk / "layout",
+            image=None,
+            platform="linux/amd64",
+            progress=lambda _: least.append(shutil.disk_usage(disk).free),
+        )
+    assert caught.value.code == "disk-full"
+    assert list(disk.iterdir()) == []
 
 
 @pytest.mark.parametrize("room", [8_000, 40_000, 70_000, 100_000, 130_000, 160_000])
