@@ -21,7 +21,10 @@ def staging_folder(destination: Path, waiting: Callable[[], None]) -> Iterator[P
     descriptor = _lock(folder, waiting)
     try:
         for left_over in folder.iterdir():
-            shutil.rmtree(left_over)
+            if left_over.is_dir() and not left_over.is_symlink():
+                shutil.rmtree(left_over)
+            else:
+                left_over.unlink()
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

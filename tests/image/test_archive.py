@@ -68,6 +68,14 @@ def test_the_manifest_that_is_made_is_the_same_each_time(tmp_path: Path) -> None
     assert imported(tmp_path / "x.tar.gz", tmp_path / "two") == first
 
 
+def test_what_a_killed_import_left_is_no_obstacle(tmp_path: Path) -> None:
+    left = tmp_path / ".layout.building"
+    (left / "layout").mkdir(parents=True)
+    (left / "archive.tar").write_bytes(b"half of it")
+    imported(saved(tmp_path / "x.tar"), tmp_path / "layout")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["layout", "x.tar"]
+
+
 def test_layers_that_are_compressed_stay_so_and_are_proven(tmp_path: Path) -> None:
     packed = [gzip.compress(layer, mtime=0) for layer in LAYERS]
     assert imported(saved(tmp_path / "x.tar", layers=packed), tmp_path / "layout").diff_ids == tuple(
