@@ -7,7 +7,7 @@ lines of a bundle are canonical and in order, and that integers have no fraction
 from typing import Final
 
 from launcher.spec.json_types import ANY, COUNT, HEX, NUMBER, Schema, document, said, table
-from launcher.spec.sample import MAX_ERROR, MAX_NAMES, MAX_SEED, MAX_TEXT
+from launcher.spec.sample_fields import MAX_ERROR, MAX_NAMES, MAX_SEED, MAX_TEXT
 
 _NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
 _NOT_NULL: Final[Schema] = {"not": {"type": "null"}}
