@@ -1,6 +1,6 @@
 """Verify a bundle offline: its files, its signatures, the policy, and every number from the samples again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,8 @@ from launcher.spec.reading import read_blueprint
 from launcher.spec.result import MetricResult, Result, round12
 from launcher.spec.sample import Sample, read_bundle_samples
 from launcher.store.directory import Inventory, walk
-from launcher.trust.attestations import AttestationReport, Check, CountedReproduction, check_attestations
+from launcher.trust.attestations import AttestationReport, CountedReproduction, check_attestations
+from launcher.trust.checks import Check, checked, failed
 from launcher.trust.policy import Policy
 
 MAX_SAMPLES_BYTES = 4 << 30
@@ -64,7 +65,7 @@ def verify(path: Path, policy: Policy, now: datetime) -> Verification:
         with walk(path) as inventory:
             return _verify(inventory, policy, now)
     except CheckFailedError as error:
-        return Verification("failed", None, (_failed("files", error),))
+        return Verification("failed", None, (failed("files", error),))
 
 
 def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification:
@@ -162,7 +163,7 @@ def _check_contents(
     try:
         contents = read_contents(files)
     except EvalctlError as error:
-        return None, [_failed("contents", error)]
+        return None, [failed("contents", error)]
     signed, provenance = report.result, report.provenance
     assert signed and provenance  # noqa: S101 - the caller asks only about statements that were read
     fit = Check("contents", "ok", "blueprint, lock, result and samples are well-formed and fit")
@@ -171,10 +172,10 @@ def _check_contents(
     return contents, [
         fit,
         *_not_understood(contents),
-        _check("lock", lambda: _compare_lock(contents, signed, provenance)),
-        _check("environment", lambda: compare_environment(files, contents.lock.identity, provenance)),
-        _check("metrics", lambda: _compare_metrics(contents)),
-        _check("claims", lambda: _compare_claims(contents, signed)),
+        checked("lock", lambda: _compare_lock(contents, signed, provenance)),
+        checked("environment", lambda: compare_environment(files, contents.lock.identity, provenance)),
+        checked("metrics", lambda: _compare_metrics(contents)),
+        checked("claims", lambda: _compare_claims(contents, signed)),
         *_shortcomings(contents, digests),
     ]
 
@@ -199,10 +200,10 @@ def _check_import(
 
     return [
         Check("origin", "skipped", imported.said),
-        _check("lock", compare_lock),
-        _check("environment", lambda: refuse_launch(files, digests)),
-        _check("metrics", lambda: _compare_metrics(contents)),
-        _check("claims", lambda: _compare_claims(contents, signed)),
+        checked("lock", compare_lock),
+        checked("environment", lambda: refuse_launch(files, digests)),
+        checked("metrics", lambda: _compare_metrics(contents)),
+        checked("claims", lambda: _compare_claims(contents, signed)),
     ]
 
 
@@ -225,7 +226,7 @@ def _shortcomings(contents: Contents, digests: Mapping[str, str]) -> list[Check]
     """Check and name what makes the run less than a whole one."""
     if not contents.result.marks and not pins_from(contents.lock.identity).marks:
         return []
-    check = _check("marks", lambda: _compare_marks(contents, digests))
+    check = checked("marks", lambda: _compare_marks(contents, digests))
     return [check if check.status == "failed" else Check("marks", "ok", ", ".join(contents.result.marks))]
 
 
@@ -368,16 +369,3 @@ def _compare_claims(contents: Contents, signed: EvaluationResult) -> None:
         raise CheckFailedError(
             "the signed statement does not say what `result.json` says", code="disagreement"
         )
-
-
-def _check(name: str, refuse: Callable[[], None]) -> Check:
-    try:
-        refuse()
-    except EvalctlError as error:
-        return _failed(name, error)
-    return Check(name, "ok")
-
-
-def _failed(name: str, error: EvalctlError) -> Check:
-    first = f": {error.problems[0]}" if error.problems else ""
-    return Check(name, "failed", error.in_words + first)

@@ -5,9 +5,9 @@ the policy does not know is never parsed and never counted. Tampering (`failed`)
 (`untrusted`), so that a changed byte is never mistaken for a stranger.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -16,7 +16,6 @@ from launcher.errors import CheckFailedError, EvalctlError
 from launcher.spec.bundle import (
     ATTESTATIONS,
     LEDGER_PROOF,
-    LOCK,
     LOCK_ATTESTATION,
     MAX_ATTESTATION_BYTES,
     PROVENANCE_ATTESTATION,
@@ -43,19 +42,13 @@ from launcher.spec.predicates import (
     Provenance,
 )
 from launcher.spec.reproduction import Reproduction
-from launcher.spec.statement import Statement, bundle_subjects
+from launcher.spec.statement import Statement
+from launcher.trust.checks import Check, checked, failed
 from launcher.trust.dsse import Envelope, verify_envelope
+from launcher.trust.evidence import Attestation, Evidence, base_of, disagreement, signed_predicate
 from launcher.trust.keys import fingerprint_hex
-from launcher.trust.policy import Claim, Decision, Policy, Role
+from launcher.trust.policy import Claim, Policy
 from launcher.trust.sigstore import open_envelope
-
-
-class Check(Struct, frozen=True):
-    """One thing that was looked at, in the words of `verify --json`."""
-
-    name: str
-    status: Literal["ok", "failed", "skipped"]
-    detail: str = ""
 
 
 class CountedReproduction(Struct, frozen=True):
@@ -99,38 +92,6 @@ class AttestationReport(Struct, frozen=True):
         )
 
 
-class _Attestation(Struct, frozen=True):
-    """One file: its structure, and its statement if a known key's signature over it holds."""
-
-    path: str
-    envelope: Envelope
-    statement: Statement | None
-
-    @property
-    def signer(self) -> str:
-        return self.envelope.keyid
-
-
-class _Evidence(Struct, frozen=True):
-    digests: Mapping[str, str]
-    attestations: Mapping[str, _Attestation]
-    policy: Policy
-    now: datetime
-
-    def signers(self, path: str) -> frozenset[str]:
-        """Return the known keys that signed the very payload at `path`, there or in a co-signature."""
-        payload = self.attestations[path].envelope.payload
-        return frozenset(
-            item.signer
-            for item in self.attestations.values()
-            if item.statement and _base(item.path) == path and item.envelope.payload == payload
-        )
-
-    def decide(self, role: Role, path: str, predicate: str, builder: str | None) -> Decision:
-        """Ask the policy about the attestation at `path`."""
-        return self.policy.decide(Claim(role, self.signers(path), predicate, builder), self.now)
-
-
 class _Contents(Struct, frozen=True):
     provenance: Provenance | None
     result: EvaluationResult | None
@@ -146,7 +107,7 @@ def check_attestations(
     its bytes; `files` holds the bytes of SHA256SUMS and of every file inside `attestations/`, by path. Raises
     nothing for bad content: that is a report with the verdict `failed`.
     """
-    names = _check("attestation-names", lambda: _refuse_names(digests, files))
+    names = checked("attestation-names", lambda: _refuse_names(digests, files))
     if names.status == "failed":
         return AttestationReport("failed", (names,))
     examined = [
@@ -155,22 +116,22 @@ def check_attestations(
     attestations = {item.path: item for _, item in examined if item is not None}
     checks = [
         names,
-        _check("checksums", lambda: _refuse_sums(digests, files)),
+        checked("checksums", lambda: _refuse_sums(digests, files)),
         *(check for check, _ in examined),
     ]
     if LEDGER_PROOF in files:
         checks.append(Check("ledger-proof", "skipped", "this version does not check ledger proofs"))
     if len(attestations) < len(examined):
         return AttestationReport("failed", tuple(checks))
-    return _check_contents(_Evidence(digests, attestations, policy, now), checks)
+    return _check_contents(Evidence(digests, attestations, policy, now), checks)
 
 
-def _check_contents(evidence: _Evidence, checks: list[Check]) -> AttestationReport:
+def _check_contents(evidence: Evidence, checks: list[Check]) -> AttestationReport:
     try:
         contents = _read_contents(evidence)
         _refuse_disagreement(evidence, contents)
     except EvalctlError as error:
-        return AttestationReport("failed", (*checks, _failed("agreement", error)))
+        return AttestationReport("failed", (*checks, failed("agreement", error)))
     if None in (contents.provenance, contents.result, contents.lock):
         checks.append(Check("agreement", "skipped", "a statement by an unknown key is not read"))
     else:
@@ -218,7 +179,7 @@ def _refuse_sums(digests: Mapping[str, str], files: Mapping[str, bytes]) -> None
     check_sums(files[SUMS], digests)
 
 
-def _examine(path: str, data: bytes, policy: Policy) -> tuple[Check, _Attestation | None]:
+def _examine(path: str, data: bytes, policy: Policy) -> tuple[Check, Attestation | None]:
     """Open one attestation and check its signature; it is None where that fails."""
     name = f"signature:{path.removeprefix(ATTESTATIONS + '/').removesuffix('.sigstore.json')}"
     try:
@@ -226,11 +187,11 @@ def _examine(path: str, data: bytes, policy: Policy) -> tuple[Check, _Attestatio
         key = policy.key_for(envelope.keyid)
         if key is None:
             detail = f"made by {envelope.keyid}, which the trust policy does not know"
-            return Check(name, "skipped", detail), _Attestation(path, envelope, None)
+            return Check(name, "skipped", detail), Attestation(path, envelope, None)
         statement = Statement.from_json(verify_envelope(envelope, key.public))
     except EvalctlError as error:
-        return _failed(name, error), None
-    return Check(name, "ok", f"{envelope.keyid} ({key.name})"), _Attestation(path, envelope, statement)
+        return failed(name, error), None
+    return Check(name, "ok", f"{envelope.keyid} ({key.name})"), Attestation(path, envelope, statement)
 
 
 def _open(path: str, data: bytes) -> Envelope:
@@ -243,12 +204,12 @@ def _open(path: str, data: bytes) -> Envelope:
     return envelope
 
 
-def _read_contents(evidence: _Evidence) -> _Contents:
+def _read_contents(evidence: Evidence) -> _Contents:
     """Read the three statements that always exist, each only under the type its file name promises."""
-    provenance = _predicate(evidence, PROVENANCE_ATTESTATION, PROVENANCE_TYPE)
-    result = _predicate(evidence, RESULT_ATTESTATION, RESULT_TYPE)
+    provenance = signed_predicate(evidence, PROVENANCE_ATTESTATION, PROVENANCE_TYPE)
+    result = signed_predicate(evidence, RESULT_ATTESTATION, RESULT_TYPE)
     lock_type = _lock_type(evidence)
-    lock = _predicate(evidence, LOCK_ATTESTATION, lock_type)
+    lock = signed_predicate(evidence, LOCK_ATTESTATION, lock_type)
     reader = ImportStatement if lock_type == IMPORTED_TYPE else LockStatement
     return _Contents(
         None if provenance is None else Provenance.from_json(provenance),
@@ -257,47 +218,21 @@ def _read_contents(evidence: _Evidence) -> _Contents:
     )
 
 
-def _lock_type(evidence: _Evidence) -> str:
+def _lock_type(evidence: Evidence) -> str:
     """Return the type under which the statement about `lock.json` is read: an import says that it is one."""
     statement = evidence.attestations[LOCK_ATTESTATION].statement
     return IMPORTED_TYPE if statement and statement.predicate_type == IMPORTED_TYPE else LOCK_TYPE
 
 
-def _predicate(evidence: _Evidence, path: str, predicate_type: str) -> Mapping[str, Any] | None:
-    statement = evidence.attestations[path].statement
-    if statement is None:
-        return None
-    if statement.predicate_type != predicate_type:
-        raise _disagreement(f"`{path}` holds `{statement.predicate_type}`, not `{predicate_type}`")
-    if path == LOCK_ATTESTATION:
-        expected: tuple[tuple[str, str], ...] = ((LOCK, evidence.digests[LOCK]),)
-    elif path in REQUIRED_ATTESTATIONS:
-        expected = bundle_subjects(evidence.digests)
-    else:
-        expected = ((SUMS, evidence.digests[SUMS]),)
-    if statement.subjects != expected:
-        raise _disagreement(f"`{path}` is about other files: {_difference(statement.subjects, expected)}")
-    return statement.predicate
-
-
-def _difference(signed: tuple[tuple[str, str], ...], found: tuple[tuple[str, str], ...]) -> str:
-    name, _ = min(set(signed) ^ set(found))
-    if name not in dict(signed):
-        return f"`{name}` is not signed"
-    if name not in dict(found):
-        return f"{name!a} is signed but not there"
-    return f"`{name}` was changed"
-
-
-def _refuse_disagreement(evidence: _Evidence, contents: _Contents) -> None:
+def _refuse_disagreement(evidence: Evidence, contents: _Contents) -> None:
     """Raise unless the statements that could be read are by one signer about one attempt of one lock."""
     first, second = (evidence.attestations[path] for path in (PROVENANCE_ATTESTATION, RESULT_ATTESTATION))
     if first.signer != second.signer:
-        raise _disagreement("provenance and result are signed by different keys")
+        raise disagreement("provenance and result are signed by different keys")
     for item in evidence.attestations.values():
-        base = evidence.attestations[_base(item.path)]
+        base = evidence.attestations[base_of(item.path)]
         if item.envelope.payload != base.envelope.payload:
-            raise _disagreement(f"`{item.path}` signs another payload than `{base.path}`")
+            raise disagreement(f"`{item.path}` signs another payload than `{base.path}`")
     provenance, result, lock = contents.provenance, contents.result, contents.lock
     if provenance and result:
         _same("invocation", provenance.invocation_id, result.invocation_id)
@@ -313,10 +248,10 @@ def _refuse_disagreement(evidence: _Evidence, contents: _Contents) -> None:
 
 def _same(what: str, left: object, right: object) -> None:
     if left != right:
-        raise _disagreement(f"the signed statements name different values for the {what}")
+        raise disagreement(f"the signed statements name different values for the {what}")
 
 
-def _check_trust(evidence: _Evidence, contents: _Contents) -> list[Check]:
+def _check_trust(evidence: Evidence, contents: _Contents) -> list[Check]:
     builder = contents.provenance.builder.id if contents.provenance else None
     decisions = {
         "trust:provenance": evidence.decide("result", PROVENANCE_ATTESTATION, PROVENANCE_TYPE, builder),
@@ -333,30 +268,30 @@ def _check_trust(evidence: _Evidence, contents: _Contents) -> list[Check]:
     ]
 
 
-def _unknown(evidence: _Evidence) -> tuple[str, ...]:
+def _unknown(evidence: Evidence) -> tuple[str, ...]:
     """Return the signers of the three statements that the policy does not know."""
     signed = (evidence.attestations[path] for path in REQUIRED_ATTESTATIONS)
     return tuple(sorted({item.signer for item in signed if item.statement is None}))
 
 
-def _reproductions(evidence: _Evidence) -> list[str]:
-    bases = {_base(path) for path in evidence.attestations}
+def _reproductions(evidence: Evidence) -> list[str]:
+    bases = {base_of(path) for path in evidence.attestations}
     return sorted(bases.difference(REQUIRED_ATTESTATIONS))
 
 
 def _check_reproduction(
-    path: str, evidence: _Evidence, contents: _Contents
+    path: str, evidence: Evidence, contents: _Contents
 ) -> tuple[Check, CountedReproduction | None]:
     name = path.removeprefix(ATTESTATIONS + "/").removesuffix(".sigstore.json")
     signer = evidence.attestations[path].signer
     try:
-        predicate = _predicate(evidence, path, REPRODUCTION_TYPE)
+        predicate = signed_predicate(evidence, path, REPRODUCTION_TYPE)
         if predicate is None:
             return Check(name, "skipped", f"signed by the unknown key {signer}: not counted"), None
         reproduction = Reproduction.from_json(predicate)
         _refuse_other_original(reproduction, evidence, contents)
     except EvalctlError as error:
-        return _failed(name, error), None
+        return failed(name, error), None
     decision = evidence.decide("reproduction", path, REPRODUCTION_TYPE, reproduction.verifier.id)
     if not decision.allowed:
         return Check(name, "skipped", f"not counted: {decision.reason}"), None
@@ -367,7 +302,7 @@ def _check_reproduction(
     return Check(name, "ok", decision.reason), CountedReproduction(signer, independent, reproduction)
 
 
-def _is_independent(path: str, evidence: _Evidence, reproduction: Reproduction) -> bool:
+def _is_independent(path: str, evidence: Evidence, reproduction: Reproduction) -> bool:
     """Say whether it would count without the signatures of those who signed the original's result."""
     others = evidence.signers(path) - evidence.signers(RESULT_ATTESTATION)
     claim = Claim("reproduction", others, REPRODUCTION_TYPE, reproduction.verifier.id)
@@ -379,36 +314,15 @@ def _once(counted: Iterable[CountedReproduction]) -> tuple[CountedReproduction, 
     return tuple({(item.signer, item.statement.reproduced): item for item in counted}.values())
 
 
-def _refuse_other_original(reproduction: Reproduction, evidence: _Evidence, contents: _Contents) -> None:
+def _refuse_other_original(reproduction: Reproduction, evidence: Evidence, contents: _Contents) -> None:
     digest = "sha256:" + evidence.digests[SUMS]
     if reproduction.original != digest:
-        raise _disagreement("the reproduction is of another bundle")
+        raise disagreement("the reproduction is of another bundle")
     if reproduction.reproduced == digest:
-        raise _disagreement("the reproduction names the original as its own outcome")
+        raise disagreement("the reproduction names the original as its own outcome")
     if contents.provenance and reproduction.lock != contents.provenance.lock:
-        raise _disagreement("the reproduction launched another lock")
+        raise disagreement("the reproduction launched another lock")
     claims = {claim.metric: claim.value for claim in contents.result.claims} if contents.result else None
     for metric in reproduction.metrics:
         if claims is not None and (metric.name not in claims or claims[metric.name] != metric.original):
-            raise _disagreement("the reproduction compares with other figures than the original's")
-
-
-def _base(path: str) -> str:
-    signed = split_co_signature(path)
-    return signed[0] if signed else path
-
-
-def _check(name: str, refuse: Callable[[], None]) -> Check:
-    try:
-        refuse()
-    except EvalctlError as error:
-        return _failed(name, error)
-    return Check(name, "ok")
-
-
-def _failed(name: str, error: EvalctlError) -> Check:
-    return Check(name, "failed", error.in_words)
-
-
-def _disagreement(message: str) -> CheckFailedError:
-    return CheckFailedError(message, code="disagreement")
+            raise disagreement("the reproduction compares with other figures than the original's")

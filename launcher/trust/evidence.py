@@ -1,0 +1,89 @@
+"""What the attestations of a bundle prove: which statements a known key signed, and about which files."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from launcher.errors import CheckFailedError
+from launcher.spec.bundle import LOCK, LOCK_ATTESTATION, REQUIRED_ATTESTATIONS, SUMS, split_co_signature
+from launcher.spec.statement import Statement, bundle_subjects
+from launcher.trust.dsse import Envelope
+from launcher.trust.policy import Claim, Decision, Policy, Role
+
+
+class Attestation(Struct, frozen=True):
+    """One file: its structure, and its statement if a known key's signature over it holds."""
+
+    path: str
+    envelope: Envelope
+    statement: Statement | None
+
+    @property
+    def signer(self) -> str:
+        """The fingerprint that it names."""
+        return self.envelope.keyid
+
+
+class Evidence(Struct, frozen=True):
+    """A bundle's digests and attestations, and who judges them when."""
+
+    digests: Mapping[str, str]
+    attestations: Mapping[str, Attestation]
+    policy: Policy
+    now: datetime
+
+    def signers(self, path: str) -> frozenset[str]:
+        """Return the known keys that signed the very payload at `path`, there or in a co-signature."""
+        payload = self.attestations[path].envelope.payload
+        return frozenset(
+            item.signer
+            for item in self.attestations.values()
+            if item.statement and base_of(item.path) == path and item.envelope.payload == payload
+        )
+
+    def decide(self, role: Role, path: str, predicate: str, builder: str | None) -> Decision:
+        """Ask the policy about the attestation at `path`."""
+        return self.policy.decide(Claim(role, self.signers(path), predicate, builder), self.now)
+
+
+def signed_predicate(evidence: Evidence, path: str, predicate_type: str) -> Mapping[str, Any] | None:
+    """Return what is signed at `path`, None where no known key signed it.
+
+    Raises `CheckFailedError` where it is of another type, or about other files than the bundle's.
+    """
+    statement = evidence.attestations[path].statement
+    if statement is None:
+        return None
+    if statement.predicate_type != predicate_type:
+        raise disagreement(f"`{path}` holds `{statement.predicate_type}`, not `{predicate_type}`")
+    if path == LOCK_ATTESTATION:
+        expected: tuple[tuple[str, str], ...] = ((LOCK, evidence.digests[LOCK]),)
+    elif path in REQUIRED_ATTESTATIONS:
+        expected = bundle_subjects(evidence.digests)
+    else:
+        expected = ((SUMS, evidence.digests[SUMS]),)
+    if statement.subjects != expected:
+        raise disagreement(f"`{path}` is about other files: {_difference(statement.subjects, expected)}")
+    return statement.predicate
+
+
+def _difference(signed: tuple[tuple[str, str], ...], found: tuple[tuple[str, str], ...]) -> str:
+    name, _ = min(set(signed) ^ set(found))
+    if name not in dict(signed):
+        return f"`{name}` is not signed"
+    if name not in dict(found):
+        return f"{name!a} is signed but not there"
+    return f"`{name}` was changed"
+
+
+def base_of(path: str) -> str:
+    """Return the attestation that the one at `path` co-signs, or `path` itself."""
+    signed = split_co_signature(path)
+    return signed[0] if signed else path
+
+
+def disagreement(message: str) -> CheckFailedError:
+    """Return the error for statements that do not fit the files or each other."""
+    return CheckFailedError(message, code="disagreement")
