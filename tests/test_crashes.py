@@ -198,12 +198,6 @@ class RealWorld:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
-    def wait_for_none(self) -> None:
-        deadline = time.monotonic() + 30
-        while self.containers():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
     def attempts(self) -> list[tuple[int, str, str | None]]:
         found = json.loads(self.evalctl("list", "--json").out)["attempts"]
         return [(it["attempt"], it["outcome"], it["failure"]) for it in found]

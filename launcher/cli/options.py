@@ -37,3 +37,9 @@ LeastRuntime = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="At least this isolation: runc or runsc; default: the blueprint's."),
 ]
+TrustedKey = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Trust this public key alone; no policy is read.")
+]
+TrustPolicy = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="The policy to apply; default: this home's trust.toml.")
+]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from launcher.cli.options import BundleName, Json
+from launcher.cli.options import BundleName, Json, TrustedKey, TrustPolicy
 from launcher.cli.output import print_json, say_next
 from launcher.cli.signing import read_verifying_policy
 from launcher.cli.verify import EXIT_CODES, say_stranger
@@ -37,13 +37,8 @@ def report(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report here; default: standard output.")
     ] = None,
-    key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Trust this public key alone; no policy is read.")
-    ] = None,
-    trust: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The policy to apply; default: this home's trust.toml."),
-    ] = None,
+    key: TrustedKey = None,
+    trust: TrustPolicy = None,
     as_json: Json = False,
 ) -> int:
     """Write a bundle's report: HTML or Markdown.

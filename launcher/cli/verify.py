@@ -1,13 +1,10 @@
 """`evalctl verify`."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from launcher.cli.options import BundleName, Json
+from launcher.cli.options import BundleName, Json, TrustedKey, TrustPolicy
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.signing import read_verifying_policy
 from launcher.report.findings import verification as render
@@ -22,13 +19,8 @@ EXIT_CODES = {"verified": 0, "failed": 1, "untrusted": 3}
 
 def verify(
     bundle: BundleName,
-    key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Trust this public key alone; no policy is read.")
-    ] = None,
-    trust: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The policy to apply; default: this home's trust.toml."),
-    ] = None,
+    key: TrustedKey = None,
+    trust: TrustPolicy = None,
     as_json: Json = False,
 ) -> int:
     """Check a bundle offline: bytes, signatures, metrics.

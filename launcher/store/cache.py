@@ -10,7 +10,7 @@ from msgspec import Struct
 from launcher.digest import hash_file
 from launcher.errors import InfrastructureError
 from launcher.store.home import make_private
-from launcher.store.trees import TreeCache
+from launcher.store.trees import TreeCache, not_stored
 
 
 class Cache(Struct, frozen=True):
@@ -62,12 +62,7 @@ class Cache(Struct, frozen=True):
             make_private(path.parent)
             temporary.rename(path)
         except OSError as error:
-            raise InfrastructureError(
-                f"cannot store `{what}` in the cache",
-                code="cache-not-writable",
-                context=error.strerror,
-                hint="free some disk space, or set EVALCTL_HOME to a larger disk",
-            ) from error
+            raise not_stored(what, error) from error
         finally:
             temporary.unlink(missing_ok=True)
         return path

@@ -83,12 +83,7 @@ class TreeCache(Struct, frozen=True):
             (staging / "digest").write_text(written.sha256)
             return self._put_in_place(staging, key or written.sha256, written)
         except OSError as error:
-            raise InfrastructureError(
-                f"cannot store `{what}` in the cache",
-                code="cache-not-writable",
-                context=error.strerror,
-                hint="free some disk space, or set EVALCTL_HOME to a larger disk",
-            ) from error
+            raise not_stored(what, error) from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -151,6 +146,16 @@ def refused(what: str, reason: str) -> InfrastructureError:
         code="input-tree-refused",
         context=reason,
         hint="keep plain files with plain names in it, no links",
+    )
+
+
+def not_stored(what: str, error: OSError) -> InfrastructureError:
+    """Return the error for a cache that cannot take an input."""
+    return InfrastructureError(
+        f"cannot store `{what}` in the cache",
+        code="cache-not-writable",
+        context=error.strerror,
+        hint="free some disk space, or set EVALCTL_HOME to a larger disk",
     )
 
 
