@@ -1,6 +1,7 @@
 """`evalctl init`."""
 
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
@@ -20,6 +21,7 @@ from launcher.errors import InfrastructureError, MalformedError, RequirementErro
 from launcher.report.text import one_line
 from launcher.sources.layout import only_digest, open_layout
 from launcher.spec.grammars import BLUEPRINT_NAME, DIGEST
+from launcher.spec.pins import open_pins
 
 # Which target of evalctl's Makefile builds an image that `make setup` leaves out.
 _MAKES = {"eval-harness": "harness"}
@@ -121,7 +123,9 @@ def _copy(source: str, folder: Path, name: str | None, image: str | None) -> _Be
     layout = _layout(image)[0] if image else None
     copied = copy_blueprint(find_blueprint(source), _name(name, folder) if name else None, layout)
     write_scaffold(copied.scaffold, folder)
-    return _Begun(copied.scaffold, copied.name, "", _steps(folder, committed=True))
+    values = tomllib.loads(copied.scaffold.files["blueprint.toml"].decode())
+    command = "pin" if any(open_pins(values)) else "launch"
+    return _Begun(copied.scaffold, copied.name, "", _steps(folder, command, committed=True))
 
 
 def _beginning(from_lm_eval: str | None, from_inspect: Path | None) -> Callable[[StartingPoint], Scaffold]:
@@ -184,11 +188,11 @@ def _proven(
     return place, digest
 
 
-def _steps(folder: Path, *, committed: bool) -> str:
+def _steps(folder: Path, command: str = "pin", *, committed: bool) -> str:
     """Return what to type next; a repository of the user's gets the commit from the user's hand."""
     enter = [] if folder.resolve() == Path.cwd() else [f"cd {quote(str(folder))}"]
     commit = [] if committed else ["git add .", "git commit -m 'Begin an evaluation' ."]
-    return " && ".join([*enter, *commit, "evalctl pin blueprint.toml"])
+    return " && ".join([*enter, *commit, f"evalctl {command} blueprint.toml"])
 
 
 def _shown(scaffold: Scaffold, folder: Path, commit: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,8 @@ from launcher.authoring.starter import StartingPoint, starter
 from launcher.cli.app import run
 from launcher.errors import InfrastructureError, MalformedError
 from launcher.spec.reading import read_blueprint
+from tests.conftest import Evalctl
+from tests.fakes.world import SmallWorld
 
 FILES = Scaffold({"a.txt": b"a", "sub/b.txt": b"b"}, {"link": "elsewhere"})
 
@@ -343,3 +346,10 @@ def test_a_copy_of_what_is_no_toml_is_refused(
     source.write_text("[broken")
     assert run(["init", str(tmp_path / "copy"), "--from", str(source)]) == 2
     assert not (tmp_path / "copy").exists()
+
+
+def test_a_copy_is_pinned_next_only_where_something_is_open(world: SmallWorld, evalctl: Evalctl) -> None:
+    file, copy = world.write(), world.root / "copy"
+    assert "evalctl launch blueprint.toml" in evalctl("init", copy, "--from", file).err
+    file.write_text(re.sub('sha256 = "[0-9a-f]+"', 'sha256 = ""', file.read_text()))
+    assert "evalctl pin blueprint.toml" in evalctl("init", world.root / "another", "--from", file).err
