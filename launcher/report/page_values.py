@@ -12,7 +12,7 @@ from launcher.report.classes import class_rows
 from launcher.report.forest import scales
 from launcher.report.mistakes import Mistakes, shown_value, worst_first
 from launcher.report.record import Record
-from launcher.report.text import cut
+from launcher.report.text import amount, cut
 from launcher.report.usage import Step, Usage
 from launcher.report.wording import count_text, fraction_text, value_text
 from launcher.spec.result import MetricResult
@@ -215,7 +215,7 @@ def _said_cut(count: int, name: str) -> str:
 
 
 def _usage(row: Usage) -> Mapping[str, Any]:
-    words = {"seconds": provenance.seconds_in_words, "bytes": provenance.size_in_words}
+    words = {"seconds": provenance.seconds_in_words, "bytes": _bytes_in_words}
     texts = [
         words[name.rpartition("_")[2]](row.readings[name]) if name in row.readings else "-"
         for name in ("seconds", "cpu_user_seconds", "cpu_system_seconds", "max_rss_bytes", "output_bytes")
@@ -230,12 +230,16 @@ def _usage(row: Usage) -> Mapping[str, Any]:
     }
 
 
+def _bytes_in_words(size: float) -> str:
+    return amount(int(size))
+
+
 def _logs(logs: Any) -> str:
     """Say how much each stream wrote, and which of them was cut; whatever else stands there, as it is."""
     if not isinstance(logs, dict) or not all(isinstance(log, dict) for log in logs.values()):
         return "-" if logs is None else shown_value(logs)
     words = [
-        f"{name} {provenance.size_in_words(size)}{' (cut)' if log.get('truncated') else ''}"
+        f"{name} {amount(size)}{' (cut)' if log.get('truncated') else ''}"
         for name, log in sorted(logs.items())
         if isinstance(size := log.get("bytes"), int) and size > 0
     ]

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from launcher.report.record import Record
-from launcher.report.text import cut
+from launcher.report.text import amount, cut
 from launcher.spec.imported import Import, ImportedLock
 from launcher.spec.units import size_text
 
@@ -115,9 +115,7 @@ def inputs(record: Record) -> tuple[InputRow, ...]:
     if isinstance(record.lock, ImportedLock):
         sources = record.lock.imported.sources[:_MOST_INPUTS]
         return tuple(
-            InputRow(
-                cut(item.name, _LONGEST_FACT), "log", "", size_in_words(item.size), "not stated", item.sha256
-            )
+            InputRow(cut(item.name, _LONGEST_FACT), "log", "", amount(item.size), "not stated", item.sha256)
             for item in sources
         )
     described = {(item.kind, item.name): item for item in record.blueprint.inputs}
@@ -131,7 +129,7 @@ def inputs(record: Record) -> tuple[InputRow, ...]:
                 name=pinned["name"],
                 kind=pinned["kind"],
                 role=cut(", ".join(word for word in words if word), _LONGEST_FACT),
-                size=size_in_words(float(pinned["size"])),
+                size=amount(pinned["size"]),
                 licence=cut(item.license if item else "", _LONGEST_FACT) or "not stated",
                 sha256=str(pinned["sha256"]),
             )
@@ -170,15 +168,6 @@ def commands(record: Record) -> str:
 def trust_command() -> str:
     """Return what to type before, where the signer is a stranger to the machine."""
     return "evalctl trust add NAME.pub"
-
-
-def size_in_words(size: float) -> str:
-    """Return a number of bytes in the unit that reads best."""
-    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
-        if size < 1024 or unit == "TiB":
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError
 
 
 def seconds_in_words(seconds: float) -> str:
