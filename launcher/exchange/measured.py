@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from launcher.exchange.found_logs import FoundLog
 from launcher.harness.claims import differing_claims
-from launcher.harness.output import HarnessOutput, shown
+from launcher.harness.output import HarnessOutput, plain_name, shown
 from launcher.metrics.evaluation import evaluate
 from launcher.spec.imported import Import, ImportedMetric
 from launcher.spec.predicates import Suite
@@ -18,7 +18,6 @@ from launcher.spec.sample import BundledSamples, Sample, bundle_samples
 NAMESPACE = "imported"
 SEEDS = (0,)
 
-_ODD = re.compile(r"[^A-Za-z0-9._-]")
 _VERSION = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?", re.ASCII)
 
 
@@ -55,7 +54,7 @@ def measure(found: FoundLog) -> Measured:
 
 def _suite(output: HarnessOutput) -> Suite:
     """Return a name and a version that fit a blueprint, made of the task's own."""
-    name = _ODD.sub("_", output.task).lstrip("._-")[:100] or "task"
+    name = plain_name(output.task)[:100] or "task"
     match = _VERSION.match(str(output.about.get("task_version", "")))
     parts = [str(int(part or 0)) for part in match.groups()] if match else ["0", "0", "0"]
     return Suite(f"{NAMESPACE}/{name}", ".".join(parts))

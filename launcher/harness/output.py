@@ -131,7 +131,12 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 def score_name(*parts: str) -> str:
     """Return a name that `of = "scores.NAME"` can say, made of what a harness calls it."""
-    return _ODD.sub("_", ".".join(parts)).lstrip("._-") or "score"
+    return plain_name(".".join(parts)) or "score"
+
+
+def plain_name(text: str) -> str:
+    """Return `text` with nothing in it that a blueprint's names may not hold; perhaps nothing stays."""
+    return _ODD.sub("_", text).lstrip("._-")
 
 
 def flat_scores(name: str, value: Any) -> Iterable[tuple[str, float]]:
