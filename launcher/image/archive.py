@@ -18,6 +18,7 @@ from launcher.errors import InfrastructureError, MalformedError
 from launcher.image.oci import write_index, write_manifest
 from launcher.image.staging import put_in_place, staging_folder
 from launcher.sources.layout import (
+    MOST_LAYERS,
     Descriptor,
     blob_chunks,
     document_blob,
@@ -164,8 +165,12 @@ def _convert(archive: Layout, layout: Path, image: str | None, progress: Callabl
     config = parse_json(config_data, what="the configuration")
     if not isinstance(config, dict):
         raise malformed(f"`{archive.path}` has a configuration that is no JSON object")
+    if len(entry["Layers"]) > MOST_LAYERS:
+        raise malformed(f"`{archive.path}` has an image of more than {MOST_LAYERS} layers")
     progress(f"copying {len(entry['Layers'])} layers")
-    layers = [_copy_layer(archive, name, layout) for name in entry["Layers"]]
+    # One that is named several times is copied once.
+    copied = {name: _copy_layer(archive, name, layout) for name in dict.fromkeys(entry["Layers"])}
+    layers = [copied[name] for name in entry["Layers"]]
     (layout / blob_name(sha256_hex(config_data))).write_bytes(config_data)
     return write_manifest(layout, config_data, layers)
 

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _CHUNK = 1 << 20
-_MOST_LAYERS = 500
+MOST_LAYERS = 500
 
 _OCI, _DOCKER = "application/vnd.oci.image.", "application/vnd.docker."
 _INDEXES = (_OCI + "index.v1+json", _DOCKER + "distribution.manifest.list.v2+json")
@@ -207,8 +207,8 @@ def _manifest_parts(manifest: Mapping[str, Any], digest: str) -> tuple[Descripto
     if config.media_type not in _CONFIGS:
         raise malformed(f"{what} is of something else than a container image: {config.media_type}")
     layers = _descriptors(manifest, "layers", what)
-    if len(layers) > _MOST_LAYERS:
-        raise malformed(f"{what} has more than {_MOST_LAYERS} layers")
+    if len(layers) > MOST_LAYERS:
+        raise malformed(f"{what} has more than {MOST_LAYERS} layers")
     return config, layers
 
 

@@ -128,6 +128,19 @@ def cut_gzip(folder: Path) -> Path:
     return folder / "x.tar"
 
 
+def test_very_many_layers_are_refused_before_one_is_copied(tmp_path: Path) -> None:
+    told: list[str] = []
+    with pytest.raises(EvalctlError) as caught:
+        import_archive(
+            very_many_layers(tmp_path),
+            tmp_path / "layout",
+            image=None,
+            platform="linux/amd64",
+            progress=told.append,
+        )
+    assert (caught.value.code, told) == ("image-malformed", [])
+
+
 def other_tar(folder: Path) -> Path:
     (folder / "x.tar").write_bytes(tar_of(text_file("hello", "hi"), compression=""))
     return folder / "x.tar"
@@ -153,6 +166,17 @@ def size_below_zero(folder: Path) -> Path:
     data[148:156] = b" " * 8
     data[148:156] = b"%06o\0 " % sum(data[:512])
     (folder / "x.tar").write_bytes(data)
+    return folder / "x.tar"
+
+
+def very_many_layers(folder: Path) -> Path:
+    row = {"Config": "config.json", "RepoTags": [], "Layers": ["layer.tar"] * 100_000}
+    members = [
+        (tar_member("config.json"), json.dumps(CONFIG).encode()),
+        (tar_member("layer.tar"), LAYERS[0]),
+        (tar_member("manifest.json"), json.dumps([row]).encode()),
+    ]
+    (folder / "x.tar").write_bytes(tar_of(*members, compression=""))
     return folder / "x.tar"
 
 
