@@ -211,3 +211,15 @@ def test_a_machine_that_cannot_give_what_the_lock_asks_for_says_so(
     assert (done.code, done.out) == (6, "")
     assert json.loads(done.err)["error"]["hint"]
     assert [name for name in (mounted / "attestations").iterdir() if "reproduction" in name.name] == []
+
+
+def test_an_image_that_was_loaded_once_needs_no_layout_beside_the_blueprint(
+    world: SmallWorld, evalctl: Evalctl, mounted: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("launcher.cli.image.connect", lambda: world.engine)
+    layout = (world.folder / "image").rename(tmp_path / "elsewhere")
+    shutil.rmtree(world.home.cache / "images")
+    answer = reproduced(again(evalctl, world, mounted), "not-runnable", 4)
+    assert "image" in answer["reason"]
+    assert evalctl("image", "load", layout).code == 0
+    reproduced(again(evalctl, world, mounted), "identical", 0)

@@ -14,8 +14,10 @@ from launcher.cli.output import print_json, say
 from launcher.image.build import build_image
 from launcher.image.layout_cache import LayoutCache
 from launcher.image.workshop import Workshop, session_in
+from launcher.sources.images import remember_pins
 from launcher.sources.layout import open_only_image
 from launcher.spec.image import PLATFORM, ImagePins
+from launcher.store.cache import Cache
 from launcher.store.home import find_home, make_private
 
 Recipe = Annotated[
@@ -71,13 +73,17 @@ def load(
     layout: Annotated[Path, typer.Argument(metavar="LAYOUT", help="An OCI image layout: a folder or a tar.")],
     as_json: Json = False,
 ) -> int:
-    """Put a layout into the engine; prove its digest."""
+    """Put a layout into the engine; prove its digest.
+
+    From then on this home runs what pins the image, wherever the layout is.
+    """
     opened, pins = open_only_image(layout, PLATFORM)
     engine = connect()
     try:
         identifier = engine.find_image(pins) or engine.load_image(opened, pins)
     finally:
         engine.close()
+    remember_pins(pins, Cache(find_home().cache))
     if as_json:
         print_json({"id": identifier, **_digests(pins)})
     else:

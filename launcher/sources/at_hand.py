@@ -52,7 +52,7 @@ def see_image(image: Image, cache: Cache, settings: FetchSettings) -> PlannedIma
         seen, held = _see_place(place, image, settings)
         places.append(seen)
         found = found or held
-    pins, size = found or (remembered_pins(image, cache), None)
+    pins, size = found or (remembered_pins(image.digest, image.platform, cache), None)
     return PlannedImage(image.digest, image.platform, pins, tuple(places), size)
 
 

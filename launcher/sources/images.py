@@ -44,14 +44,14 @@ def find_image(image: Image, cache: Cache, settings: FetchSettings) -> PinnedIma
     Raises `InfrastructureError` (`image-not-found`, `image-digest-mismatch`).
     """
     tried = tuple(f"{place.transport}:{place.location}" for place in image.places)
-    known = remembered_pins(image, cache)
+    known = remembered_pins(image.digest, image.platform, cache)
     for place in image.places:
         if place.transport == "oci" and (path := local_path(place.location, settings.base)).exists():
             with _passing_over_the_absent():
                 layout = open_layout(path)
                 pins = pin_image(layout, image.digest, image.platform)
                 if known is None:
-                    _remember(image, pins, cache)
+                    remember_pins(pins, cache)
                 return PinnedImage(pins, layout, tried)
     if known is None:
         raise _not_found(image.digest, tried, advice(image, settings.base))
@@ -68,23 +68,23 @@ def _passing_over_the_absent() -> Iterator[None]:
             raise
 
 
-def _memory(image: Image, cache: Cache) -> Path:
-    name = f"{image.digest.removeprefix('sha256:')}-{image.platform.replace('/', '-')}.json"
-    return cache.root / "images" / name
+def _memory(digest: str, platform: str, cache: Cache) -> Path:
+    return cache.root / "images" / f"{digest.removeprefix('sha256:')}-{platform.replace('/', '-')}.json"
 
 
-def remembered_pins(image: Image, cache: Cache) -> ImagePins | None:
+def remembered_pins(digest: str, platform: str, cache: Cache) -> ImagePins | None:
     """Return the pins that were read from the digest's own bytes before, or None."""
     try:
-        table = parse_json(_memory(image, cache).read_bytes(), what="remembered pins")
+        table = parse_json(_memory(digest, platform, cache).read_bytes(), what="remembered pins")
         pins = ImagePins(**{**table, "diff_ids": tuple(table["diff_ids"])})
     except (OSError, EvalctlError, TypeError, KeyError):
         return None
-    return pins if image.digest in (pins.index, pins.manifest) else None
+    return pins if digest in (pins.index, pins.manifest) else None
 
 
-def _remember(image: Image, pins: ImagePins, cache: Cache) -> None:
-    path = _memory(image, cache)
+def remember_pins(pins: ImagePins, cache: Cache) -> None:
+    """Keep pins that were read from a layout's own bytes: from now on an engine with the image is enough."""
+    path = _memory(pins.named, pins.platform, cache)
     make_private(path.parent)
     write_atomically(path, canonical_bytes(to_builtins(pins)))
 
@@ -102,8 +102,8 @@ def advice(image: Image, base: Path, own: Path = _OWN) -> str:
     if local[0].exists():
         return f"`{local[0]}` holds another image: look with `evalctl image inspect oci:{local[0]}`"
     built = next((path for path in sorted(own.glob("*/layout")) if _lists(path, image.digest)), None)
-    if built is not None and local[0].parent.is_dir():
-        return f"evalctl's own is it: `ln -s {quote(str(built))} {quote(str(local[0]))}`"
+    if built is not None:
+        return f"evalctl's own is it: `evalctl image load {quote(str(built))}`"
     if (local[0].parent / "recipe.toml").is_file():
         return f"build it with `evalctl image build {quote(str(local[0].parent))}`"
     return (

@@ -40,10 +40,12 @@ def own(tmp_path: Path) -> tuple[Path, str]:
     return tmp_path / "images", make_layout(folder)
 
 
-def test_a_layout_that_evalctl_built_itself_only_wants_a_link(tmp_path: Path, own: tuple[Path, str]) -> None:
+def test_a_layout_that_evalctl_built_itself_only_wants_to_be_loaded(
+    tmp_path: Path, own: tuple[Path, str]
+) -> None:
     recipes, digest = own
     said = advice(image(digest), tmp_path, recipes)
-    assert f"`ln -s {recipes}/eval-python/layout {tmp_path}/image`" in said
+    assert f"`evalctl image load {recipes}/eval-python/layout`" in said
 
 
 def test_another_image_is_to_be_put_where_the_blueprint_looks(tmp_path: Path, own: tuple[Path, str]) -> None:
