@@ -72,7 +72,7 @@ def _wrong(items: _Items, view: View, metric: Metric, limit: int) -> Mistakes:
     found = [key for key, count in counts.items() if count]
     ordered = sorted(found, key=lambda key: (not _has_failed(items[key]), -counts[key], key))
     shown = tuple(_mistake(key, items[key], counts[key]) for key in ordered[:limit])
-    return Mistakes("wrong", metric.name, len(items), len(found), shown)
+    return Mistakes("wrong", _by(metric), len(items), len(found), shown)
 
 
 def _worst(items: _Items, view: View, metric: Metric, limit: int) -> Mistakes:
@@ -89,7 +89,12 @@ def _worst(items: _Items, view: View, metric: Metric, limit: int) -> Mistakes:
         _mistake(key, items[key], sum(sample.is_failed for sample in items[key]), measured[key])
         for key in sorted(known, key=rank)[:limit]
     )
-    return Mistakes("worst", metric.name, len(items), len(known), shown)
+    return Mistakes("worst", _by(metric), len(items), len(known), shown)
+
+
+def _by(metric: Metric) -> str:
+    """Return what the items are judged by; a metric over some of them lends its measure to all."""
+    return f"the measure of {metric.name}, taken over all samples" if metric.where else metric.name
 
 
 def _is_wrong(view: View, sample: Sample) -> bool:

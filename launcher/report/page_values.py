@@ -162,13 +162,13 @@ def _confusion_values(record: Record) -> Mapping[str, Any]:
     confusion = record.around.confusion
     if confusion is None:
         return {"confusion": (), "labels": (), "pooled": "", "independent": False}
-    independent = len(record.samples) == record.result.samples.n
+    # One item that several tasks or models answer is still one item.
+    independent = len(record.samples) == len({sample.id for sample in record.samples})
     labels = [cut(label, 60) for label in confusion.labels]
-    replicates = len(record.result.replicates)
     return {
         "confusion": tuple(class_rows(confusion, independent=independent)),
         "labels": [*labels, *(["no answer"] if any(confusion.failed) else [])],
-        "pooled": f", over {replicates} replicates" if replicates > 1 else "",
+        "pooled": confusion.scope(record.result),
         "independent": independent,
     }
 

@@ -37,6 +37,13 @@ class Confusion(Struct, frozen=True):
     counts: tuple[tuple[int, ...], ...]
     failed: tuple[int, ...]
 
+    def scope(self, result: Result) -> str:
+        """Say what the table adds up where a reader of the primary metric would expect less; else nothing."""
+        seeds, samples = len(result.replicates), sum(map(sum, self.counts)) + sum(self.failed)
+        over = f", over {seeds} seeds" if seeds > 1 else ""
+        more = any(metric.primary and metric.n * seeds != samples for metric in result.metrics)
+        return f"{over}, all {samples} samples" if more else over
+
 
 class LastWords(Struct, frozen=True):
     """The last lines of the log of the replicate that failed; `name` is the file inside the bundle."""

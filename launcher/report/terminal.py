@@ -143,7 +143,7 @@ def _others(metrics: Sequence[MetricResult]) -> str:
 
 def _confusion(found: Confusion, result: Result) -> Iterator[str]:
     """Yield the confusion table, targets down and predictions across."""
-    over = _counted(found, result)
+    over = found.scope(result)
     if len(found.labels) > _MAX_CONFUSION_LABELS:
         yield f"confusion of {len(found.labels)} labels{over}: see result.json"
         return
@@ -159,14 +159,6 @@ def _confusion(found: Confusion, result: Result) -> Iterator[str]:
     for label, row in zip(found.labels, rows, strict=True):
         cells = "".join(("." if count == 0 else str(count)).rjust(width) for count in row)
         yield cut_middle(label, 12).rjust(12) + cells
-
-
-def _counted(found: Confusion, result: Result) -> str:
-    """Say what the table adds up where a reader of the primary metric would expect less."""
-    seeds, samples = len(result.replicates), sum(map(sum, found.counts)) + sum(found.failed)
-    over = f", over {seeds} seeds" if seeds > 1 else ""
-    more = any(metric.primary and metric.n * seeds != samples for metric in result.metrics)
-    return f"{over}, all {samples} samples" if more else over
 
 
 def _seeds(result: Result) -> Iterator[str]:

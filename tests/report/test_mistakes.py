@@ -69,3 +69,10 @@ def test_samples_without_a_target_count_as_wrong_only_where_they_failed() -> Non
 def test_a_long_answer_is_cut_before_it_is_written_out() -> None:
     assert len(shown_value("x" * 10**6)) == 160
     assert shown_value("\u202e") == '"\\u202e"'
+
+
+def test_a_metric_over_some_items_does_not_claim_the_mistakes_of_others() -> None:
+    some = Metric("lda", "accuracy@1", where={"model": "lda"}, primary=True)
+    samples = [sample("a", 2, groups={"model": "knn"}), sample("b", groups={"model": "lda"})]
+    assert worst_first(samples, [some], 10).by == "the measure of lda, taken over all samples"
+    assert worst_first(samples, [ACCURACY], 10).by == "accuracy"

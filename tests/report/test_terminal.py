@@ -233,3 +233,12 @@ def test_the_list_cuts_long_names_and_never_a_digest(world: SmallWorld, evalctl:
     _, row = evalctl("list").out.splitlines()
     assert len(row) == 80
     assert len(row.split()[0]) == 12
+
+
+def test_a_confusion_says_what_it_adds_up_beyond_the_primary_metric() -> None:
+    found = Confusion(("a", "b"), ((3, 1), (0, 4)), (0, 0))
+    metric = MetricResult("m", "accuracy@1", 0.5, None, n=4, verdict="none", primary=True)
+    result = Result("sha256:" + "0" * 64, 1, "i", Suite("a/b", "1.0.0"), "succeeded", None, "none", (metric,))
+    one, two = ReplicateOutcome(0, 0, "succeeded"), ReplicateOutcome(1, 1, "succeeded")
+    assert found.scope(replace(result, replicates=(one,))) == ", all 8 samples"
+    assert found.scope(replace(result, replicates=(one, two))) == ", over 2 seeds"
