@@ -71,10 +71,10 @@ class Scope(Struct, frozen=True):
 
     @property
     def name(self) -> ReproductionScope:
-        """The scope in the words of the signed statement."""
-        if self.samples is not None:
-            return "samples"
-        return "score-only" if self.score_only else "full"
+        """The scope in the words of the signed statement; of two, the one that claims less."""
+        if self.score_only:
+            return "score-only"
+        return "full" if self.samples is None else "samples"
 
 
 class Reproduced(Struct, frozen=True):
@@ -145,10 +145,13 @@ def _request(original: Original, contents: Contents, settings: FetchSettings, sc
 
 
 def _compare(contents: Contents, again: Contents, scope: Scope) -> Agreement:
-    """Compare the two runs, over the items that were done again."""
+    """Compare the two runs, over the items that were done again.
+
+    Where fewer came than were asked for, those that are missing count as well.
+    """
     samples, metrics = contents.samples, contents.result.metrics
-    if scope.samples is not None:
-        items = {(sample.task, sample.id) for sample in again.samples}
+    items = {(sample.task, sample.id) for sample in again.samples}
+    if scope.samples is not None and len(items) >= min(scope.samples, contents.result.samples.n):
         samples = tuple(sample for sample in samples if (sample.task, sample.id) in items)
         metrics = evaluate(contents.blueprint.metrics, samples, contents.blueprint.run.seeds)
     return compare_runs(

@@ -215,6 +215,31 @@ def test_a_part_of_the_items_is_run_and_compared(world: SmallWorld, evalctl: Eva
     assert result_of(Path(answered["bundle"]))["marks"] == ["partial"]
 
 
+def test_a_part_that_was_only_scored_again_claims_no_more(scored: SmallWorld, evalctl: Evalctl) -> None:
+    original = scored.launch(sections=SCORED).bundle
+    parts = ("--score-only", "--samples", "3")
+    done = evalctl("reproduce", original, "--blueprint-dir", scored.folder, *parts, "--json")
+    answered = json.loads(done.out)
+    assert (done.code, answered["scope"], answered["samples"]["n"]) == (0, "score-only", 3), done.err
+    assert result_of(Path(answered["bundle"]))["marks"] == ["partial", "score-only"]
+    checked = evalctl("verify", original)
+    assert (checked.code, "score-only, identical" in checked.out) == (0, True)
+
+
+def test_items_that_did_not_come_again_are_a_difference(world: SmallWorld, evalctl: Evalctl) -> None:
+    original = world.launch().bundle
+
+    def lazy(inside: Inside) -> int:
+        write_samples(
+            inside, [{"id": item["id"], "prediction": item["x"] % 3} for item in items_of(inside)[:2]]
+        )
+        return 0
+
+    world.plays(lazy)
+    done = evalctl("reproduce", original, "--blueprint-dir", world.folder, "--samples", "7", "--json")
+    assert (done.code, json.loads(done.out)["verdict"]) == (1, "diverged"), done.err
+
+
 def test_a_limit_keeps_the_first_items_and_marks_the_result(world: SmallWorld, evalctl: Evalctl) -> None:
     world.write()
     done = evalctl("launch", world.file, "--limit", "5", "--json")
