@@ -11,16 +11,13 @@ from msgspec.structs import replace
 from launcher.engines.engine import ContainerOutcome, Engine
 from launcher.errors import InfrastructureError
 from launcher.runs.events import EventLog
+from launcher.runs.failures import judge
 from launcher.runs.tasks import (
     Phase,
     RunPlan,
-    artifact_place,
     bring_predictions,
     container_task,
-    prediction_place,
 )
-from launcher.spec.blueprint import Run, Score
-from launcher.spec.bundle import ARTIFACTS
 from launcher.spec.predicates import Failure
 from launcher.spec.sandbox import SandboxProfile
 
@@ -124,7 +121,7 @@ def _run_one(
         outcome = engine.run(container_task(plan, replicate, "score"), watch[0], watch[1])
     except InfrastructureError as error:
         return replace(run, failure="engine", reason=f"scoring: {error.in_words}")
-    failure, reason = _judge(outcome, score, replicate, plan)
+    failure, reason = judge(outcome, score, replicate, plan)
     return replace(run, score=outcome, failure=failure, reason=f"scoring: {reason}" if reason else "")
 
 
@@ -143,64 +140,8 @@ def _predict(
         outcome = engine.run(container_task(plan, replicate), observer, cancel)
     except InfrastructureError as error:
         return ReplicateRun(replicate, seed, None, "engine", error.in_words)
-    failure, reason = _judge(outcome, plan.resolution.blueprint.run, replicate, plan)
+    failure, reason = judge(outcome, plan.resolution.blueprint.run, replicate, plan)
     return ReplicateRun(replicate, seed, outcome, failure, reason)
-
-
-def _judge(
-    outcome: ContainerOutcome, asked: Run | Score, replicate: int, plan: RunPlan
-) -> tuple[Failure | None, str]:
-    failure, reason = classify(outcome, asked)
-    if failure is None and (odd := _unfit(outcome, replicate, plan)):
-        return "candidate", f"its output `{odd}` has a name that no bundle may hold"
-    return failure, reason
-
-
-def classify(outcome: ContainerOutcome, asked: Run | Score) -> tuple[Failure | None, str]:
-    """Tell from facts (the launcher's deadline, the engine's state, the init's report) what went wrong."""
-    if outcome.oom_killed:
-        return "out-of-memory", "the kernel ended a process: the container's memory was used up"
-    if outcome.timed_out:
-        return "timeout", f"it was still running after {asked.timeout} s"
-    if outcome.cancelled:
-        return "interrupted", "it was stopped by the launcher"
-    if outcome.exec_error:
-        return "candidate", f"`{asked.command[0]}` could not be started: {outcome.exec_error}"
-    if outcome.signal is not None:
-        return "candidate", f"it was ended by signal {outcome.signal}"
-    if outcome.exit_code is None:
-        return "engine", "the container ended without the report of its first process"
-    if outcome.exit_code != 0:
-        return "candidate", f"it exited with code {outcome.exit_code}"
-    if not outcome.outputs.complete:
-        return "engine", "what it left did not come out whole"
-    if outcome.outputs.refused:
-        first = outcome.outputs.refused[0]
-        more = f" (and {len(outcome.outputs.refused) - 1} more)" if len(outcome.outputs.refused) > 1 else ""
-        return "candidate", f"its output `{first.path}` is refused: {first.reason}{more}"
-    return None, ""
-
-
-def _unfit(outcome: ContainerOutcome, replicate: int, plan: RunPlan) -> str | None:
-    """Return the first output to be kept that an engine takes and a bundle, being portable, does not."""
-    scored_apart = plan.score_profile is not None
-    for file in outcome.outputs.files:
-        is_artifact = file.path.startswith(f"{ARTIFACTS}/")
-        if is_artifact and artifact_place(replicate, file.path) is None:
-            return file.path
-        if scored_apart and prediction_place(replicate, file.path) is None:
-            return file.path
-    return None
-
-
-def overall_failure(runs: list[ReplicateRun]) -> tuple[Failure | None, str]:
-    """Return the failure that stopped the attempt: the first that is not a mere consequence of another."""
-    failed = [run for run in runs if run.failure]
-    if not failed:
-        return None, ""
-    first = next((run for run in failed if run.failure != "interrupted"), failed[0])
-    where = f"replicate {first.replicate}: " if len(runs) > 1 else ""
-    return first.failure, where + first.reason
 
 
 def _log_replicate(log: EventLog, run: ReplicateRun) -> None:

@@ -15,7 +15,8 @@ from launcher.metrics.confusion import confusion
 from launcher.metrics.evaluation import evaluate, sample_counts
 from launcher.metrics.judgement import combine_verdicts
 from launcher.runs.events import read_container_events, sample_events
-from launcher.runs.replicates import ReplicateRun, overall_failure
+from launcher.runs.failures import overall_failure
+from launcher.runs.replicates import ReplicateRun
 from launcher.runs.tasks import Phase, RunPlan, artifact_place, prediction_place
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.bundle import EVENTS, MAX_FILES, SAMPLES

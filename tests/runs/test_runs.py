@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from launcher.engines.engine import CollectedOutputs, ContainerOutcome, OutputFile, Refusal
 from launcher.errors import MalformedError
 from launcher.runs.events import MAX_CONTAINER_EVENTS, EventLog, events_bytes, read_container_events
-from launcher.runs.replicates import ReplicateRun, classify, overall_failure
+from launcher.runs.failures import classify, overall_failure
+from launcher.runs.replicates import ReplicateRun
 from launcher.runs.scoring import MAX_KEPT, Kept, refuse_flood
 from launcher.runs.tasks import artifact_place
 from launcher.spec.blueprint import Run
