@@ -155,7 +155,7 @@ def _follow(
 ) -> Transcript:
     """Attach, give the init its orders, start, and read to the end."""
     observer, cancel = watch
-    orders = new_orders(entries=MAX_OUTPUT_ENTRIES, size=task.profile.output_bytes)
+    orders = new_orders(entries=MAX_OUTPUT_ENTRIES, size=task.profile.output_bytes, secrets=task.secrets)
     supervision = Supervision(task, orders, observer)
     try:
         with closing(attach(client, container)) as connection:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from msgspec import Struct, field
 
 from launcher.spec.image import ImagePins
+from launcher.spec.probe import ProbeReport
 from launcher.spec.sandbox import SandboxProfile
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class ContainerTask(Struct, frozen=True):
     """One container to run once: `image` is the engine's own image id, never a tag; `timeout` is in seconds.
 
     `outputs` and `logs` are empty folders of the caller; the logs become `stdout` and `stderr` there, and
-    `log_limit` bytes of each are kept.
+    `log_limit` bytes of each are kept. `secrets` join the command's environment inside the container, stand
+    in no record of the engine, and win over `environment`.
     """
 
     name: str
@@ -49,6 +51,7 @@ class ContainerTask(Struct, frozen=True):
     outputs: Path
     logs: Path
     log_limit: int
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 class OutputFile(Struct, frozen=True):
@@ -93,7 +96,7 @@ class ContainerOutcome(Struct, frozen=True):
     the launcher stopped it (`timed_out`, `cancelled`) or, where neither is set, that the container ended
     without a report. `oom_killed` is the engine's word. `seconds` is the command's wall time; `started` and
     `finished` are monotonic seconds around the container. `engine_exit_code` is the first process's, not the
-    command's.
+    command's. `probe` is what the sandbox let its first process do before the command was started.
     """
 
     exit_code: int | None
@@ -112,6 +115,7 @@ class ContainerOutcome(Struct, frozen=True):
     finished: float
     stdout: CapturedLog = CapturedLog()
     stderr: CapturedLog = CapturedLog()
+    probe: ProbeReport | None = None
 
 
 class Console(Protocol):

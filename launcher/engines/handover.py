@@ -6,18 +6,19 @@ be anything at all; after it everything is pid 1's, and one byte that does not f
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from msgspec import Struct
 
 from launcher.engines.engine import Refusal, RefusalReason
-from launcher.errors import InfrastructureError
+from launcher.errors import InfrastructureError, MalformedError
 
 STOP = b"s"
 MAX_PATH = 4096
-_MAGIC = 0x31545645
-_ORDERS = struct.Struct("<IIQ32s16s")
+MAX_SECRETS = 64 << 10
+_MAGIC = 0x32545645
+_ORDERS = struct.Struct("<IIQ32s16sI")
 _PROGRESS = struct.Struct("<16sQ")
 _STATUS = struct.Struct("<BIIQQQQ")
 _FILE = struct.Struct("<HQ")
@@ -37,21 +38,39 @@ _REASONS: dict[int, RefusalReason] = {
 
 
 class Orders(Struct, frozen=True):
-    """What the launcher tells the init first: two secrets and the bounds of the hand-over."""
+    """What the launcher tells the init first: two tokens, the bounds of the hand-over, the command's secrets.
+
+    `secrets` are `NAME=VALUE` entries, each ended by a null byte; the init adds them to the command's
+    environment and to nothing else.
+    """
 
     final_token: bytes
     progress_token: bytes
     entries: int
     size: int
+    secrets: bytes = b""
 
     def encode(self) -> bytes:
-        """Return the header the init reads from its standard input."""
-        return _ORDERS.pack(_MAGIC, self.entries, self.size, self.final_token, self.progress_token)
+        """Return what the init reads first from its standard input."""
+        bounds = (self.entries, self.size)
+        tokens = (self.final_token, self.progress_token)
+        return _ORDERS.pack(_MAGIC, *bounds, *tokens, len(self.secrets)) + self.secrets
 
 
-def new_orders(*, entries: int, size: int) -> Orders:
-    """Return orders with fresh random tokens."""
-    return Orders(os.urandom(32), os.urandom(16), entries, size)
+def new_orders(*, entries: int, size: int, secrets: Mapping[str, str] = {}) -> Orders:
+    """Return orders with fresh random tokens; raises `MalformedError` for secrets no environment can hold."""
+    return Orders(os.urandom(32), os.urandom(16), entries, size, _secret_entries(secrets))
+
+
+def _secret_entries(secrets: Mapping[str, str]) -> bytes:
+    for name, value in secrets.items():
+        if not name or "=" in name or "\0" in name or "\0" in value:
+            raise _bad_secret(f"`{name!a}` has a name or a value that no environment can hold")
+    entries = "".join(f"{name}={value}\0" for name, value in sorted(secrets.items()))
+    data = entries.encode("utf-8", "surrogateescape")
+    if len(data) > MAX_SECRETS:
+        raise _bad_secret(f"together they have {len(data)} bytes, and {MAX_SECRETS} is the limit")
+    return data
 
 
 class Output(Struct, frozen=True):
@@ -282,6 +301,15 @@ def _before_partial(output: bytes, token: bytes, start: int, end: int) -> int:
         if output.endswith(token[:length]):
             return end - length
     return end
+
+
+def _bad_secret(context: str) -> MalformedError:
+    return MalformedError(
+        "a secret cannot be given to the container",
+        code="bad-secret",
+        context=context,
+        hint="put a long secret into several, or give the command a shorter one",
+    )
 
 
 def _malformed(reason: str) -> InfrastructureError:

@@ -45,6 +45,11 @@ def _read_inputs(world: World) -> int:
     return 0
 
 
+def _tell_secrets(world: World) -> int:
+    world.stdout += world.environment["TOKEN"].encode() + b" " + world.environment["GREETING"].encode()
+    return 0
+
+
 def _exhaust_memory(world: World) -> int:
     raise MemoryError
 
@@ -73,6 +78,7 @@ SCRIPTS: Mapping[str, tuple[str, Program]] = {
     ),
     "talks": ("printf %3000s '' | tr ' ' o; printf eeeeeeeeee >&2", _talk),
     "reads-inputs": ('printf %s "$GREETING"; cat /eval/inputs/x', _read_inputs),
+    "tells-secrets": ('printf "%s %s" "$TOKEN" "$GREETING"', _tell_secrets),
     "exhausts-memory": ("x=a; while :; do x=$x$x$x$x; done", _exhaust_memory),
     "ends-by-signal": ("kill -SEGV $$", _end_by_signal),
     "never-ends": (
@@ -175,6 +181,13 @@ def test_environment_and_mounts_are_seen_inside(rig: Rig, tmp_path: Path) -> Non
     mounts = (Mount(source, "/eval/inputs/x"),)
     _, task = rig.run("reads-inputs", environment={"GREETING": "hello"}, mounts=mounts)
     assert (task.logs / "stdout").read_bytes() == b"hello world"
+
+
+def test_secrets_join_the_commands_environment_and_win(rig: Rig) -> None:
+    _, task = rig.run(
+        "tells-secrets", environment={"GREETING": "hello", "TOKEN": "x"}, secrets={"TOKEN": "s3cret"}
+    )
+    assert (task.logs / "stdout").read_bytes() == b"s3cret hello"
 
 
 def test_memory_used_up_is_the_engines_word(rig: Rig) -> None:

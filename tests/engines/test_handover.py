@@ -17,6 +17,7 @@ from launcher.engines.handover import (
     Output,
     Progress,
     Status,
+    new_orders,
 )
 from launcher.errors import EvalctlError, InfrastructureError
 
@@ -155,5 +156,15 @@ def test_a_record_that_does_not_fit_is_refused(records: bytes) -> None:
         parse([ORDERS.final_token + records])
 
 
-def test_orders_are_sixty_four_bytes() -> None:
-    assert len(ORDERS.encode()) == 64
+def test_orders_are_sixty_eight_bytes_and_the_secrets() -> None:
+    assert len(ORDERS.encode()) == 68
+    orders = new_orders(entries=1, size=1, secrets={"TOKEN": "a=b", "KEY": ""})
+    assert orders.encode()[64:] == struct.pack("<I", 15) + b"KEY=\0TOKEN=a=b\0"
+
+
+@pytest.mark.parametrize(
+    "secrets", [{"": "x"}, {"A=B": "x"}, {"A": "x\0y"}, {"A": "x" * (64 << 10)}], ids=["", "=", "0", "long"]
+)
+def test_secrets_that_no_environment_can_hold_are_refused(secrets: dict[str, str]) -> None:
+    with pytest.raises(EvalctlError, match="secret"):
+        new_orders(entries=1, size=1, secrets=secrets)

@@ -1,5 +1,6 @@
 """What a hostile evaluation tries against the real engine, and what becomes of it."""
 
+import json
 import shutil
 import subprocess
 import threading
@@ -235,6 +236,33 @@ def test_more_processes_than_allowed_cannot_be_started(shell: Shell) -> None:
     outcome, task = shell("i=0; while [ $i -lt 60 ]; do sleep 5 & i=$((i+1)); done; exit 0", pids=32)
     assert "fork" in (task.logs / "stderr").read_text()
     assert outcome.outputs.complete
+
+
+def test_secrets_stand_in_no_record_of_the_engine(
+    docker_engine: DockerEngine, busybox_image: str, make_task: MakeTask
+) -> None:
+    from docker import APIClient
+
+    script = "echo $TOKEN; tr '\\0' '\\n' < /proc/1/environ; sleep 1"
+    task = make_task(busybox_image, "sh", "-c", script, secrets={"TOKEN": "s3cret"})
+    seen: list[str] = []
+
+    def look() -> None:
+        client = APIClient(timeout=60)
+        while not seen and not done.is_set():
+            seen.extend(json.dumps(client.inspect_container(c)) for c in docker_engine.find(LABELS))
+        client.close()
+
+    done = threading.Event()
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    docker_engine.run(task, Watcher(), threading.Event())
+    done.set()
+    watcher.join()
+    assert seen
+    assert not any("s3cret" in record for record in seen)
+    assert (task.logs / "stdout").read_bytes() == b"s3cret\n"
+    assert b"Permission denied" in (task.logs / "stderr").read_bytes()
 
 
 def test_nothing_of_all_this_is_left_behind(docker_engine: DockerEngine) -> None:

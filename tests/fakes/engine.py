@@ -179,7 +179,7 @@ class _Performance:
         self.task = task
         self.world = World(
             arguments=task.command,
-            environment=task.environment,
+            environment={**task.environment, **task.secrets},
             mounts={mount.target: mount.source for mount in task.mounts},
             outputs=folder,
             stopped=threading.Event(),

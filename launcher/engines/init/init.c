@@ -1,8 +1,10 @@
 /*
  * Start one command as pid 1 of a sandbox, outlive it, and hand over what it left.
  *
- * The launcher speaks first, on standard input: a 64-byte header (struct orders below), then nothing, then
- * perhaps one byte that means "stop now". The end of standard input means that the launcher is gone.
+ * The launcher speaks first, on standard input: a 68-byte header (struct orders below), then as many bytes of
+ * NAME=VALUE entries, each ended by a null, as the header says; then nothing, then perhaps one byte that means
+ * "stop now". The end of standard input means that the launcher is gone. The entries are the command's alone:
+ * they join its environment when it is started and are wiped here, so no record of the engine ever has them.
  * Standard output carries, in this order:
  *
  *   1. the command's own output, mixed with progress frames (progress token, u64 count of sample lines);
@@ -24,29 +26,9 @@
  *
  * No libc: the image may have none, and a few kilobytes of system calls can be read in one sitting.
  */
-#include <asm/poll.h>
-#include <asm/signal.h>
-#include <asm/stat.h>
-#include <asm/unistd.h>
-#include <linux/errno.h>
-#include <linux/fcntl.h>
-#include <linux/fs.h>
-#include <linux/prctl.h>
-#include <linux/resource.h>
-#include <linux/stat.h>
-#include <linux/time.h>
-#include <linux/wait.h>
+#include "system.h"
 
-#ifndef __x86_64__
-#error "this init speaks x86-64 system calls only"
-#endif
-
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long u64;
-
-enum { MAGIC = 0x31545645 /* "EVT1" */, TOKEN = 32, PROGRESS_TOKEN = 16, MAX_DEPTH = 6, MAX_NAME = 255 };
+enum { MAGIC = 0x32545645 /* "EVT2" */, MAX_SECRETS = 64 << 10, TOKEN = 32, PROGRESS_TOKEN = 16, MAX_DEPTH = 6, MAX_NAME = 255 };
 enum { EXIT_HANDED_OVER = 0, EXIT_MISUSED = 64, EXIT_NO_ORDERS = 65, EXIT_ABANDONED = 66, EXIT_BROKEN = 70 };
 enum { EXEC_NOT_EXECUTABLE = 126, EXEC_NOT_FOUND = 127 };
 enum reason {
@@ -61,7 +43,6 @@ enum reason {
     REFUSED_UNREADABLE = 9,
 };
 
-static const u64 SECOND = 1000000000;
 static const u64 SCAN_PER_TICK = 16u << 20;
 static const char OUTPUTS[] = "/eval/out";
 static const char SAMPLES[] = "samples.jsonl";
@@ -72,6 +53,7 @@ struct orders {
     u64 bytes;   /* most bytes of /eval/out to hand over */
     u8 final_token[TOKEN];
     u8 progress_token[PROGRESS_TOKEN];
+    u32 secrets; /* bytes of entries that follow, at most MAX_SECRETS */
 } __attribute__((packed));
 
 struct entry { /* struct linux_dirent64 */
@@ -82,81 +64,8 @@ struct entry { /* struct linux_dirent64 */
     char name[];
 };
 
-/* ---- system calls ---- */
-
-static long system_call(long number, long a, long b, long c, long d, long e) {
-    long result;
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
-#define call0(n) system_call(n, 0, 0, 0, 0, 0)
-#define call1(n, a) system_call(n, (long)(a), 0, 0, 0, 0)
-#define call2(n, a, b) system_call(n, (long)(a), (long)(b), 0, 0, 0)
-#define call3(n, a, b, c) system_call(n, (long)(a), (long)(b), (long)(c), 0, 0)
-#define call4(n, a, b, c, d) system_call(n, (long)(a), (long)(b), (long)(c), (long)(d), 0)
-#define call5(n, a, b, c, d, e) system_call(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e))
-
-static void leave(int status) __attribute__((noreturn));
-static void leave(int status) {
-    for (;;) call1(__NR_exit_group, status);
-}
-
-/* The compiler may ask for these two whatever it is told. */
-void *memcpy(void *to, const void *from, u64 size) {
-    for (u64 at = 0; at < size; at++) ((u8 *)to)[at] = ((const u8 *)from)[at];
-    return to;
-}
-
-void *memset(void *to, int value, u64 size) {
-    for (u64 at = 0; at < size; at++) ((u8 *)to)[at] = (u8)value;
-    return to;
-}
-
-static u64 length_of(const char *text) {
-    u64 length = 0;
-    while (text[length]) length++;
-    return length;
-}
-
-static u64 now(void) {
-    struct timespec time = {0, 0};
-    call2(__NR_clock_gettime, CLOCK_MONOTONIC, &time);
-    return (u64)time.tv_sec * SECOND + (u64)time.tv_nsec;
-}
-
-static long open_under(int directory, const char *name, int flags) {
-    return call4(__NR_openat, directory, name, flags | O_CLOEXEC, 0);
-}
-
-static int read_exactly(int descriptor, void *to, u64 size) {
-    for (u64 done = 0; done < size;) {
-        long got = call3(__NR_read, descriptor, (u8 *)to + done, size - done);
-        if (got == -EINTR) continue;
-        if (got <= 0) return 0;
-        done += (u64)got;
-    }
-    return 1;
-}
-
-/* Short writes and a non-blocking pipe are both possible; a vanished reader ends the program. */
 static void write_all(const void *from, u64 size) {
-    for (u64 done = 0; done < size;) {
-        long put = call3(__NR_write, 1, (const u8 *)from + done, size - done);
-        if (put > 0) {
-            done += (u64)put;
-        } else if (put == -EAGAIN) {
-            struct pollfd room = {1, POLLOUT, 0};
-            call5(__NR_ppoll, &room, 1, 0, 0, 0);
-        } else if (put != -EINTR) {
-            leave(EXIT_ABANDONED);
-        }
-    }
+    if (!write_to(1, from, size)) leave(EXIT_ABANDONED);
 }
 
 /* ---- the records ---- */
@@ -316,6 +225,50 @@ static void tell_progress(int outputs, const u8 *token) {
 
 /* ---- the command ---- */
 
+static char secrets[MAX_SECRETS];
+static u64 secrets_length;
+
+/* Read the entries that the header announced: whole ones, each with a name. */
+static int read_secrets(u64 length) {
+    if (length > MAX_SECRETS || !read_exactly(0, secrets, length)) return 0;
+    if (length && secrets[length - 1]) return 0;
+    for (u64 at = 0; at < length; at += length_of(secrets + at) + 1)
+        if (!secrets[at] || secrets[at] == '=') return 0;
+    secrets_length = length;
+    return 1;
+}
+
+static u64 count_secrets(void) {
+    u64 count = 0;
+    for (u64 at = 0; at < secrets_length; at++) count += !secrets[at];
+    return count;
+}
+
+static u64 count_entries(char **environment) {
+    u64 count = 0;
+    while (environment[count]) count++;
+    return count;
+}
+
+static int same_name(const char *one, const char *other) {
+    for (; *one && *one != '=' && *one == *other; one++, other++) continue;
+    return (!*one || *one == '=') && (!*other || *other == '=');
+}
+
+static int is_secret(const char *entry) {
+    for (u64 at = 0; at < secrets_length; at += length_of(secrets + at) + 1)
+        if (same_name(secrets + at, entry)) return 1;
+    return 0;
+}
+
+/* Write the secrets to `merged`, then what of the environment has another name. */
+static void merge(char **merged, char **environment) {
+    for (u64 at = 0; at < secrets_length; at += length_of(secrets + at) + 1) *merged++ = secrets + at;
+    for (; *environment; environment++)
+        if (!is_secret(*environment)) *merged++ = *environment;
+    *merged = 0;
+}
+
 static const char *search_path(char **environment) {
     for (; *environment; environment++) {
         const char *entry = *environment;
@@ -382,7 +335,9 @@ static void become(char **arguments, char **environment, int failure) {
     int error = 0;
     long empty = open_under(AT_FDCWD, "/dev/null", O_RDONLY);
     if (empty < 0 || call2(__NR_dup2, empty, 0) < 0) error = empty < 0 ? (int)-empty : EBADF;
-    if (!error) error = execute(arguments, environment);
+    char *merged[count_entries(environment) + count_secrets() + 1];
+    merge(merged, environment);
+    if (!error) error = execute(arguments, merged);
     call3(__NR_write, failure, &error, sizeof error);
     leave(error == ENOENT ? EXEC_NOT_FOUND : EXEC_NOT_EXECUTABLE);
 }
@@ -404,6 +359,7 @@ static void start_command(char **arguments, char **environment) {
     call1(__NR_close, ends[1]);
     if (!read_exactly(ends[0], &command.exec_error, sizeof command.exec_error)) command.exec_error = 0;
     call1(__NR_close, ends[0]);
+    memset(secrets, 0, secrets_length);
 }
 
 /* Reap one process; return wait4's answer. A traced process may report a mere stop: that is not an end. */
@@ -523,6 +479,7 @@ __attribute__((used, noreturn)) static void begin(long *stack) {
     if (is_called(arguments[0], "/attend")) attend(arguments + 1, environment);
     static struct orders orders;
     if (!read_exactly(0, &orders, sizeof orders) || orders.magic != MAGIC) leave(EXIT_NO_ORDERS);
+    if (!read_secrets(orders.secrets)) leave(EXIT_NO_ORDERS);
     int outputs = (int)open_under(AT_FDCWD, OUTPUTS, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
     int signals = watch_children();
     if (outputs < 0 || signals < 0) leave(EXIT_BROKEN);
@@ -534,9 +491,4 @@ __attribute__((used, noreturn)) static void begin(long *stack) {
     leave(EXIT_HANDED_OVER);
 }
 
-__asm__(".globl _start\n"
-        "_start:\n"
-        "    xor %ebp, %ebp\n"
-        "    mov %rsp, %rdi\n"
-        "    and $-16, %rsp\n"
-        "    call begin\n");
+ENTRY_POINT;
