@@ -1,4 +1,4 @@
-"""What a sandbox let its first process do: the probe's report, as an engine brings it and a bundle keeps it."""
+"""What a sandbox let its first process do: the report of the probe."""
 
 from typing import Any
 
