@@ -8,7 +8,7 @@ unexport PYTHONHOME PYTHONPATH
 bin := .venv/bin
 set_up = python=$$(PYTHON="$(PYTHON)" scripts/find-python.sh) && "$$python" -m scripts.setup
 
-.PHONY: help setup environment tools browser demo test harness test-harness check bench lint format types image image-check lock clean
+.PHONY: help setup environment tools engines browser demo test harness test-harness check bench lint format types image image-check lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -16,13 +16,13 @@ help: ## list the targets
 setup: ## make .venv, see that a container engine answers, build the images that blueprints pin
 	@$(set_up)
 
-environment tools browser:
+environment tools engines browser:
 	@$(set_up) $@
 
 demo: setup ## launch blueprints/digits-svm, show, verify, report and reproduce its result
 	@scripts/demo.sh
 
-test: setup tools browser lint types ## lint, types and every test but those of the harnesses
+test: setup tools engines browser lint types ## lint, types and every test but those of the harnesses
 	$(bin)/python -m pytest -m "not harness"
 
 harness: setup ## build the image of 1.2 GB that lm-eval and Inspect run in
@@ -61,7 +61,7 @@ image-check: environment ## build every recipe twice, elsewhere; compare with th
 lock: ## relock requirements/; `make lock ARGUMENTS=--upgrade` moves every pin
 	@python=$$(PYTHON="$(PYTHON)" scripts/find-python.sh) && "$$python" -m scripts.lock $(ARGUMENTS)
 
-clean: ## remove what the targets made, except .venv and the log of a running engine
+clean: ## remove what the targets made, except .venv and what engines keep
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache dist images/*/layout
-	if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name engine -exec rm -rf {} +; fi
+	if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name 'engine*' -exec rm -rf {} +; fi
 	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,6 +17,13 @@ _TEST_TOOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "mount": ("mount",),
     "ssh-keygen": ("openssh-client",),
 }
+# What tests start engines of their own from: a second dockerd, gVisor's runtime, Podman, ranges of users.
+_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
+    "/usr/sbin/dockerd": ("docker.io",),
+    "newuidmap": ("uidmap",),
+    "podman": ("podman",),
+    "runsc": ("runsc",),
+}
 
 
 def can_install() -> bool:
@@ -43,7 +50,16 @@ def install_packages(names: list[str], console: Console) -> None:
 
 def ensure_test_tools(_root: Path, console: Console) -> None:
     """Install what some tests need; where that cannot be, say what to type."""
-    missing = [name for program, names in _TEST_TOOLS.items() if not shutil.which(program) for name in names]
+    _ensure(_TEST_TOOLS, console)
+
+
+def ensure_test_engines(_root: Path, console: Console) -> None:
+    """Install what tests start engines of their own from; where that cannot be, say what to type."""
+    _ensure(_ENGINES, console)
+
+
+def _ensure(wanted: Mapping[str, tuple[str, ...]], console: Console) -> None:
+    missing = [name for program, names in wanted.items() if not shutil.which(program) for name in names]
     if missing and can_install():
         install_packages(missing, console)
     elif missing:

@@ -1,9 +1,10 @@
 """Bring a checkout to where evalctl runs: virtual environment, container engine, image layouts.
 
-Usage: python -m scripts.setup [environment] [engine] [layouts] [harness] [tools] [browser]
+Usage: python -m scripts.setup [environment] [engine] [layouts] [harness] [tools] [engines] [browser]
 
 Without arguments the first three, in this order; `harness` is the image of 1.2 GB that lm-eval and Inspect
-run in, `tools` and `browser` are what some tests need. Each step does nothing where its work is done already.
+run in; `tools`, `engines` and `browser` are what some tests need. Each step does nothing where its work is
+done already.
 """
 
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scripts.console import Console, SetupError
-from scripts.debian import ensure_test_tools
+from scripts.debian import ensure_test_engines, ensure_test_tools
 from scripts.engine import ensure_engine
 from scripts.layouts import ensure_large_layouts, ensure_layouts
 from scripts.virtual_environment import ensure_browser_driver, ensure_environment
@@ -23,6 +24,7 @@ STEPS: Mapping[str, Callable[[Path, Console], None]] = {
     "layouts": ensure_layouts,
     "harness": ensure_large_layouts,
     "tools": ensure_test_tools,
+    "engines": ensure_test_engines,
     "browser": ensure_browser_driver,
 }
 DEFAULT = ("environment", "engine", "layouts")

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from launcher.cli.app import run
+from tests.engines import real_engines
 from tests.fakes.world import SmallWorld, copy_world, make_template
+
+own_docker, own_podman = real_engines.own_docker, real_engines.own_podman
+docker_engine, runsc_engine = real_engines.docker_engine, real_engines.runsc_engine
+podman_engine, restartable_engine = real_engines.podman_engine, real_engines.restartable_engine
+any_engine, engine_runtime = real_engines.any_engine, real_engines.engine_runtime
 
 
 @dataclass(frozen=True)

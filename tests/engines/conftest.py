@@ -1,11 +1,7 @@
 """A real engine and a tiny image for it, made from this machine's static busybox."""
 
-import io
-import json
-import subprocess
-import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,76 +9,49 @@ from uuid import uuid4
 import pytest
 
 from launcher.engines.docker_engine import DockerEngine
-from launcher.engines.engine import ContainerOutcome, ContainerTask, Mount
-from launcher.errors import EvalctlError
+from launcher.engines.engine import ContainerOutcome, ContainerTask, Engine, Mount
 from launcher.spec.blueprint import MIB, Resources, Sandbox
 from launcher.spec.sandbox import profile_for
+from tests.engines.busybox import is_static_busybox, load_busybox, write_busybox_layout
 from tests.engines.tasks import LABELS, MakeTask, Shell, Watcher
 
-BUSYBOX = Path("/bin/busybox")
-
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[DockerEngine]:
-    engine = DockerEngine()
-    try:
-        engine.describe()
-    except EvalctlError as error:
-        pytest.skip(f"no Docker Engine to test with: {error.context}")
-    yield engine
-    engine.remove(engine.find({"evalctl.home": LABELS["evalctl.home"]}))
-    engine.close()
-
-
-@pytest.fixture(scope="session")
-def busybox_image(docker_engine: DockerEngine) -> Iterator[str]:
-    """Return the engine's id of an image that holds busybox and nothing else."""
-    from docker import APIClient
-
-    if not BUSYBOX.is_file() or b"statically" not in _described(BUSYBOX):
+def busybox_layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an image layout that holds busybox and nothing else."""
+    if not is_static_busybox():
         pytest.skip("no static /bin/busybox: apt-get install busybox-static")
-    client = APIClient(timeout=60)
-    answer = client.import_image_from_data(_root_file_system(), repository=f"evalctl-test-{uuid4().hex}")
-    image = str(json.loads(answer.splitlines()[-1])["status"])
-    yield image
-    client.remove_image(image, force=True)
-    client.close()
+    return write_busybox_layout(tmp_path_factory.mktemp("busybox"), Labels={"evalctl.test": uuid4().hex})
 
 
 @pytest.fixture(scope="session")
-def volume_image(busybox_image: str) -> Iterator[str]:
-    """Return the engine's id of an image that declares a volume."""
+def busybox_image(docker_engine: DockerEngine, busybox_layout: Path) -> Iterator[str]:
+    """Return the machine's engine's id of an image that holds busybox and nothing else."""
+    yield from _loaded(docker_engine, busybox_layout)
+
+
+@pytest.fixture(scope="session")
+def volume_image(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the machine's engine's id of an image that declares a volume."""
+    layout = write_busybox_layout(tmp_path_factory.mktemp("volume"), Volumes={"/data": {}})
+    yield from _loaded(docker_engine, layout)
+
+
+def _loaded(engine: DockerEngine, layout: Path) -> Iterator[str]:
     from docker import APIClient
 
-    client = APIClient(timeout=60)
-    recipe = f"FROM {busybox_image}\nVOLUME /data\n".encode()
-    messages = list(client.build(fileobj=io.BytesIO(recipe), rm=True, decode=True))
-    image = next(message["aux"]["ID"] for message in messages if "aux" in message)
+    image = load_busybox(engine, layout)
     yield image
+    engine.remove(engine.find({"evalctl.home": LABELS["evalctl.home"]}))
+    client = APIClient(timeout=60)
     client.remove_image(image, force=True)
     client.close()
 
 
-def _described(program: Path) -> bytes:
-    """Say `statically` of an ELF file that names no interpreter."""
-    return b"" if b"ld-linux" in program.read_bytes()[:4096] else b"statically"
-
-
-def _root_file_system() -> bytes:
-    applets = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split()
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.add(BUSYBOX, "bin/busybox")
-        for applet in applets:
-            link = tarfile.TarInfo(f"bin/{applet}")
-            link.type, link.linkname = tarfile.SYMTYPE, "/bin/busybox"
-            if applet != "busybox":
-                archive.addfile(link)
-        for folder in ("tmp", "etc", "eval"):
-            entry = tarfile.TarInfo(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(entry)
-    return buffer.getvalue()
+@pytest.fixture
+def image_on(busybox_layout: Path) -> Callable[[Engine], str]:
+    """Return a function that has busybox in an engine and returns its id there."""
+    return lambda engine: load_busybox(engine, busybox_layout)
 
 
 @pytest.fixture
