@@ -1,13 +1,15 @@
 """Launch: resolve, look for a finished run of the lock, and only else run one."""
 
-from launcher.errors import EvalctlError, MalformedError
+from launcher.errors import MalformedError
 from launcher.resolve import require_same, resolve
 from launcher.runs.events import EventLog
-from launcher.runs.leftovers import reap_dead
+from launcher.runs.leftovers import reap_left_overs
 from launcher.runs.request import FINISHED_FAILURES, RUNTIMES, Edges, Launched, LaunchRequest
-from launcher.store.attempts import bundle_of, close_dead_attempts, exclusive, past_attempts
+from launcher.store.attempts import past_attempts
 from launcher.store.bundles import is_intact
 from launcher.store.cache import Cache
+from launcher.store.closing import close_dead_attempts, close_unmarked
+from launcher.store.journal import bundle_of, exclusive
 
 MAX_NOTE = 4000
 
@@ -29,10 +31,11 @@ def launch(request: LaunchRequest, edges: Edges) -> Launched:
     with exclusive(
         edges.home, digest, lambda: edges.reporter.stage("waiting for another launch of this lock")
     ):
-        close_dead_attempts(edges.home)
+        close_dead_attempts(edges.home, held=digest)
+        close_unmarked(edges.home, digest)
         finished = None if request.rerun else find_finished(request, edges, digest)
         if finished is not None:
-            _reap(edges)
+            reap_left_overs(edges.home, edges.connect, edges.reporter.stage, held=digest)
             return finished
         from launcher.runs.attempt import run_attempt
 
@@ -47,14 +50,6 @@ def _refuse_long(note: str) -> None:
             context=f"expected at most {MAX_NOTE} characters, got {len(note)}",
             hint="keep long remarks in the blueprint's `rationale`, or beside the bundle",
         )
-
-
-def _reap(edges: Edges) -> None:
-    """Remove what dead launchers left; a silent engine is no reason to withhold a finished bundle."""
-    try:
-        reap_dead(edges.home, edges.connect)
-    except EvalctlError as error:
-        edges.reporter.stage(f"left-overs of a dead launcher stay: {error.message}")
 
 
 def find_finished(request: LaunchRequest, edges: Edges, lock: str) -> Launched | None:

@@ -37,9 +37,10 @@ from launcher.spec.plan import (
     Unmet,
 )
 from launcher.spec.sandbox import SandboxProfile
-from launcher.store.attempts import Attempt, bundle_of, past_attempts
+from launcher.store.attempts import Attempt, past_attempts
 from launcher.store.cache import Cache
 from launcher.store.home import Home
+from launcher.store.journal import bundle_of
 from launcher.trust.keys import Signer
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from docker import APIClient
 
 from launcher.engines.docker_engine import DockerEngine
 from launcher.errors import EvalctlError, InfrastructureError
-from launcher.store.attempts import write_state
+from launcher.store.journal import exclusive, write_state
 from tests.conftest import Evalctl, Finished
 from tests.fakes.engine import World as Inside
 from tests.fakes.world import SmallWorld, answer
@@ -132,6 +132,66 @@ def test_a_mark_that_leads_outside_the_home_harms_nothing(world: SmallWorld, eva
     assert (world.root / "victim" / "work").is_dir()
     assert world.home.runs.parent.is_dir()
     assert list((world.home.root / "live").iterdir()) == []
+
+
+def test_networks_and_volumes_of_the_dead_are_removed_with_their_containers(
+    world: SmallWorld, evalctl: Evalctl
+) -> None:
+    world.launch()
+    die_after(world, 1, step="run", bundle=None)
+    labels = {"evalctl.home": world.home.label, "evalctl.attempt": journal(world, 1)["invocation_id"]}
+    others = {"another": {"evalctl.home": "0" * 16}}
+    world.engine.networks.update({"private": labels, **others})
+    world.engine.volumes.update({"kept": labels, **others})
+    assert evalctl("list").code == 0
+    assert (world.engine.networks, world.engine.volumes) == (others, others)
+
+
+def test_an_engine_that_was_slow_to_create_is_asked_once_more(world: SmallWorld, evalctl: Evalctl) -> None:
+    world.launch()
+    die_after(world, 1, step="run", bundle=None)
+    assert evalctl("list").code == 0
+    world.engine.containers["created too late"] = {
+        "evalctl.home": world.home.label,
+        "evalctl.attempt": journal(world, 1)["invocation_id"],
+    }
+    assert evalctl("list").code == 0
+    assert world.engine.containers == {}
+    assert list((world.home.root / "reaped").iterdir()) == []
+
+
+def test_an_attempt_without_a_mark_is_closed_by_list_and_by_its_own_lock(
+    world: SmallWorld, evalctl: Evalctl
+) -> None:
+    for close in (lambda: evalctl("list"), lambda: world.launch(rerun=True)):
+        number = world.launch(rerun=True).attempt
+        (folder,) = world.home.runs.glob(f"*/{number}")
+        (folder / "state.json").write_bytes(b"")
+        (folder / "staging").mkdir()
+        close()
+        assert journal(world, number)["outcome"] == "interrupted"
+        assert [path.name for path in folder.iterdir()] == ["state.json"]
+
+
+def test_a_launcher_killed_before_its_mark_was_whole_leaves_none(world: SmallWorld, evalctl: Evalctl) -> None:
+    (world.home.root / "unborn").mkdir(parents=True)
+    (world.home.root / "unborn" / "half").write_text("runs/x")
+    assert evalctl("list").code == 0
+    assert list((world.home.root / "unborn").iterdir()) == []
+
+
+def test_a_dead_attempt_at_a_lock_that_is_held_is_left_to_its_holder(
+    world: SmallWorld, evalctl: Evalctl
+) -> None:
+    lock = world.launch().lock
+    die_after(world, 1, step="run", bundle=None)
+    (folder,) = world.home.runs.glob("*/1")
+    (folder / "staging").mkdir()
+    with exclusive(world.home, lock, lambda: None):
+        assert evalctl("list").code == 0
+        assert (folder / "staging").is_dir()
+    assert evalctl("list").code == 0
+    assert not (folder / "staging").exists()
 
 
 def test_an_error_in_mid_attempt_closes_it(world: SmallWorld) -> None:
@@ -289,10 +349,11 @@ def test_a_launcher_killed_at_any_moment_never_leaves_half_a_bundle(real: RealWo
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_mid_run_ends_in_a_signed_bundle_that_says_so(real: RealWorld, number: int) -> None:
     process = real.launch()
     real.wait_for_container(process)
+    process.send_signal(number)
     process.send_signal(number)
     out, _ = process.communicate(timeout=30)
     launched = json.loads(out)

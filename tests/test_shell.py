@@ -7,7 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from launcher.engines.docker_request import container_request
-from launcher.store.attempts import begin_session, close_dead_attempts, forget_attempt
+from launcher.store.attempts import begin_session
+from launcher.store.closing import close_dead_attempts
+from launcher.store.liveness import forget_attempt
 from tests.conftest import Evalctl
 from tests.fakes.engine import World as Inside
 from tests.fakes.world import SmallWorld

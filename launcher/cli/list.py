@@ -6,9 +6,8 @@ from typing import Any
 from launcher.cli.connect import connect
 from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
-from launcher.errors import EvalctlError
 from launcher.report.text import WIDTH, cut_middle, table
-from launcher.runs.leftovers import reap_dead
+from launcher.runs.leftovers import reap_left_overs
 from launcher.store.attempts import all_attempts
 from launcher.store.home import find_home
 
@@ -25,10 +24,7 @@ def list_bundles(
     The latest comes last. Left-overs of launches that died are removed first.
     """
     home = find_home()
-    try:
-        reap_dead(home, connect)
-    except EvalctlError as error:
-        say(f"left-overs of a dead launcher could not be removed: {error.message}")
+    reap_left_overs(home, connect, say)
     states = sorted(all_attempts(home), key=lambda state: str(state.get("began") or ""))
     attempts = [{key: state.get(key) for key in _KEYS} for state in states]
     if as_json:
@@ -60,4 +56,4 @@ def _row(attempt: Mapping[str, Any]) -> tuple[str, ...]:
     outcome = ", ".join([outcome, *(attempt["marks"] or ())])
     verdict = "-" if attempt["verdict"] in (None, "none") else str(attempt["verdict"])
     number = "-" if attempt["origin"] else str(attempt["attempt"])
-    return bundle, began, outcome, verdict, number, str(attempt["name"])
+    return bundle, began, outcome, verdict, number, str(attempt["name"] or "-")

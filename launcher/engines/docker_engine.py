@@ -12,6 +12,7 @@ from launcher.engines.docker_containers import attach, create, final_state, kill
 from launcher.engines.docker_containers import remove as remove_container
 from launcher.engines.docker_request import OWN_FILES, container_request, session_request
 from launcher.engines.docker_session import default_command, interact
+from launcher.engines.docker_things import find_things, remove_thing
 from launcher.engines.engine import (
     Console,
     ContainerOutcome,
@@ -19,6 +20,7 @@ from launcher.engines.engine import (
     EngineFacts,
     Interaction,
     Observer,
+    Thing,
 )
 from launcher.engines.guard import Guard
 from launcher.engines.handover import new_orders
@@ -106,20 +108,18 @@ class DockerEngine:
         with self._clients.lent() as client:
             return interact(client, (task.name, body), console, cancel, Guard(self._clients.address))
 
-    def find(self, labels: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
-        """Return the containers that carry all of `labels`, running or not: id to its labels."""
+    def find(self, labels: Mapping[str, str], thing: Thing = "container") -> Mapping[str, Mapping[str, str]]:
+        """Return the things that carry all of `labels`, containers running or not: id to its labels."""
         self._settle()
-        wanted = [f"{name}={value}" for name, value in labels.items()]
-        with self._clients.lent() as client, engine_faults("list containers"):
-            found = client.containers(all=True, filters={"label": wanted})
-        return {item["Id"]: dict(item.get("Labels") or {}) for item in found}
+        with self._clients.lent() as client, engine_faults(f"list {thing}s"):
+            return find_things(client, thing, labels)
 
-    def remove(self, containers: Iterable[str]) -> None:
-        """Kill and remove containers; one that is gone already is no fault."""
+    def remove(self, ids: Iterable[str], thing: Thing = "container") -> None:
+        """Remove things, containers by killing them; one that is gone already is no fault."""
         self._settle()
-        with self._clients.lent() as client, engine_faults("remove a container"):
-            for container in containers:
-                remove_container(client, container)
+        with self._clients.lent() as client, engine_faults(f"remove a {thing}"):
+            for each in ids:
+                remove_thing(client, thing, each)
 
     def close(self) -> None:
         """Wait for the removals under way and drop all connections."""

@@ -19,6 +19,10 @@ ATTEMPT_LABEL = "evalctl.attempt"
 HOME_LABEL = "evalctl.home"
 REPLICATE_LABEL = "evalctl.replicate"
 
+# What an engine keeps that carries labels, in the order in which it can be removed.
+Thing = Literal["container", "network", "volume"]
+THINGS: tuple[Thing, ...] = ("container", "network", "volume")
+
 RefusalReason = Literal[
     "name", "depth", "link", "hard-link", "special", "setuid", "size", "count", "unreadable", "case"
 ]
@@ -220,11 +224,11 @@ class Engine(Protocol):
         not be started, 128 and the signal that ended it.
         """
 
-    def find(self, labels: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
-        """Return the containers that carry all of `labels`, running or not: id to its labels."""
+    def find(self, labels: Mapping[str, str], thing: Thing = "container") -> Mapping[str, Mapping[str, str]]:
+        """Return the things that carry all of `labels`, containers running or not: id to its labels."""
 
-    def remove(self, containers: Iterable[str]) -> None:
-        """Kill and remove containers; one that is gone already is no fault."""
+    def remove(self, ids: Iterable[str], thing: Thing = "container") -> None:
+        """Remove things, containers by killing them; one that is gone already is no fault."""
 
     def close(self) -> None:
         """Finish what is under way in the background and drop all connections."""

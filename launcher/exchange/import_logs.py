@@ -30,18 +30,12 @@ from launcher.spec.predicates import (
 )
 from launcher.spec.result import ReplicateOutcome, Result
 from launcher.spec.statement import Statement, provenance_statement, result_statement
-from launcher.store.attempts import (
-    Attempt,
-    begin_attempt,
-    bundle_of,
-    close_dead_attempts,
-    exclusive,
-    finish_attempt,
-    past_attempts,
-)
+from launcher.store.attempts import Attempt, begin_attempt, finish_attempt, past_attempts
 from launcher.store.bundles import is_intact, write_sums
+from launcher.store.closing import close_dead_attempts
 from launcher.store.files import write_new
 from launcher.store.home import Home
+from launcher.store.journal import bundle_of, exclusive
 from launcher.trust.keys import Signer
 from launcher.trust.sigstore import seal
 
@@ -73,7 +67,7 @@ def import_logs(places: Sequence[Path], importer: Importer) -> list[ImportedBund
 def _bundle(measured: Measured, importer: Importer) -> ImportedBundle:
     lock, home = measured.imported.lock, importer.home
     with exclusive(home, lock.digest, lambda: None):
-        close_dead_attempts(home)
+        close_dead_attempts(home, held=lock.digest)
         if (known := _finished(importer, lock.digest)) is not None:
             return ImportedBundle(measured.imported.task, known, reused=True)
         facts = {

@@ -1,5 +1,6 @@
 """One attempt, from the engine's first answer to the bundle in the store."""
 
+import signal
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -31,7 +32,7 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
     profile, score_profile = profiles_of(request)
     with log.step("engine", "asking the engine") as detail:
         engine = edges.connect()
-        reap_dead(edges.home, lambda: engine, thorough=True)
+        reap_dead(edges.home, lambda: engine, thorough=True, held=resolution.lock.digest)
         for each in filter(None, (profile, score_profile)):
             engine.require(each)
         detail["runtime"] = profile.runtime
@@ -61,7 +62,7 @@ def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Sc
     text = "running the evaluation" if count == 1 else f"running {count} replicates"
     if plan.resolution.pins.predictions is not None:
         text = "scoring the predictions again"
-    with stop_on_signal(cancel), log.step("replicates", text):
+    with stop_on_signal(cancel, signal.SIGHUP), log.step("replicates", text):
         runs, signing = run_replicates(
             engine, plan, log, cancel, lambda: _prepare(request, edges, plan.resolution.lock)
         )

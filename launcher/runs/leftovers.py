@@ -3,23 +3,46 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from launcher.store.attempts import close_dead_attempts, forget_attempt, is_alive
+from launcher.errors import EvalctlError
+from launcher.store.closing import close_dead_attempts, close_unmarked
 from launcher.store.home import Home
+from launcher.store.liveness import forget_attempt, is_alive, reaped_once
 
 if TYPE_CHECKING:
     from launcher.engines.engine import Engine
 
 
-def reap_dead(home: Home, connect: "Callable[[], Engine]", *, thorough: bool = False) -> list[str]:
-    """Close the attempts of launchers that died and remove their containers; return their ids.
+def reap_left_overs(
+    home: Home, connect: "Callable[[], Engine]", say: Callable[[str], None], *, held: str = ""
+) -> None:
+    """Close and remove what dead launchers left, for a command that is about something else.
 
-    Only where there is one is the engine asked, unless `thorough`.
+    An engine that is silent, or a home that is read-only, is told to `say`, and no reason to fail.
     """
-    dead = close_dead_attempts(home)
-    if dead or thorough:
-        from launcher.engines.reaper import reap
+    try:
+        close_unmarked(home, held)
+        reap_dead(home, connect, held=held)
+    except EvalctlError as error:
+        say(f"left-overs of a dead launcher could not be removed: {error.message}")
 
-        reap(connect(), home.label, lambda attempt: is_alive(home, attempt))
-        for invocation_id in dead:
-            forget_attempt(home, invocation_id)
+
+def reap_dead(
+    home: Home, connect: "Callable[[], Engine]", *, thorough: bool = False, held: str = ""
+) -> list[str]:
+    """Close the attempts of launchers that died and remove what they had in the engine; return their ids.
+
+    Only where there is one is the engine asked, unless `thorough`: then it is asked for containers that no
+    mark tells of. `held` is the digest of the lock that the caller holds, if any.
+    """
+    dead = close_dead_attempts(home, held=held)
+    again = reaped_once(home)
+    if not (dead or again or thorough):
+        return dead
+    from launcher.engines.engine import THINGS
+    from launcher.engines.reaper import reap
+
+    things = THINGS if dead or again else THINGS[:1]
+    reap(connect(), home.label, lambda attempt: is_alive(home, attempt), things)
+    for invocation_id in (*dead, *again):
+        forget_attempt(home, invocation_id)
     return dead

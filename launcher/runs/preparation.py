@@ -17,11 +17,15 @@ def have_image(engine: Engine, resolution: Resolution) -> str:
 
 @contextmanager
 def stop_on_signal(cancel: threading.Event, *numbers: signal.Signals) -> Iterator[None]:
-    """Turn Ctrl-C, SIGTERM and `numbers` into a stop of the containers, so that an end is put to them."""
+    """Turn Ctrl-C, SIGTERM and `numbers` into a stop of the containers, so that an end is put to them.
+
+    One that is ignored stays so: `nohup` is to outlive the terminal.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, *numbers)}
+    asked = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, *numbers)}
+    old = {number: handler for number, handler in asked.items() if handler is not signal.SIG_IGN}
     for number in old:
         signal.signal(number, lambda *_: cancel.set())
     try:

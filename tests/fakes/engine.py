@@ -24,6 +24,7 @@ from launcher.engines.engine import (
     Observer,
     Refusal,
     RefusalReason,
+    Thing,
 )
 from launcher.engines.requirements import refuse_unmet
 from launcher.errors import InfrastructureError
@@ -89,6 +90,8 @@ class FakeEngine:
         self.facts = facts
         self.images: set[str] = set()
         self.containers: dict[str, Mapping[str, str]] = {}
+        self.networks: dict[str, Mapping[str, str]] = {}
+        self.volumes: dict[str, Mapping[str, str]] = {}
         self.tasks: list[ContainerTask] = []
         self.reachable = True
         self.folder: Path | None = None
@@ -155,14 +158,17 @@ class FakeEngine:
         finally:
             self.containers.pop(task.name, None)
 
-    def find(self, labels: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
+    def find(self, labels: Mapping[str, str], thing: Thing = "container") -> Mapping[str, Mapping[str, str]]:
         self._answer()
-        return {name: own for name, own in self.containers.items() if labels.items() <= own.items()}
+        return {name: own for name, own in self._kept(thing).items() if labels.items() <= own.items()}
 
-    def remove(self, containers: Iterable[str]) -> None:
+    def remove(self, ids: Iterable[str], thing: Thing = "container") -> None:
         self._answer()
-        for container in list(containers):
-            self.containers.pop(container, None)
+        for name in list(ids):
+            self._kept(thing).pop(name, None)
+
+    def _kept(self, thing: Thing) -> dict[str, Mapping[str, str]]:
+        return {"container": self.containers, "network": self.networks, "volume": self.volumes}[thing]
 
     def close(self) -> None:
         return

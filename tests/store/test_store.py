@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import InfrastructureError, MalformedError
-from launcher.store.attempts import begin_attempt, close_dead_attempts, exclusive, is_alive, past_attempts
+from launcher.store.attempts import begin_attempt, past_attempts
 from launcher.store.bundles import copy_out, find_bundle, publish, require_empty
 from launcher.store.cache import Cache
+from launcher.store.closing import close_dead_attempts
 from launcher.store.files import create_atomically, write_atomically, write_new
 from launcher.store.home import Home, find_home
+from launcher.store.journal import exclusive
+from launcher.store.liveness import is_alive
 
 DATA = os.urandom(1 << 20)
 HEX = sha256(DATA).hexdigest()
