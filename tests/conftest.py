@@ -10,6 +10,7 @@ import pytest
 
 from launcher.cli.app import run
 from tests.engines import real_engines
+from tests.fakes.nvml import build_nvml
 from tests.fakes.world import SmallWorld, copy_world, make_template
 
 own_docker, own_podman = real_engines.own_docker, real_engines.own_podman
@@ -28,6 +29,7 @@ class Finished:
 
 
 Evalctl = Callable[..., Finished]
+GpusHere = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +62,25 @@ def evalctl(
         return Finished(code, said.out, said.err)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_nvml(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture
+def gpus_here(nvml_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GpusHere:
+    """Return a function that gives this machine the GPUs of a text from `tests.fakes.nvml`."""
+    for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def place(text: str, library: Path = nvml_library) -> None:
+        (tmp_path / "gpus.ini").write_text(text)
+        monkeypatch.setenv("FAKE_NVML", str(tmp_path / "gpus.ini"))
+        monkeypatch.setenv("LD_LIBRARY_PATH", str(library))
+
+    return place
 
 
 @pytest.fixture

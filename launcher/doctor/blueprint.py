@@ -45,8 +45,8 @@ def memory(plan: Plan, seen: Observed) -> HealthCheck:
 def gpus(plan: Plan, seen: Observed) -> HealthCheck:
     """Judge whether there are enough GPUs."""
     wanted = plan.gpu["count"] if plan.gpu else 0
-    if wanted > seen.gpus.count:
-        return fail("gpus-wanted", f"{wanted} wanted, {seen.gpus.count} found", "nvidia-smi")
+    if wanted > len(seen.gpus.devices):
+        return fail("gpus-wanted", f"{wanted} wanted, {len(seen.gpus.devices)} found", "nvidia-smi")
     return ok("gpus-wanted", str(wanted) if wanted else "none")
 
 

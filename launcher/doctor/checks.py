@@ -1,14 +1,15 @@
 """Judge what was observed of a machine: each check a pure function of facts, each failing with a fix."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
 from launcher.doctor.observe import EngineState, KeyState, Leftovers, Observed, TrustState
 from launcher.engines.engine import EngineFacts
 from launcher.engines.requirements import INIT_ARCHITECTURES
-from launcher.environment.gpus import GpuFacts
 from launcher.environment.machine import ClockFacts, DiskFacts, MachineFacts
 from launcher.report.text import amount
+from launcher.spec.gpus import GpuInventory, short_name, units
 from launcher.spec.health import HealthCheck, fail, ok, warn
 
 OLDEST_PYTHON = (3, 11)
@@ -219,14 +220,19 @@ def user_namespaces(machine: MachineFacts) -> HealthCheck:
     return ok("user-namespaces", f"at most {count}")
 
 
-def gpus(seen: GpuFacts) -> HealthCheck:
-    """Judge whether there are GPUs, and whether their library answers."""
-    if seen.count:
-        return ok("gpus", f"{', '.join(seen.names)}; driver {seen.driver}")
+def gpus(seen: GpuInventory) -> HealthCheck:
+    """Judge whether there are GPUs, and whether their driver answers for each."""
+    for device in seen.devices:
+        if device.fault:
+            return warn("gpus", f"GPU {device.index}: {device.fault}", "nvidia-smi")
+    if seen.devices:
+        counts = Counter(short_name(unit.name) for unit in units(seen))
+        listed = ", ".join(f"{count} x {name}" if count > 1 else name for name, count in counts.items())
+        return ok("gpus", f"{listed}; driver {seen.driver}, CUDA {seen.cuda}")
     if seen.kernel_driver:
         detail = f"the kernel has NVIDIA's driver, but {seen.fault or 'no GPU is counted'}"
         return warn("gpus", detail, "sudo apt-get install libnvidia-ml1 && nvidia-smi")
-    return ok("gpus", "none found")
+    return ok("gpus", f"none: {seen.fault or 'the driver counts none'}")
 
 
 def leftovers(seen: Leftovers) -> HealthCheck:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from launcher.engines.docker_request import OWN_FILES
 from launcher.engines.engine import EngineFacts
-from launcher.environment.gpus import GpuFacts, observe_gpus
+from launcher.environment.gpus import observe_gpus
 from launcher.environment.machine import (
     ClockFacts,
     DiskFacts,
@@ -20,6 +20,7 @@ from launcher.environment.machine import (
     observe_machine,
 )
 from launcher.errors import EvalctlError
+from launcher.spec.gpus import GpuInventory
 from launcher.spec.predicates import LOCK_TYPE, REPRODUCTION_TYPE, RESULT_TYPE
 from launcher.store.home import Home
 from launcher.trust.key_files import load_public_file, load_signer
@@ -80,7 +81,7 @@ class Observed(Struct, frozen=True):
     engine: EngineState
     key: KeyState
     trust: TrustState
-    gpus: GpuFacts
+    gpus: GpuInventory
     leftovers: Leftovers
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from launcher.doctor.observe import EngineState, KeyState, Leftovers, Observed, TrustState
-from launcher.environment.gpus import GpuFacts
 from launcher.environment.machine import ClockFacts, DiskFacts, MachineFacts
+from launcher.spec.gpus import GpuDevice, GpuInventory
 from tests.fakes.engine import FACTS
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -28,6 +28,7 @@ DISK = DiskFacts(
 ENGINE = replace(
     FACTS, storage_driver="overlay2", security_options=("name=seccomp,profile=default", "name=apparmor")
 )
+TWO = tuple(GpuDevice(index, f"GPU-{index}", "NVIDIA A100", 40 << 30, (8, 0)) for index in range(2))
 HEALTHY = Observed(
     machine=MACHINE,
     clock=CLOCK,
@@ -37,7 +38,7 @@ HEALTHY = Observed(
     engine=EngineState(ENGINE, replace(DISK, path=Path("/var/lib/docker"), device=2)),
     key=KeyState(Path("/home/me/evalctl/keys/default"), "SHA256:x"),
     trust=TrustState(Path("/home/me/evalctl/trust.toml"), LATER, 1),
-    gpus=GpuFacts(0, "", (), "there is no library", kernel_driver=False),
+    gpus=GpuInventory(fault="there is no library"),
     leftovers=Leftovers(),
 )
 

@@ -6,7 +6,7 @@ from launcher.doctor.blueprint import blueprint_checks
 from launcher.spec.health import HealthCheck
 from launcher.spec.plan import Plan, PlannedPlace
 from launcher.store.home import Home
-from tests.doctor.seen import HEALTHY, ill
+from tests.doctor.seen import HEALTHY, TWO, ill
 from tests.fakes.world import SmallWorld
 from tests.test_plan import plan_of
 
@@ -46,7 +46,7 @@ def test_gpus_that_are_not_here_fail(world: SmallWorld) -> None:
     world.write()
     plan = replace(plan_of(world), gpu={"count": 2})
     assert judged(plan, "gpus-wanted").status == "fail"
-    assert judged(plan, "gpus-wanted", ill("gpus", count=2)).status == "ok"
+    assert judged(plan, "gpus-wanted", ill("gpus", devices=TWO)).status == "ok"
 
 
 def test_an_image_is_judged_by_where_it_is(world: SmallWorld) -> None:

@@ -10,7 +10,7 @@ from launcher.doctor.checks import machine_checks
 from launcher.doctor.observe import EngineState, Fault, KeyState, Observed, TrustState
 from launcher.report.checkup import checkup
 from launcher.spec.health import HealthCheck, worst
-from tests.doctor.seen import HEALTHY, NOW, ill
+from tests.doctor.seen import HEALTHY, NOW, TWO, ill
 
 FAULT = Fault("it does not answer", "systemctl start docker")
 
@@ -88,6 +88,12 @@ ILLS = {
     ),
     "no user namespaces": ("user-namespaces", "warn", ill("machine", user_namespaces=0), "gives none"),
     "a driver without its library": ("gpus", "warn", ill("gpus", kernel_driver=True), "there is no library"),
+    "a GPU that is lost": (
+        "gpus",
+        "warn",
+        ill("gpus", devices=(replace(TWO[0], fault="the GPU is lost"),)),
+        "GPU 0: the GPU is lost",
+    ),
     "left-overs that stay": ("left-overs", "warn", ill("leftovers", fault=FAULT), "not removed"),
 }
 
@@ -111,8 +117,8 @@ def test_a_first_use_is_healthy() -> None:
 
 
 def test_gpus_are_named_with_their_driver() -> None:
-    seen = ill("gpus", count=2, names=("A", "B"), driver="550.1", fault="")
-    assert found(seen, "gpus").detail == "A, B; driver 550.1"
+    seen = ill("gpus", devices=TWO, driver="550.1", cuda="12.4", fault="")
+    assert found(seen, "gpus").detail == "2 x A100; driver 550.1, CUDA 12.4"
 
 
 def test_a_clock_whose_state_cannot_be_read_is_no_ill() -> None:

@@ -1,13 +1,11 @@
 """Facts of a machine are read from what the kernel writes, and absent ones are no crash."""
 
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from launcher.environment.gpus import observe_gpus
 from launcher.environment.machine import (
     control_groups,
     file_system,
@@ -22,15 +20,6 @@ MOUNTINFO = """\
 31 27 0:28 / /mnt rw - tmpfs tmpfs rw
 32 27 0:29 / /mnt rw - xfs /dev/vdb rw
 nonsense
-"""
-NVML = """
-#include <string.h>
-int nvmlInit_v2(void) { return INIT; }
-int nvmlShutdown(void) { return 0; }
-int nvmlDeviceGetCount_v2(unsigned *count) { *count = 2; return COUNT; }
-int nvmlSystemGetDriverVersion(char *text, unsigned size) { strcpy(text, "550.54"); return 0; }
-int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) { *handle = (void *)1; return index; }
-int nvmlDeviceGetName(void *handle, char *text, unsigned size) { strcpy(text, "NVIDIA X"); return 0; }
 """
 
 
@@ -96,38 +85,3 @@ def test_the_newest_file_is_found(tmp_path: Path) -> None:
     assert seen.newest == datetime.fromtimestamp(4_000_000_000, UTC)
     assert Path(seen.newest_file).name == "new"
     assert observe_clock([]).newest is None
-
-
-def test_no_library_is_no_gpu_and_no_fault_of_the_machine(tmp_path: Path) -> None:
-    seen = observe_gpus("libevalctl-no-such.so", tmp_path / "absent")
-    assert (seen.count, seen.kernel_driver) == (0, False)
-    assert "no libevalctl-no-such.so" in seen.fault
-
-
-def fake_nvml(folder: Path, *flags: str, source: str = NVML) -> str:
-    path = folder / "libnvml.so"
-    (folder / "nvml.c").write_text(source)
-    compile_it = ["cc", "-shared", "-fPIC", "-w", *flags, "-o", str(path), str(folder / "nvml.c")]
-    try:
-        subprocess.run(compile_it, check=True, timeout=60)
-    except FileNotFoundError:
-        pytest.skip("no C compiler to make a library of NVML's names with: apt-get install gcc")
-    return str(path)
-
-
-def test_gpus_are_counted_and_named_by_their_library(tmp_path: Path) -> None:
-    seen = observe_gpus(fake_nvml(tmp_path, "-DINIT=0", "-DCOUNT=0"), tmp_path)
-    assert (seen.count, seen.driver, seen.names) == (2, "550.54", ("NVIDIA X", "unknown"))
-    assert (seen.fault, seen.kernel_driver) == ("", True)
-
-
-def test_a_library_that_fails_says_how(tmp_path: Path) -> None:
-    assert "error 9" in observe_gpus(fake_nvml(tmp_path, "-DINIT=9", "-DCOUNT=0"), tmp_path).fault
-
-
-def test_a_library_that_cannot_count_says_so(tmp_path: Path) -> None:
-    assert "does not count" in observe_gpus(fake_nvml(tmp_path, "-DINIT=0", "-DCOUNT=3"), tmp_path).fault
-
-
-def test_a_library_without_the_calls_is_too_old(tmp_path: Path) -> None:
-    assert "too old" in observe_gpus(fake_nvml(tmp_path, source="int x;"), tmp_path).fault
