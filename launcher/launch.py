@@ -5,6 +5,7 @@ from launcher.resolve import require_same, resolve
 from launcher.runs.events import EventLog
 from launcher.runs.leftovers import reap_left_overs
 from launcher.runs.request import FINISHED_FAILURES, RUNTIMES, Edges, Launched, LaunchRequest
+from launcher.runs.site import admitted
 from launcher.store.attempts import past_attempts
 from launcher.store.bundles import is_intact
 from launcher.store.cache import Cache
@@ -21,6 +22,7 @@ def launch(request: LaunchRequest, edges: Edges) -> Launched:
     starts; what fails later is in the bundle.
     """
     _refuse_long(request.note)
+    request = admitted(request, edges.site)
     log = EventLog(edges.reporter)
     with log.step("resolve", "resolving the blueprint") as detail:
         resolution = resolve(request.blueprint, Cache(edges.home.cache), request.settings, request.choices)

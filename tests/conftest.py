@@ -52,7 +52,7 @@ def evalctl(
     """Return a function that runs one command line in `world`."""
     monkeypatch.setenv("EVALCTL_HOME", str(world.home.root))
     for command in ("launch", "reproduce", "list", "plan", "doctor", "shell"):
-        monkeypatch.setattr(f"launcher.cli.{command}.connect", lambda: world.engine)
+        monkeypatch.setattr(f"launcher.cli.{command}.connect", lambda *_: world.engine)
 
     def call(*arguments: str | Path) -> Finished:
         capsys.readouterr()

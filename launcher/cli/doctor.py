@@ -1,20 +1,23 @@
 """`evalctl doctor`."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from msgspec import to_builtins
 
-from launcher.cli.connect import connect
+from launcher.cli.connect import EngineChoice, connect
 from launcher.cli.options import BlueprintFolder, Json
 from launcher.cli.output import print_json
 from launcher.cli.signing import read_verifying_policy
+from launcher.cli.site import SiteFile, read_site
 from launcher.cli.targets import Target, read_target
 from launcher.doctor.blueprint import CODE, blueprint_checks
 from launcher.doctor.checks import machine_checks
 from launcher.doctor.observe import Observed, observe
+from launcher.doctor.site import site_checks
 from launcher.errors import EvalctlError
 from launcher.plan import PlanEdges
 from launcher.plan import plan as make_plan
@@ -22,11 +25,13 @@ from launcher.report.checkup import checkup
 from launcher.resolve import Choices, choices_of
 from launcher.runs.leftovers import reap_dead
 from launcher.runs.request import LaunchRequest
+from launcher.runs.site import admitted
 from launcher.sources.inputs import FetchSettings
 from launcher.sources.reach import unreachable
 from launcher.spec.health import HealthCheck, fail, worst
 from launcher.spec.plan import Plan
-from launcher.store.home import Home, find_home
+from launcher.spec.site import SitePolicy
+from launcher.store.home import find_home
 
 EXIT_CODES = {"ok": 0, "warn": 0, "fail": 6}
 _GIT_ANSWERS = "/info/refs?service=git-upload-pack"
@@ -38,6 +43,8 @@ def doctor(
         typer.Argument(metavar="[FILE]", help="A blueprint (TOML) or a lock (JSON) that should run here."),
     ] = None,
     blueprint_dir: BlueprintFolder = None,
+    engine: EngineChoice = None,
+    site: SiteFile = None,
     as_json: Json = False,
 ) -> int:
     """See whether this machine can launch; say what to mend.
@@ -48,15 +55,16 @@ def doctor(
     """
     home = find_home()
     target = read_target(file, blueprint_dir) if file else None
+    policy, ask = read_site(site), partial(connect, engine)
     seen = observe(
         home,
-        connect,
+        ask,
         lambda own: read_verifying_policy(own, None, None),
-        lambda: len(reap_dead(home, connect, thorough=True)),
+        lambda: len(reap_dead(home, ask, thorough=True)),
     )
-    checks = list(machine_checks(seen))
+    checks = [*machine_checks(seen), *site_checks(seen.engine.facts, policy)]
     if target is not None:
-        checks += _of_target(home, target, seen)
+        checks += _of_target(PlanEdges(home, ask, None), target, policy, seen)
     if as_json:
         print_json({"checks": to_builtins(checks)})
     else:
@@ -64,12 +72,12 @@ def doctor(
     return EXIT_CODES[worst(checks)]
 
 
-def _of_target(home: Home, target: Target, seen: Observed) -> Iterator[HealthCheck]:
+def _of_target(edges: PlanEdges, target: Target, site: SitePolicy, seen: Observed) -> Iterator[HealthCheck]:
     """Yield the checks of a blueprint; what resolving it refuses is one of them."""
     try:
         choices = choices_of(target.lock, target.blueprint) if target.lock else Choices()
         request = LaunchRequest(target.blueprint, FetchSettings(target.base), target.lock, choices=choices)
-        plan = make_plan(request, PlanEdges(home, connect, None))
+        plan = make_plan(admitted(request, site), edges)
     except EvalctlError as error:
         yield fail("resolve", error.in_words, error.hint or "evalctl resolve FILE")
         return

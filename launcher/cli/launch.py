@@ -2,6 +2,7 @@
 
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
@@ -9,13 +10,14 @@ from typing import Annotated
 import typer
 
 from launcher.cli.choices import Draft, Limit, read_choices
-from launcher.cli.connect import connect
+from launcher.cli.connect import EngineChoice, connect
 from launcher.cli.models import Models
 from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline, Out, SigningKey
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.results import as_object, exit_code
 from launcher.cli.runtimes import read_runtime
 from launcher.cli.signing import read_signer, read_verifying_policy
+from launcher.cli.site import SiteFile, read_site
 from launcher.cli.targets import Target, read_target
 from launcher.digest import sha256_hex
 from launcher.launch import launch as launch_blueprint
@@ -46,6 +48,8 @@ def launch(
         bool, typer.Option("--rerun", help="Run again even where a finished run could be returned.")
     ] = False,
     runtime: LeastRuntime = None,
+    engine: EngineChoice = None,
+    site: SiteFile = None,
     model: Models = None,
     limit: Limit = None,
     draft: Draft = False,
@@ -60,7 +64,7 @@ def launch(
     the bundle's path. Exit codes: 0 the result stands, 1 a threshold is missed or the evaluation failed,
     4 no score, 5 the interval does not decide, 6 this machine cannot give what the blueprint asks for.
     """
-    home = find_home()
+    home, policy = find_home(), read_site(site)
     if out is not None:
         require_empty(out)
     target = read_target(file, blueprint_dir)
@@ -79,7 +83,8 @@ def launch(
         choices,
     )
     try:
-        launched = launch_blueprint(request, Edges(home, connect, read_signer(home, key), reporter))
+        edges = Edges(home, partial(connect, engine), read_signer(home, key), reporter, policy)
+        launched = launch_blueprint(request, edges)
     finally:
         reporter.close()
     view = read_view(launched.bundle)

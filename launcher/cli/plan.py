@@ -1,22 +1,25 @@
 """`evalctl plan`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from launcher.cli.choices import Draft, Limit, read_choices
-from launcher.cli.connect import connect
+from launcher.cli.connect import EngineChoice, connect
 from launcher.cli.models import Models
 from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline
 from launcher.cli.output import print_json
 from launcher.cli.runtimes import read_runtime
 from launcher.cli.signing import read_existing_signer
+from launcher.cli.site import SiteFile, read_site
 from launcher.cli.targets import read_target_or_bundle
 from launcher.plan import PlanEdges
 from launcher.plan import plan as make_plan
 from launcher.report.planned import planned
 from launcher.runs.request import LaunchRequest
+from launcher.runs.site import admitted
 from launcher.sources.inputs import FetchSettings
 from launcher.store.home import find_home
 
@@ -40,6 +43,8 @@ def plan(
         bool, typer.Option("--rerun", help="Plan to run again even where a finished run would be returned.")
     ] = False,
     runtime: LeastRuntime = None,
+    engine: EngineChoice = None,
+    site: SiteFile = None,
     model: Models = None,
     limit: Limit = None,
     draft: Draft = False,
@@ -62,7 +67,8 @@ def plan(
         runtime=read_runtime(runtime),
         choices=read_choices(target, model, limit, draft=draft),
     )
-    found = make_plan(request, PlanEdges(home, connect, read_existing_signer(home, key)), bundle)
+    edges = PlanEdges(home, partial(connect, engine), read_existing_signer(home, key))
+    found = make_plan(admitted(request, read_site(site)), edges, bundle)
     if as_json:
         print_json(found.as_json())
     else:

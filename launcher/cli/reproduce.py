@@ -2,17 +2,19 @@
 
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
 
 import typer
 
-from launcher.cli.connect import connect
+from launcher.cli.connect import EngineChoice, connect
 from launcher.cli.models import Models, read_models
 from launcher.cli.options import BundleName, Json, Offline, Out, SigningKey
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.signing import read_signer, read_verifying_policy
+from launcher.cli.site import SiteFile, read_site
 from launcher.report.findings import agreement as render
 from launcher.report.progress import make_reporter
 from launcher.reproduce import Original, Reproduced, Scope
@@ -53,6 +55,8 @@ def reproduce(
         typer.Option(metavar="N", min=1, help="Run and compare only the first N items; default: all."),
     ] = None,
     offline: Offline = False,
+    engine: EngineChoice = None,
+    site: SiteFile = None,
     as_json: Json = False,
 ) -> int:
     """Launch a bundle's lock again and compare.
@@ -63,7 +67,7 @@ def reproduce(
     runnable here, 5 inconclusive. What was done only in part (`--score-only`, `--samples`) is signed as
     that, and no view counts it as a reproduction.
     """
-    home = find_home()
+    home, demanded = find_home(), read_site(site)
     if out is not None:
         require_empty(out)
     path = find_bundle(home, bundle)
@@ -75,7 +79,8 @@ def reproduce(
     try:
         original = Original(path, verify(path, policy, datetime.now(UTC)))
         settings = FetchSettings(blueprint_dir or path, offline=offline, say=reporter.stage)
-        reproduced = reproduce_bundle(original, settings, Edges(home, connect, own, reporter), scope)
+        edges = Edges(home, partial(connect, engine), own, reporter, demanded)
+        reproduced = reproduce_bundle(original, settings, edges, scope)
     finally:
         reporter.close()
     place = copy_out(reproduced.bundle, out) if out and reproduced.bundle else reproduced.bundle

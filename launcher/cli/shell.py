@@ -1,20 +1,23 @@
 """`evalctl shell`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from launcher.cli.choices import Draft, Limit, read_choices
-from launcher.cli.connect import connect
+from launcher.cli.connect import EngineChoice, connect
 from launcher.cli.console import OwnConsole
 from launcher.cli.models import Models
 from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline
 from launcher.cli.output import print_json, say
 from launcher.cli.runtimes import read_runtime
+from launcher.cli.site import SiteFile, read_site
 from launcher.cli.targets import read_target
 from launcher.report.progress import make_reporter
 from launcher.runs.request import LaunchRequest
+from launcher.runs.site import admitted
 from launcher.shell import Ended, Session, ShellEdges
 from launcher.shell import shell as open_shell
 from launcher.sources.inputs import FetchSettings
@@ -40,6 +43,8 @@ def shell(
         typer.Option(metavar="N", min=0, show_default=False, help="Whose seed and config.json; default: 0."),
     ] = 0,
     runtime: LeastRuntime = None,
+    engine: EngineChoice = None,
+    site: SiteFile = None,
     blueprint_dir: BlueprintFolder = None,
     offline: Offline = False,
     model: Models = None,
@@ -54,7 +59,7 @@ def shell(
     `--json` its output is on stderr. The blueprint's timeout does not count. Exit codes: 0 it ended (a
     COMMAND with code 0), 1 COMMAND ended otherwise, 4 it could not be run, 6 this machine cannot give it.
     """
-    home, target = find_home(), read_target(file, blueprint_dir)
+    home, target, policy = find_home(), read_target(file, blueprint_dir), read_site(site)
     console = OwnConsole(talk=as_json)
     reporter = make_reporter(quiet=not console.is_terminal)
     request = LaunchRequest(
@@ -66,7 +71,8 @@ def shell(
     )
     session = Session(tuple(command or ()), replicate)
     try:
-        ended = open_shell(request, session, ShellEdges(home, connect, console, reporter))
+        edges = ShellEdges(home, partial(connect, engine), console, reporter)
+        ended = open_shell(admitted(request, policy), session, edges)
     finally:
         reporter.close()
     _say_end(ended)

@@ -13,6 +13,7 @@ from launcher.runs.leftovers import reap_dead
 from launcher.runs.preparation import have_image, stop_on_signal
 from launcher.runs.replicates import run_replicates
 from launcher.runs.request import Edges, Launched, LaunchRequest
+from launcher.runs.site import shortcomings, site_facts
 from launcher.runs.tasks import RunPlan, profiles_of
 from launcher.spec.lock import Lock
 from launcher.store.attempts import begin_attempt, finish_attempt
@@ -35,6 +36,7 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
         reap_dead(edges.home, lambda: engine, thorough=True, held=resolution.lock.digest)
         for each in filter(None, (profile, score_profile)):
             engine.require(each)
+        lacking = shortcomings(engine.describe(), edges.site)
         detail["runtime"] = profile.runtime
     with log.step("image", "having the image in the engine"):
         image = have_image(engine, resolution)
@@ -46,7 +48,7 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
     }
     with closing(engine), begin_attempt(edges.home, resolution.lock.digest, facts) as attempt:
         plan = RunPlan(
-            resolution, attempt, image, profile, engine.describe(), edges.home.label, score_profile
+            resolution, attempt, image, profile, engine.describe(), edges.home.label, score_profile, lacking
         )
         scored, signing = _run_and_score(request, edges, (engine, plan, log))
         bundle = _publish(edges, plan, log, (scored, signing))
@@ -80,7 +82,7 @@ def _prepare(request: LaunchRequest, edges: Edges, lock: Lock) -> "Signing":
     from launcher.runs.assemble import Signing, seal_lock
 
     attestation = request.lock_attestation or seal_lock(lock, edges.signer)
-    return Signing(edges.signer, attestation, tuple(observe_host()), request.note)
+    return Signing(edges.signer, attestation, (*observe_host(), *site_facts(edges.site)), request.note)
 
 
 def _publish(edges: Edges, plan: RunPlan, log: EventLog, made: "tuple[Scored, Signing]") -> Path:

@@ -11,6 +11,7 @@ from launcher.resolve import Choices
 from launcher.sources.inputs import FetchSettings
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.lock import Lock
+from launcher.spec.site import SitePolicy
 from launcher.store.home import Home
 from launcher.trust.keys import Signer
 
@@ -45,12 +46,16 @@ class LaunchRequest(Struct, frozen=True):
 
 
 class Edges(Struct, frozen=True):
-    """What touches the world: the home, the engine (connected when needed), the key, the screen."""
+    """What touches the world: the home, the engine (connected when needed), the key, the screen.
+
+    `site` is what the people who run this machine demand.
+    """
 
     home: Home
     connect: "Callable[[], Engine]"
     signer: Signer
     reporter: Reporter
+    site: SitePolicy = SitePolicy()
 
 
 class Launched(Struct, frozen=True):

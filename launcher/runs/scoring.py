@@ -206,6 +206,7 @@ def _deviations(plan: RunPlan, runs: list[ReplicateRun], harness: Sequence[Harne
     said = [*_shortcomings(plan), *(f"sandbox widened: {name}" for name in plan.profile.widenings)]
     if plan.profile.runtime != blueprint.sandbox.runtime:
         said.append(f"ran under {plan.profile.runtime}, stronger than {blueprint.sandbox.runtime}")
+    said.extend(f"the host lacks {demand}, which the site policy requires" for demand in plan.lacking)
     for replicate, output in enumerate(harness):
         said.extend(f"replicate {replicate}: partial: {reason}" for reason in output.partial)
         said.extend(f"replicate {replicate}: {note}" for note in output.notes)

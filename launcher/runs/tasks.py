@@ -34,7 +34,10 @@ Phase = Literal["run", "score"]
 
 
 class RunPlan(Struct, frozen=True):
-    """All that the replicates of one attempt share; `score_profile` is that of the second container."""
+    """All that the replicates of one attempt share; `score_profile` is that of the second container.
+
+    `lacking` is what the site policy requires, and records where the host does not have it.
+    """
 
     resolution: Resolution
     attempt: Attempt
@@ -43,6 +46,7 @@ class RunPlan(Struct, frozen=True):
     engine: EngineFacts
     home_label: str
     score_profile: SandboxProfile | None = None
+    lacking: tuple[str, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
