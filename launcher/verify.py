@@ -311,6 +311,8 @@ def _compare_replicates(contents: Contents) -> None:
     result, seeds = contents.result, contents.blueprint.run.seeds
     if [(run.replicate, run.seed) for run in result.replicates] != list(enumerate(seeds)):
         raise CheckFailedError("the replicates are not those of the lock's seeds", code="disagreement")
+    if any(run.attempt is not None and run.attempt >= result.attempt for run in result.replicates):
+        raise CheckFailedError("a replicate is of an attempt that came later", code="disagreement")
     if result.status == "succeeded" and any(run.failure or run.exit_code for run in result.replicates):
         raise CheckFailedError("one of the replicates of a run with a score failed", code="disagreement")
 

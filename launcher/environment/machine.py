@@ -48,6 +48,16 @@ class MachineFacts(Struct, frozen=True):
     memory_available: int | None
 
 
+def processor_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """Return the name of this machine's first processor, as its maker gave it."""
+    try:
+        with cpuinfo.open(encoding="utf-8", errors="replace") as lines:
+            found = next((line for line in lines if line.startswith("model name")), "")
+    except OSError:
+        return None
+    return found.partition(":")[2].strip() or None
+
+
 def observe_machine(proc: Path = Path("/proc")) -> MachineFacts:
     """Return what the kernel and the programs of this machine say."""
     import sys

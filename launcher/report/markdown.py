@@ -12,7 +12,7 @@ from launcher.report.mistakes import Mistake, worst_first
 from launcher.report.page_values import mistakes_in_words
 from launcher.report.record import Record
 from launcher.report.text import cut
-from launcher.report.wording import count_text, fraction_text, value_text
+from launcher.report.wording import attempt_text, count_text, fraction_text, value_text
 from launcher.spec.result import MetricResult
 
 _MOST_METRICS = 60
@@ -28,7 +28,7 @@ def markdown(record: Record) -> str:
     """Return the report; the same record gives the same text."""
     about, result = record.blueprint.about, record.result
     marks = "".join(f" {code(mark)}" for mark in result.marks)
-    name = f"{code(about.name)} {code(about.version)}, attempt {result.attempt}"
+    name = f"{code(about.name)} {code(about.version)}, {attempt_text(result)}"
     parts = [
         [f"# Evaluation report: {code(about.title or about.name)}"],
         [f"{name}, began {code(sections.time_text(record.around.started))}{marks}"],

@@ -14,7 +14,7 @@ from launcher.report.mistakes import Mistakes, shown_value, worst_first
 from launcher.report.record import Record
 from launcher.report.text import amount, cut
 from launcher.report.usage import Step, Usage
-from launcher.report.wording import count_text, fraction_text, value_text
+from launcher.report.wording import attempt_text, count_text, fraction_text, value_text
 from launcher.spec.result import MetricResult
 
 _MOST_MISTAKES = 150
@@ -62,6 +62,7 @@ def page_values(record: Record) -> Mapping[str, Any]:
         "about": record.blueprint.about,
         "result": record.result,
         "cells": sections.strip(record),
+        "attempt": attempt_text(record.result),
         "marks": record.result.marks,
         "untrusted": finding.verdict == "untrusted",
         "signer": ", ".join(finding.signers) or around.signer,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from launcher.report.reading import BundleView, Confusion
 from launcher.report.text import WIDTH, cut, cut_middle, table, wrapped
 from launcher.report.wording import (
+    attempt_text,
     bounds_text,
     count_text,
     ends_text,
@@ -55,7 +56,7 @@ def _headline(result: Result) -> list[str]:
     about = result.blueprint
     ended = f"verdict {result.verdict}" if result.failure is None else "no score"
     status = f"imported, {result.origin} origin" if result.origin else result.status
-    return wrapped(f"{about.name} {about.version}: {status}, {ended}, attempt {result.attempt}")
+    return wrapped(f"{about.name} {about.version}: {status}, {ended}, {attempt_text(result)}")
 
 
 def _failure(view: BundleView) -> list[str]:

@@ -6,7 +6,7 @@ Rounding happens here, once, when a number becomes text.
 from collections.abc import Mapping
 
 from launcher.spec.blueprint import Threshold
-from launcher.spec.result import MetricResult, round12
+from launcher.spec.result import MetricResult, Result, round12
 
 _SHARES = frozenset({"accuracy@1", "precision@1", "recall@1"})
 
@@ -78,3 +78,25 @@ def published_text(metric: MetricResult) -> str:
         return "-"
     met = {True: "met", False: "NOT met", None: "unknown"}[metric.published_met]
     return f"{metric.published.value:.{metric.published.decimals}f} {met}"
+
+
+def numbered(replicates: list[int]) -> str:
+    """Return `replicate 3` or `replicates 0-2, 4`, of ascending numbers."""
+    spans: list[list[int]] = []
+    for number in replicates:
+        if spans and spans[-1][-1] == number - 1:
+            spans[-1].append(number)
+        else:
+            spans.append([number])
+    texts = [str(span[0]) if len(span) == 1 else f"{span[0]}-{span[-1]}" for span in spans]
+    return f"replicate{'s' if len(replicates) > 1 else ''} {', '.join(texts)}"
+
+
+def attempt_text(result: Result) -> str:
+    """Return `attempt 3`, and which replicates an earlier attempt ran."""
+    earlier: dict[int, list[int]] = {}
+    for run in result.replicates:
+        if run.attempt is not None:
+            earlier.setdefault(run.attempt, []).append(run.replicate)
+    taken = [f"{numbered(runs)} from attempt {number}" for number, runs in sorted(earlier.items())]
+    return "; ".join([f"attempt {result.attempt}", *taken])

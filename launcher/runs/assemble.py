@@ -13,6 +13,7 @@ from launcher.engines.engine import ContainerOutcome
 from launcher.environment.facts import Fact, environment_bytes, image_facts
 from launcher.environment.sbom import sbom_bytes
 from launcher.runs.events import EventLog, events_bytes, now
+from launcher.runs.kept import attempts_fact
 from launcher.runs.scoring import Scored
 from launcher.runs.tasks import Phase, RunPlan
 from launcher.spec import bundle
@@ -39,7 +40,7 @@ def assemble(plan: RunPlan, scored: Scored, signing: Signing, log: EventLog) -> 
     """Write every file of the bundle into `plan.attempt.staging` and return the bundle's digest."""
     staging = plan.attempt.staging
     _write_kept_files(plan, scored, staging)
-    facts = [*signing.host, *_run_facts(plan)]
+    facts = [*signing.host, *_run_facts(plan), attempts_fact(plan, scored.runs)]
     for name, data in _records(plan, scored, facts, log).items():
         write_new(staging / name, data)
     digests = write_sums(staging)

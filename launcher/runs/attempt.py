@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from launcher.engines.engine import Engine
 from launcher.resolve import Resolution
 from launcher.runs.events import EventLog, now
+from launcher.runs.kept import KeptReplicates, take
 from launcher.runs.leftovers import reap_dead
 from launcher.runs.preparation import have_image, stop_on_signal
 from launcher.runs.replicates import run_replicates
@@ -17,6 +18,8 @@ from launcher.runs.site import shortcomings, site_facts
 from launcher.runs.tasks import RunPlan, profiles_of
 from launcher.spec.lock import Lock
 from launcher.store.attempts import begin_attempt, finish_attempt
+from launcher.store.closing import discard_progress
+from launcher.store.journal import lock_folder
 
 if TYPE_CHECKING:
     from launcher.runs.assemble import Signing
@@ -40,6 +43,8 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
         detail["runtime"] = profile.runtime
     with log.step("image", "having the image in the engine"):
         image = have_image(engine, resolution)
+    if request.rerun:
+        discard_progress(lock_folder(edges.home, resolution.lock.digest))
     facts = {
         "name": request.blueprint.about.name,
         "signer": edges.signer.public.fingerprint,
@@ -59,14 +64,17 @@ def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Sc
     """Run the containers, and beside them prepare what does not wait for their outcome."""
     engine, plan, log = run
     cancel = threading.Event()
-    plan.attempt.record("run")
+    keeper = KeptReplicates(plan, take(plan))
+    plan.attempt.record("run", taken=keeper.taken_from)
     count = len(plan.seeds)
     text = "running the evaluation" if count == 1 else f"running {count} replicates"
+    if keeper.taken:
+        text = f"running {count - len(keeper.taken)} of {count} replicates: the others had ended well"
     if plan.resolution.pins.predictions is not None:
         text = "scoring the predictions again"
     with stop_on_signal(cancel, signal.SIGHUP), log.step("replicates", text):
         runs, signing = run_replicates(
-            engine, plan, log, cancel, lambda: _prepare(request, edges, plan.resolution.lock)
+            engine, keeper, log, cancel, lambda: _prepare(request, edges, plan.resolution.lock)
         )
     from launcher.runs.scoring import score
 

@@ -3,14 +3,14 @@
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from launcher.engines.engine import ContainerOutcome, Engine
 from launcher.errors import InfrastructureError
-from launcher.runs.events import EventLog
+from launcher.runs.events import EventLog, now
 from launcher.runs.failures import judge
 from launcher.runs.tasks import (
     Phase,
@@ -24,11 +24,21 @@ from launcher.spec.sandbox import SandboxProfile
 _Made = TypeVar("_Made")
 
 
+class Origin(Struct, frozen=True):
+    """Which attempt ran a replicate, when (RFC 3339), and on what kind of machine."""
+
+    attempt: int
+    invocation_id: str
+    began: str
+    ended: str
+    machine: Mapping[str, str]
+
+
 class ReplicateRun(Struct, frozen=True):
     """What became of one replicate: its containers' outcomes; `failure` is None when they did their part.
 
     `run` is None where `[run]` never started or was not to be run again, `score` where there is no second
-    container or it never started.
+    container or it never started. `origin` is None where nothing was begun.
     """
 
     replicate: int
@@ -37,6 +47,7 @@ class ReplicateRun(Struct, frozen=True):
     failure: Failure | None
     reason: str = ""
     score: ContainerOutcome | None = None
+    origin: Origin | None = None
 
     @property
     def outcomes(self) -> tuple[tuple[Phase, ContainerOutcome], ...]:
@@ -69,19 +80,41 @@ class _Observer(Struct, frozen=True):
     samples_so_far: Callable[[int], None]
 
 
+class Keeper(Protocol):
+    """Who has the replicates that ended well in earlier attempts, and keeps those of this one."""
+
+    @property
+    def plan(self) -> RunPlan:
+        """What the replicates of this attempt share."""
+
+    @property
+    def taken(self) -> Mapping[int, ReplicateRun]:
+        """The replicates that are not run again."""
+
+    def ended(self, run: ReplicateRun, began: str) -> ReplicateRun:
+        """Return a replicate of this attempt with its origin; one that ended well is kept."""
+
+
 def run_replicates(
-    engine: Engine, plan: RunPlan, log: EventLog, cancel: threading.Event, meanwhile: Callable[[], _Made]
+    engine: Engine, keeper: Keeper, log: EventLog, cancel: threading.Event, meanwhile: Callable[[], _Made]
 ) -> tuple[list[ReplicateRun], _Made]:
     """Run each seed's containers; return the runs in order, and what `meanwhile` made beside them.
 
-    A run that fails stops the others. `cancel` is set from outside (Ctrl-C) or here; engine faults become
-    outcomes, never exceptions. What `meanwhile` raises stops the runs and is raised.
+    What `keeper` has is not run again. A run that fails stops the others. `cancel` is set from outside
+    (Ctrl-C) or here; engine faults become outcomes, never exceptions. What `meanwhile` raises stops the runs
+    and is raised.
     """
-    counter = _Counter(log)
+    plan, counter = keeper.plan, _Counter(log)
 
     def one(replicate: int) -> ReplicateRun:
+        if (taken := keeper.taken.get(replicate)) is not None:
+            _log_replicate(log, taken)
+            return taken
+        began = now()
         try:
-            run = _run_one(engine, plan, replicate, (counter.observer(replicate), cancel))
+            run = keeper.ended(
+                _run_one(engine, plan, replicate, (counter.observer(replicate), cancel)), began
+            )
         except BaseException:
             cancel.set()
             raise
@@ -150,6 +183,7 @@ def _log_replicate(log: EventLog, run: ReplicateRun) -> None:
         "seed": run.seed,
         "failure": run.failure,
         "reason": run.reason,
+        **({} if run.origin is None else {"attempt": run.origin.attempt}),
     }
     for phase, outcome in run.outcomes or (("run", None),):
         log.add(phase, seconds=round(outcome.seconds, 6) if outcome else None, detail=detail)

@@ -16,6 +16,7 @@ from launcher.metrics.evaluation import evaluate, sample_counts
 from launcher.metrics.judgement import combine_verdicts
 from launcher.runs.events import read_container_events, sample_events
 from launcher.runs.failures import overall_failure
+from launcher.runs.kept import taken_in_words
 from launcher.runs.replicates import ReplicateRun
 from launcher.runs.tasks import Phase, RunPlan, artifact_place, prediction_place
 from launcher.spec.blueprint import Blueprint
@@ -203,7 +204,11 @@ def _events(plan: RunPlan, run: ReplicateRun, phase: Phase) -> list[Mapping[str,
 def _deviations(plan: RunPlan, runs: list[ReplicateRun], harness: Sequence[HarnessOutput]) -> tuple[str, ...]:
     """Name what every view must show: how it is less than a whole run, widenings, cut or dropped output."""
     blueprint = plan.resolution.blueprint
-    said = [*_shortcomings(plan), *(f"sandbox widened: {name}" for name in plan.profile.widenings)]
+    said = [
+        *_shortcomings(plan),
+        *taken_in_words(plan, runs),
+        *(f"sandbox widened: {name}" for name in plan.profile.widenings),
+    ]
     if plan.profile.runtime != blueprint.sandbox.runtime:
         said.append(f"ran under {plan.profile.runtime}, stronger than {blueprint.sandbox.runtime}")
     said.extend(f"the host lacks {demand}, which the site policy requires" for demand in plan.lacking)
@@ -256,7 +261,7 @@ def _result(plan: RunPlan, runs: list[ReplicateRun], ending: _Ending) -> Result:
         metrics=metrics,
         tables={"confusion": table} if table else {},
         samples=sample_counts(samples),
-        replicates=tuple(_outcome(run) for run in runs),
+        replicates=tuple(_outcome(run, plan.attempt.number) for run in runs),
         deviations=(
             *([_clipped(ending.reason)] if ending.failure else []),
             *_deviations(plan, runs, ending.harness),
@@ -266,6 +271,7 @@ def _result(plan: RunPlan, runs: list[ReplicateRun], ending: _Ending) -> Result:
     )
 
 
-def _outcome(run: ReplicateRun) -> ReplicateOutcome:
+def _outcome(run: ReplicateRun, attempt: int) -> ReplicateOutcome:
     status: Status = "failed" if run.failure else "succeeded"
-    return ReplicateOutcome(run.replicate, run.seed, status, run.failure, run.exit_code)
+    earlier = run.origin.attempt if run.origin and run.origin.attempt != attempt else None
+    return ReplicateOutcome(run.replicate, run.seed, status, run.failure, run.exit_code, earlier)

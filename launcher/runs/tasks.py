@@ -68,7 +68,11 @@ class RunPlan(Struct, frozen=True):
 
     def folder(self, replicate: int, phase: Phase) -> Path:
         """Return the phase's own folder."""
-        return self.attempt.work / str(replicate) / phase
+        return self.replicate(replicate) / phase
+
+    def replicate(self, replicate: int) -> Path:
+        """Return the folder of all that a replicate leaves."""
+        return self.attempt.work / str(replicate)
 
 
 def profiles_of(request: LaunchRequest) -> tuple[SandboxProfile, SandboxProfile | None]:

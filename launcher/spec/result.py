@@ -127,17 +127,23 @@ class SampleCounts(Struct, frozen=True):
 
 
 class ReplicateOutcome(Struct, frozen=True):
-    """How one seed's container ended; `exit_code` is None where it never started or was not seen to end."""
+    """How one seed's container ended; `exit_code` is None where it never started or was not seen to end.
+
+    `attempt` is the earlier attempt that ran it, None where it was this one.
+    """
 
     replicate: int
     seed: int
     status: Status
     failure: Failure | None = None
     exit_code: int | None = None
+    attempt: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the item of `replicates`."""
+        earlier = {} if self.attempt is None else {"attempt": self.attempt}
         return {
+            **earlier,
             "replicate": self.replicate,
             "seed": self.seed,
             "status": self.status,
@@ -148,13 +154,20 @@ class ReplicateOutcome(Struct, frozen=True):
     @classmethod
     def from_json(cls, value: Any) -> Self:
         """Read the item; raises `CheckFailedError` for anything `as_json` does not give."""
-        table = fields.table(value, "a replicate", "replicate seed status failure exit_code")
+        table = fields.table(
+            value, "a replicate", "replicate seed status failure exit_code", optional="attempt"
+        )
         status, failure = _ending(table)
         code = table["exit_code"]
         if code is not None and type(code) is not int:
             raise fields.bad("`exit_code` is not a whole number")
         return cls(
-            _count(table["replicate"], "replicate"), _count(table["seed"], "seed"), status, failure, code
+            _count(table["replicate"], "replicate"),
+            _count(table["seed"], "seed"),
+            status,
+            failure,
+            code,
+            _count(table["attempt"], "attempt") if "attempt" in table else None,
         )
 
 

@@ -82,7 +82,8 @@ _REPLICATE: Final[Schema] = {
             "status": literal(Status),
             "failure": words((*literal(Failure)["enum"], None)),
             "exit_code": optional(_INTEGER),
-        }
+        },
+        {"attempt": said(COUNT, "The earlier attempt that ran it; absent: it was this one.")},
     ),
     **_ENDING,
 }

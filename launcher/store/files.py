@@ -8,14 +8,15 @@ from pathlib import Path
 from launcher.errors import InfrastructureError
 
 
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Put `data` at `path` through a synced temporary file in the same folder and a rename.
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
+    """Put `data` at `path` through a temporary file in the same folder and a rename.
 
+    Both are synced to disk unless the reader finds out about damage and can do without (`durable` is False).
     Raises `InfrastructureError` when the disk is full or may not be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
-        write_new(temporary, data, mode=mode)
+        write_new(temporary, data, mode=mode, durable=durable)
         temporary.rename(path)
     except BaseException as error:
         with suppress(OSError):
@@ -23,7 +24,8 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         if isinstance(error, OSError):
             raise _not_writable(path, error) from error
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def create_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
@@ -49,15 +51,16 @@ def create_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
-def write_new(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Create `path` with `data`, synced to disk; it must not exist."""
+def write_new(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
+    """Create `path` with `data`, synced to disk where `durable`; it must not exist."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags, mode)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
     except OSError as error:
         raise _not_writable(path, error) from error
 

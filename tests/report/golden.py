@@ -19,7 +19,7 @@ _PLACES = (
     (r"<time> [0-9:]{8} UTC", "<time>"),
     (r"evalctl [0-9]+\.[0-9]+\.[0-9]+\S*?(?=[ ,])", "evalctl <version>"),
     (r"(<dt>(?:Machine|Kernel)</dt><dd>)[^<]*", r"\1<as observed>"),
-    (r"(>(?:host|launcher)\.[a-z-]+</th><td class=\"long code\">)[^<]*", r"\1<as observed>"),
+    (r"(>(?:host|launch|launcher)\.[a-z-]+</th><td class=\"long code\">)[^<]*", r"\1<as observed>"),
     (r"(?s)(<(style|script)>).*?(</\2>)", r"\1...\3"),
     (r"'sha256-[^']*'", "'sha256-...'"),
 )
