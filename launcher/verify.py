@@ -24,6 +24,7 @@ from launcher.spec.predicates import EvaluationResult, Provenance
 from launcher.spec.reading import read_blueprint
 from launcher.spec.result import MetricResult, Result, round12
 from launcher.spec.sample import Sample, read_bundle_samples
+from launcher.spec.widenings import widened
 from launcher.store.directory import Inventory, walk
 from launcher.trust.attestations import AttestationReport, CountedReproduction, check_attestations
 from launcher.trust.checks import Check, checked, failed
@@ -173,11 +174,30 @@ def _check_contents(
         fit,
         *_not_understood(contents),
         checked("lock", lambda: _compare_lock(contents, signed, provenance)),
+        *_widenings(contents),
         checked("environment", lambda: compare_environment(files, contents.lock.identity, provenance)),
         checked("metrics", lambda: _compare_metrics(contents)),
         checked("claims", lambda: _compare_claims(contents, signed)),
         *_shortcomings(contents, digests),
     ]
+
+
+def _widenings(contents: Contents) -> list[Check]:
+    """Count the widenings that the lock pins, each of which the signed result must name; none: no check."""
+    names = tuple(contents.lock.identity["sandbox"]["widenings"])
+    if not names:
+        return []
+
+    def compare() -> None:
+        for said in widened(names):
+            if said not in contents.result.deviations:
+                raise CheckFailedError(
+                    "the result does not name a widening of the sandbox", code="disagreement", context=said
+                )
+
+    check = checked("sandbox", compare)
+    said = f"{len(names)} widening{'' if len(names) == 1 else 's'}: {', '.join(names)}"
+    return [check if check.status == "failed" else Check("sandbox", "ok", said)]
 
 
 def _check_import(

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from launcher.errors import InfrastructureError, RequirementError
 from launcher.spec.bundle import REQUIRED
 from launcher.spec.grammars import THREAD_VARIABLES
+from launcher.spec.widenings import widened
 from tests.conftest import Evalctl
 from tests.fakes.engine import FACTS, KilledError, Program
 from tests.fakes.engine import World as Inside
@@ -88,7 +89,7 @@ def test_a_reason_that_quotes_the_container_at_length_is_cut(world: SmallWorld, 
 def test_a_failed_run_says_how_its_sandbox_was_widened(world: SmallWorld) -> None:
     world.plays(lambda _: 3)
     launched = world.launch(sections={"sandbox": 'allow = ["exec-tmp"]'})
-    assert result_of(launched.bundle)["deviations"] == ["it exited with code 3", "sandbox widened: exec-tmp"]
+    assert result_of(launched.bundle)["deviations"] == ["it exited with code 3", *widened(("exec-tmp",))]
 
 
 @pytest.mark.parametrize("name", ["con", "dot.", "a" * 201, "/".join(["a" * 190] * 3)])
@@ -497,7 +498,7 @@ def test_the_note_is_signed(world: SmallWorld) -> None:
 
 def test_widenings_are_said(world: SmallWorld, evalctl: Evalctl) -> None:
     done = evalctl("launch", world.write(sandbox='allow = ["exec-tmp"]'))
-    assert "sandbox widened: exec-tmp" in done.out
+    assert "sandbox widened (1 of 1): exec-tmp" in done.out
     assert world.engine.tasks[0].profile.widenings == ("exec-tmp",)
 
 

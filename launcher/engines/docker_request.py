@@ -39,6 +39,7 @@ def container_request(task: ContainerTask) -> dict[str, Any]:
         "Labels": dict(task.labels),
         "User": f"{USER_ID}:{USER_ID}",
         "Hostname": HOSTNAME,
+        "Domainname": "",
         # The runtime makes an empty network namespace with a loopback by itself, in half the time that the
         # engine's network controller takes; `NetworkMode` none says it again to engines that ignore this.
         "NetworkDisabled": True,
@@ -87,7 +88,7 @@ def _host_config(task: ContainerTask) -> Mapping[str, Any]:
         "Privileged": False,
         "ReadonlyRootfs": True,
         "CapDrop": ["ALL"],
-        "SecurityOpt": ["no-new-privileges", f"seccomp={seccomp_text()}"],
+        "SecurityOpt": ["no-new-privileges", f"seccomp={_filter(task.profile)}"],
         "MaskedPaths": list(MASKED_PATHS),
         "ReadonlyPaths": list(READ_ONLY_PATHS),
         "Mounts": [_mount(mount) for mount in (*_OWN_MOUNTS, *task.mounts)],
@@ -97,6 +98,10 @@ def _host_config(task: ContainerTask) -> Mapping[str, Any]:
         "Init": False,
         **_limits(task.profile),
     }
+
+
+def _filter(profile: SandboxProfile) -> str:
+    return seccomp_text(profile.variant, profile.widenings)
 
 
 def _limits(profile: SandboxProfile) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from launcher.errors import CheckFailedError
 from launcher.spec import bundle
 from launcher.spec.lock import pins_from
 from launcher.spec.predicates import Provenance
+from launcher.spec.sandbox import under_runtime
 
 
 def compare_environment(
@@ -24,9 +25,9 @@ def compare_environment(
         if facts.get(fact.name) != fact.value:
             raise _another(f"`{fact.name}` differs")
     profile, pinned = facts.get("sandbox.profile"), identity["sandbox"]
-    if not isinstance(profile, dict) or {**profile, "runtime": pinned["runtime"]} != pinned:
+    runtime = profile.get("runtime") if isinstance(profile, dict) else None
+    if not isinstance(runtime, str) or profile != under_runtime(pinned, runtime):
         raise _another("`sandbox.profile` differs")
-    runtime = profile.get("runtime")
     if runtime not in (pinned["runtime"], "runsc") or runtime != provenance.internal.get("runtime"):
         raise _another(f"the runtime {runtime!a} is not what was asked for and signed")
     if described_image(files[bundle.SBOM]) != pins.manifest:

@@ -31,6 +31,7 @@ from launcher.spec.sample import (
     join_labels,
     read_container_samples,
 )
+from launcher.spec.widenings import widened
 from launcher.store.trees import tree_files
 
 MAX_EVENTS_BYTES = 64 << 20
@@ -207,7 +208,7 @@ def _deviations(plan: RunPlan, runs: list[ReplicateRun], harness: Sequence[Harne
     said = [
         *_shortcomings(plan),
         *taken_in_words(plan, runs),
-        *(f"sandbox widened: {name}" for name in plan.profile.widenings),
+        *widened(plan.profile.widenings),
     ]
     if plan.profile.runtime != blueprint.sandbox.runtime:
         said.append(f"ran under {plan.profile.runtime}, stronger than {blueprint.sandbox.runtime}")

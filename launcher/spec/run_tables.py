@@ -6,6 +6,7 @@ from launcher.spec import blueprint as values
 from launcher.spec import grammars, rules, terms
 from launcher.spec.kinds import Key, ListOf, Table
 from launcher.spec.scalars import choice, duration, flag, integer, line, pattern, size
+from launcher.spec.widenings import OPENS
 
 _GPU = Table(
     "The GPUs that one container needs.",
@@ -143,7 +144,12 @@ SANDBOX = Table(
             [],
         ),
         Key("runtime", choice("runc", "runsc"), "The least runtime; `runsc` is gVisor.", "runc"),
-        Key("allow", ListOf(terms.NAME, unique=True), "Named widenings, counted and signed.", []),
+        Key(
+            "allow",
+            ListOf(choice(*OPENS), unique=True),
+            "Named widenings, counted and signed (`docs/sandbox.md`).",
+            [],
+        ),
         Key(
             "secrets",
             ListOf(terms.VARIABLE, unique=True),

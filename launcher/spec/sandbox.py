@@ -4,14 +4,20 @@ Every engine applies the same value; sizes come from `[resources]`, the rest is 
 what tells the host apart (its kernel command line, devices, pressure and control groups).
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
 
+from launcher.canonical import canonical_bytes
+from launcher.digest import digest_of
 from launcher.errors import MalformedError, RequirementError
 from launcher.spec.blueprint import KIB, MIB, Resources, Sandbox
-from launcher.spec.seccomp import seccomp_digest
+from launcher.spec.seccomp import Variant, seccomp_digest
+from launcher.spec.widenings import OPEN_FILES, OPENS
 
+# Raised when a constant of the profile changes; `profile_for` then keeps the older one for older locks.
+PROFILE_VERSION = "v1"
 USER_ID = 65532
 OUTPUTS = "/eval/out"
 TEMPORARY = "/tmp"  # noqa: S108 - the container's own, bounded
@@ -19,21 +25,27 @@ HOSTNAME = "sandbox"
 MAX_OUTPUT_ENTRIES = 2000
 MAX_OUTPUT_DEPTH = 6
 OOM_SCORE_ADJUSTMENT = 500
-WIDENINGS = frozenset({"exec-tmp"})
 MASKED_PATHS = (
     "/proc/acpi",
     "/proc/asound",
     "/proc/cmdline",
+    "/proc/config.gz",
+    "/proc/diskstats",
     "/proc/interrupts",
+    "/proc/kallsyms",
     "/proc/kcore",
     "/proc/keys",
     "/proc/latency_stats",
+    "/proc/modules",
+    "/proc/partitions",
     "/proc/pressure",
     "/proc/sched_debug",
     "/proc/scsi",
     "/proc/timer_list",
     "/proc/timer_stats",
+    "/sys/block",
     "/sys/class",
+    "/sys/devices/virtual/dmi",
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
     "/sys/fs/cgroup",
@@ -72,6 +84,7 @@ class SandboxProfile(Struct, frozen=True):
     scratch: tuple[Scratch, ...]
     ulimits: tuple[tuple[str, int], ...]
     seccomp: str
+    variant: Variant = "cpu"
     widenings: tuple[str, ...] = ()
     network: Literal["none"] = "none"
 
@@ -81,8 +94,13 @@ class SandboxProfile(Struct, frozen=True):
         return next(scratch.bytes for scratch in self.scratch if scratch.path == OUTPUTS)
 
     def as_identity(self) -> dict[str, Any]:
-        """Return the profile as float-free JSON, every value spelled out, for the lock's identity."""
+        """Return the profile as float-free JSON for the lock's identity: every value, and their digest."""
+        values = self._values()
+        return {**values, "profile": digest_of(canonical_bytes(values))}
+
+    def _values(self) -> dict[str, Any]:
         return {
+            "version": PROFILE_VERSION,
             "user": f"{USER_ID}:{USER_ID}",
             "capabilities": [],
             "no-new-privileges": True,
@@ -112,9 +130,18 @@ class SandboxProfile(Struct, frozen=True):
             "cgroup-namespace": "private",
             "oom-score-adjustment": OOM_SCORE_ADJUSTMENT,
             "hostname": HOSTNAME,
+            "domainname": "",
+            "system-calls": self.variant,
             "seccomp": self.seccomp,
             "widenings": list(self.widenings),
         }
+
+
+def under_runtime(values: Mapping[str, Any], runtime: str) -> dict[str, Any]:
+    """Return an identity's profile as another runtime applies it: its digest is of the changed values."""
+    changed = {**values, "runtime": runtime}
+    changed.pop("profile", None)
+    return {**changed, "profile": digest_of(canonical_bytes(changed))}
 
 
 def profile_for(resources: Resources, sandbox: Sandbox) -> SandboxProfile:
@@ -125,6 +152,9 @@ def profile_for(resources: Resources, sandbox: Sandbox) -> SandboxProfile:
     _refuse_unknown(sandbox.allow)
     _refuse_unbounded(resources, sandbox)
     widenings = tuple(sorted(set(sandbox.allow)))
+    variant: Variant = "cpu" if resources.gpu is None else "gpu"
+    # What a GPU transfers from is locked; the container's memory bounds it all the same.
+    locks = variant == "gpu" or "locked-memory" in widenings
     return SandboxProfile(
         runtime=sandbox.runtime,
         cpus=resources.cpus,
@@ -136,11 +166,12 @@ def profile_for(resources: Resources, sandbox: Sandbox) -> SandboxProfile:
             ("core", 0),
             # Above every scratch folder: a full one answers ENOSPC, the limit only stops sparse files.
             ("fsize", max(resources.output, resources.tmp, resources.shm) + MIB),
-            ("memlock", 0),
+            ("memlock", resources.memory if locks else 0),
             ("msgqueue", 0),
-            ("nofile", 1024),
+            ("nofile", OPEN_FILES if "open-files" in widenings else 1024),
         ),
-        seccomp=seccomp_digest(),
+        seccomp=seccomp_digest(variant, widenings),
+        variant=variant,
         widenings=widenings,
     )
 
@@ -158,11 +189,11 @@ def _temporary(resources: Resources, *, executable: bool) -> Scratch:
 
 
 def _refuse_unknown(widenings: tuple[str, ...]) -> None:
-    if unknown := sorted(set(widenings) - WIDENINGS):
+    if unknown := sorted(set(widenings) - OPENS.keys()):
         raise MalformedError(
             f"the widening `{unknown[0]}` is not known",
             code="unknown-widening",
-            context=f"expected one of: {', '.join(sorted(WIDENINGS))}",
+            context=f"expected one of: {', '.join(OPENS)}",
             hint="remove it from `allow` in [sandbox]",
         )
 

@@ -1,15 +1,21 @@
 """The project's own seccomp filter: a readable list of allowed system calls, everything else is EPERM.
 
-Only native x86-64 calls pass (32-bit and x32 entries die with SIGSYS). Left out on purpose: namespaces and
-mounts, io_uring and asynchronous I/O, ptrace and process_vm_*, memfd_create, userfaultfd, bpf, perf, keys,
-SysV IPC and POSIX message queues, mknod, changes of user or group, clocks, modules; raw, packet, netlink and
-vsock sockets. The format is https://docs.docker.com/engine/security/seccomp/.
+There are two variants, `cpu` and `gpu`; the latter adds what NVIDIA's libraries call, written from documents
+and not from trial. Named widenings add calls of their own. Only native x86-64 calls pass (32-bit and x32
+entries die with SIGSYS). Left out on purpose: namespaces and mounts, io_uring and asynchronous I/O, ptrace,
+process_vm_*, memfd_create, userfaultfd, bpf, perf, keys, SysV IPC and POSIX message queues, mknod, changes of
+user or group, clocks, modules; raw, packet, netlink and vsock sockets. The format is
+https://docs.docker.com/engine/security/seccomp/.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal
 
 from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of
+from launcher.spec.widenings import SYSTEM_CALLS
+
+Variant = Literal["cpu", "gpu"]
 
 _FILES = """
 access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2
@@ -50,6 +56,8 @@ sendmsg sendto setsockopt shutdown socketpair
 """
 _SYSTEM = "getrandom sysinfo uname"
 
+_GPU = "get_mempolicy mbind memfd_create set_mempolicy"
+
 _CLONE_NEW_MASK = 0x7E020000  # every CLONE_NEW* flag of clone(2)
 _SOCKET_DOMAINS = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6: the network namespace holds a loopback only
 _SOCKET_TYPES = (1, 2)  # SOCK_STREAM, SOCK_DGRAM
@@ -63,38 +71,77 @@ _IOCTLS = (
     0x5450,  # FIONCLEX
     0x5451,  # FIOCLEX
 )
+# Masks and values of the requests that go to /dev/nvidia*: type `F` in the driver's own header, and for
+# nvidia-uvm bare numbers below 256 with two more to begin and to end.
+_GPU_IOCTLS = (
+    (0x0000FF00, 0x4600),
+    (0xFFFFFF00, 0x0000),
+    (0xFFFFFFFF, 0x30000001),
+    (0xFFFFFFFF, 0x30000002),
+)
+_NETLINK, _NETLINK_ROUTE = 16, 0
+_NETLINK_TYPES = (2, 3)  # SOCK_DGRAM, SOCK_RAW: to netlink they are the same
 _ENOSYS = 38
 
+GROUPS = {
+    "files": _FILES,
+    "memory": _MEMORY,
+    "processes": _PROCESSES,
+    "time": _TIME,
+    "events": _EVENTS,
+    "sockets": _SOCKETS,
+    "system": _SYSTEM,
+}
 
-def seccomp_profile() -> dict[str, Any]:
+
+def allowed_calls(variant: Variant, widenings: tuple[str, ...]) -> frozenset[str]:
+    """Return the names of the calls that pass whatever their arguments."""
+    texts = [*GROUPS.values(), *(SYSTEM_CALLS.get(name, "") for name in widenings)]
+    return frozenset(" ".join([*texts, _GPU if variant == "gpu" else ""]).split())
+
+
+def seccomp_profile(variant: Variant = "cpu", widenings: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the filter in the form that container engines read."""
-    names = " ".join((_FILES, _MEMORY, _PROCESSES, _TIME, _EVENTS, _SOCKETS, _SYSTEM)).split()
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
         "architectures": ["SCMP_ARCH_X86_64"],
         "syscalls": [
-            _allow(*sorted(names)),
+            _allow(*sorted(allowed_calls(variant, widenings))),
             _allow("clone", args=[_masked(0, _CLONE_NEW_MASK, 0)]),
             # Flags of clone3 lie in memory, out of a filter's reach; ENOSYS sends the C library to clone.
             {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS},
-            *(_allow("ioctl", args=[_masked(1, 0xFFFFFFFF, request)]) for request in _IOCTLS),
+            *(_allow("ioctl", args=[_masked(1, mask, request)]) for mask, request in _ioctls(variant)),
             *(
                 _allow("socket", args=[_equal(0, domain), _masked(1, _SOCKET_TYPE_MASK, kind)])
                 for domain in _SOCKET_DOMAINS
                 for kind in _SOCKET_TYPES
             ),
+            *(_netlink() if "netlink" in widenings else ()),
         ],
     }
 
 
-def seccomp_text() -> str:
+def seccomp_text(variant: Variant = "cpu", widenings: tuple[str, ...] = ()) -> str:
     """Return the filter as the one JSON text whose digest the lock pins."""
-    return canonical_bytes(seccomp_profile()).decode()
+    return canonical_bytes(seccomp_profile(variant, widenings)).decode()
 
 
-def seccomp_digest() -> str:
+def seccomp_digest(variant: Variant = "cpu", widenings: tuple[str, ...] = ()) -> str:
     """Return the digest of `seccomp_text`."""
-    return digest_of(seccomp_text().encode())
+    return digest_of(seccomp_text(variant, widenings).encode())
+
+
+def _ioctls(variant: Variant) -> Iterator[tuple[int, int]]:
+    yield from ((0xFFFFFFFF, request) for request in _IOCTLS)
+    yield from _GPU_IOCTLS if variant == "gpu" else ()
+
+
+def _netlink() -> Iterator[dict[str, Any]]:
+    for kind in _NETLINK_TYPES:
+        yield _allow(
+            "socket",
+            args=[_equal(0, _NETLINK), _masked(1, _SOCKET_TYPE_MASK, kind), _equal(2, _NETLINK_ROUTE)],
+        )
 
 
 def _allow(*names: str, args: list[dict[str, Any]] | None = None) -> dict[str, Any]:

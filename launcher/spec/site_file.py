@@ -6,9 +6,9 @@ from launcher.errors import MalformedError, Problem
 from launcher.spec.advice import advice
 from launcher.spec.document import Document, read_document
 from launcher.spec.kinds import Fault, Key, ListOf, Table
-from launcher.spec.sandbox import WIDENINGS
 from launcher.spec.scalars import choice, constant
 from launcher.spec.site import DEMANDS, ENGINE_NAMES, SCHEMA, SitePolicy
+from launcher.spec.widenings import OPENS
 
 
 def _policy(*, schema: str, **values: Any) -> SitePolicy:
@@ -36,7 +36,7 @@ SITE: Final = Table(
         ),
         Key(
             "widenings",
-            ListOf(choice(*sorted(WIDENINGS)), unique=True),
+            ListOf(choice(*sorted(OPENS)), unique=True),
             "The widenings of the sandbox that are allowed; absent: all.",
             None,
         ),

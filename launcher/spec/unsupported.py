@@ -23,10 +23,6 @@ def _any_of(*words: str) -> Callable[[Any], bool]:
     return lambda value: value in words
 
 
-def _other_than(word: str) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and value != word
-
-
 def _starts(*prefixes: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and value.startswith(prefixes)
 
@@ -39,7 +35,6 @@ _LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("sandbox.network", _any_of("egress"), "a network inside the sandbox"),
     ("sandbox.allow-hosts", _filled, "a list of hosts to reach (`allow-hosts`)"),
     ("sandbox.secrets", _filled, "giving secrets to a container (`secrets`)"),
-    ("sandbox.allow.*", _other_than("exec-tmp"), 'a widening other than "exec-tmp"'),
     ("resources.gpu", _given, "asking for GPUs (`[resources.gpu]`)"),
     ("run.resumable", _true, "resuming a run (`resumable = true`)"),
     ("metric.*.definition", _starts("code:"), "a metric computed by code of your own (`code:`)"),

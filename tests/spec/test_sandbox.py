@@ -2,10 +2,12 @@ import pytest
 from msgspec.structs import replace
 
 from launcher.canonical import canonical_bytes
+from launcher.digest import digest_of
 from launcher.errors import MalformedError, RequirementError
 from launcher.spec.blueprint import MIB, Gpu, Resources, Sandbox
-from launcher.spec.sandbox import profile_for
-from launcher.spec.seccomp import seccomp_digest, seccomp_profile
+from launcher.spec.sandbox import profile_for, under_runtime
+from launcher.spec.seccomp import allowed_calls, seccomp_digest, seccomp_profile
+from launcher.spec.widenings import OPENS, SYSTEM_CALLS, widened
 
 FORBIDDEN = """
     add_key bpf clone3 delete_module finit_module init_module io_uring_enter io_uring_setup kexec_load keyctl
@@ -67,3 +69,37 @@ def test_the_filter_allows_no_call_that_widens() -> None:
     assert not allowed & set(FORBIDDEN.split())
     assert {"clone", "socket", "ioctl"}.isdisjoint(allowed)
     assert {"read", "write", "execve", "futex"} <= allowed
+
+
+@pytest.mark.parametrize("name", OPENS)
+def test_every_widening_opens_something_and_says_what(name: str) -> None:
+    narrow = profile_for(Resources(), Sandbox())
+    wide = profile_for(Resources(), Sandbox(allow=(name,)))
+    assert replace(wide, widenings=()) != narrow
+    assert [*widened(wide.widenings)] == [f"sandbox widened (1 of 1): {name}: {OPENS[name]}"]
+
+
+def test_a_widening_adds_its_calls_to_the_filter_and_no_others() -> None:
+    for name in OPENS:
+        added = allowed_calls("cpu", (name,)) - allowed_calls("cpu", ())
+        assert added == set(SYSTEM_CALLS.get(name, "").split())
+
+
+def test_the_filter_for_gpus_adds_the_drivers_requests_and_is_another_profile() -> None:
+    assert allowed_calls("gpu", ()) > allowed_calls("cpu", ())
+    assert seccomp_digest("gpu") != seccomp_digest("cpu")
+    requests = [rule["args"][0] for rule in seccomp_profile("gpu")["syscalls"] if rule["names"] == ["ioctl"]]
+    assert {"index": 1, "value": 0xFF00, "valueTwo": 0x4600, "op": "SCMP_CMP_MASKED_EQ"} in requests
+
+
+def test_the_digest_is_of_every_value_beside_it() -> None:
+    identity = profile_for(Resources(), Sandbox()).as_identity()
+    values = {name: value for name, value in identity.items() if name != "profile"}
+    assert identity["profile"] == digest_of(canonical_bytes(values))
+    assert identity["version"] == "v1"
+
+
+def test_a_stronger_runtime_is_another_digest_of_the_same_values() -> None:
+    profile = profile_for(Resources(), Sandbox())
+    stronger = under_runtime(profile.as_identity(), "runsc")
+    assert stronger == replace(profile, runtime="runsc").as_identity()
