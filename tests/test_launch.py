@@ -320,7 +320,8 @@ def test_artifacts_and_logs_are_kept_and_other_outputs_are_named(world: SmallWor
         "replicate 0: logs were cut",
         "replicate 0: 1 other output files were not kept",
     ]
-    (usage,) = read_lines(bundle / "resources.jsonl")
+    usage, phase = read_lines(bundle / "resources.jsonl")
+    assert (usage["kind"], phase["kind"], phase["containers"]) == ("container", "phase", 1)
     assert usage["logs"]["stderr"] == {"bytes": 5 << 20, "kept": 4 << 20, "truncated": True}
     assert world.verify(bundle).verdict == "verified"
 

@@ -18,7 +18,7 @@ def schema(
     """Print a JSON Schema: blueprint, lock, samples, result...
 
     Of files that hold one object a line, the schema is a line's: `samples` and `events` as a container writes
-    them, `bundle-samples` and `bundle-events` as a bundle keeps them.
+    them, `bundle-samples`, `bundle-events` and `resources` as a bundle keeps them.
     """
     import json
 

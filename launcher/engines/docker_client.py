@@ -158,8 +158,10 @@ def _refused(doing: str, error: Any) -> EvalctlError:
             hint="install it and name it in the engine's `runtimes`, or choose another with `--runtime`",
         )
     code, hint = "engine-refused", "see the engine's log"
-    if "no such image" in lowered:
+    if "no such image" in lowered or "image not known" in lowered:
         code, hint = "image-gone", "launch again: the image is loaded anew"
+    elif "layer does not exist" in lowered or "layer not known" in lowered:
+        code, hint = "image-damaged", "remove the image from the engine, then launch again: it is loaded anew"
     elif "bind source path does not exist" in lowered:
         code, hint = "mount-not-visible", "keep the evalctl home on a disk that the engine sees too"
     elif "permission denied" in lowered and "evalctl" in lowered:

@@ -2,16 +2,17 @@
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from launcher.engines.docker_client import DockerClients, engine_faults
 from launcher.engines.docker_containers import attach, create, final_state, kill, refuse_its_volumes, start
 from launcher.engines.docker_containers import remove as remove_container
 from launcher.engines.docker_request import OWN_FILES, container_request, session_request
 from launcher.engines.docker_session import default_command, interact
+from launcher.engines.docker_stats import first_process, one_sample
 from launcher.engines.docker_things import find_things, remove_thing
 from launcher.engines.engine import (
     Console,
@@ -25,15 +26,20 @@ from launcher.engines.engine import (
 from launcher.engines.guard import Guard
 from launcher.engines.handover import new_orders
 from launcher.engines.requirements import refuse_shut_files, refuse_unmet
+from launcher.engines.sampling import Sampler, Watched
 from launcher.engines.supervision import Supervision, Transcript
 from launcher.errors import EvalctlError
 from launcher.spec.image import ImagePins
 from launcher.spec.sandbox import MAX_OUTPUT_ENTRIES, SandboxProfile
+from launcher.spec.usage import Usage
 
 if TYPE_CHECKING:
     from docker import APIClient
 
     from launcher.sources.layout import Layout
+
+_Answer = TypeVar("_Answer")
+_Watch = tuple[Observer, threading.Event]
 
 
 class DockerEngine:
@@ -44,6 +50,7 @@ class DockerEngine:
         self._facts: EngineFacts | None = None
         self._removals: list[threading.Thread] = []
         self._lock = threading.Lock()
+        self._sampler = Sampler()
         self._describing = threading.Lock()
 
     def describe(self) -> EngineFacts:
@@ -89,11 +96,46 @@ class DockerEngine:
         try:
             container = create(client, task.name, container_request(task))
             refuse_its_volumes(client, container, task.image)
-            transcript = _follow(client, container, task, (observer, cancel))
+            transcript, usage = self._follow(client, container, task, (observer, cancel))
             state = final_state(client, container)
-            return _outcome(transcript, state, started)
+            return _outcome(transcript, state, usage, started)
         finally:
             self._retire(client, container)
+
+    def _follow(
+        self,
+        client: "APIClient",
+        container: str,
+        task: ContainerTask,
+        watch: _Watch,
+    ) -> tuple[Transcript, Usage]:
+        """Attach, give the init its orders, start, and read to the end; meanwhile see what is used."""
+        observer, cancel = watch
+        orders = new_orders(entries=MAX_OUTPUT_ENTRIES, size=task.profile.output_bytes, secrets=task.secrets)
+        supervision = Supervision(task, orders, observer)
+        try:
+            with closing(attach(client, container)) as connection:
+                connection.send(orders.encode())
+                start(client, container)
+                with self._sampler.watching(self._watched(container, task)) as used:
+                    transcript = supervision.follow(
+                        connection, cancel, lambda: kill(client, container), used.end
+                    )
+                return transcript, used.finish()
+        finally:
+            supervision.close()
+
+    def _watched(self, container: str, task: ContainerTask) -> Watched:
+        def ask(look: Callable[["APIClient", str], _Answer]) -> _Answer:
+            with self._clients.lent() as client:
+                return look(client, container)
+
+        return Watched(
+            container,
+            process=lambda: ask(first_process),
+            stats=lambda: ask(one_sample),
+            is_native=task.profile.runtime == "runc",
+        )
 
     def default_command(
         self, image: str, names: tuple[str, ...], labels: Mapping[str, str]
@@ -150,23 +192,9 @@ class DockerEngine:
             self._removals.append(thread)
 
 
-def _follow(
-    client: "APIClient", container: str, task: ContainerTask, watch: tuple[Observer, threading.Event]
-) -> Transcript:
-    """Attach, give the init its orders, start, and read to the end."""
-    observer, cancel = watch
-    orders = new_orders(entries=MAX_OUTPUT_ENTRIES, size=task.profile.output_bytes, secrets=task.secrets)
-    supervision = Supervision(task, orders, observer)
-    try:
-        with closing(attach(client, container)) as connection:
-            connection.send(orders.encode())
-            start(client, container)
-            return supervision.follow(connection, cancel, lambda: kill(client, container))
-    finally:
-        supervision.close()
-
-
-def _outcome(transcript: Transcript, state: Mapping[str, Any], started: float) -> ContainerOutcome:
+def _outcome(
+    transcript: Transcript, state: Mapping[str, Any], usage: Usage, started: float
+) -> ContainerOutcome:
     status = transcript.status
     finished = time.monotonic()
     return ContainerOutcome(
@@ -175,7 +203,8 @@ def _outcome(transcript: Transcript, state: Mapping[str, Any], started: float) -
         exec_error=transcript.exec_error,
         timed_out=transcript.was_stopped_by == "timeout",
         cancelled=transcript.was_stopped_by == "cancel",
-        oom_killed=bool(state.get("OOMKilled")),
+        # Older engines miss an event now and then; the kernel's own count does not.
+        oom_killed=bool(state.get("OOMKilled") or usage.limits.memory_kills),
         seconds=status.seconds if status else finished - started,
         cpu_user_seconds=status.user_seconds if status else 0.0,
         cpu_system_seconds=status.system_seconds if status else 0.0,
@@ -186,6 +215,8 @@ def _outcome(transcript: Transcript, state: Mapping[str, Any], started: float) -
         finished=finished,
         stdout=transcript.stdout,
         stderr=transcript.stderr,
+        room=transcript.room,
+        usage=usage,
     )
 
 

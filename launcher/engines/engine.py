@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from launcher.spec.image import ImagePins
 from launcher.spec.probe import ProbeReport
 from launcher.spec.sandbox import SandboxProfile
+from launcher.spec.usage import Usage
 
 if TYPE_CHECKING:
     from launcher.sources.layout import Layout
@@ -72,6 +73,19 @@ class Refusal(Struct, frozen=True):
     reason: RefusalReason
 
 
+class Room(Struct, frozen=True):
+    """What was free in a scratch folder when the command had ended; None: it has no such bound."""
+
+    path: str
+    free_bytes: int | None
+    free_inodes: int | None
+
+    @property
+    def is_full(self) -> bool:
+        """Say whether nothing more could be written, or made, there."""
+        return self.free_bytes == 0 or self.free_inodes == 0
+
+
 class CollectedOutputs(Struct, frozen=True):
     """What came out, sorted by path; `complete` is False where the hand-over broke off."""
 
@@ -119,6 +133,8 @@ class ContainerOutcome(Struct, frozen=True):
     finished: float
     stdout: CapturedLog = CapturedLog()
     stderr: CapturedLog = CapturedLog()
+    room: tuple[Room, ...] = ()
+    usage: Usage = Usage()
     probe: ProbeReport | None = None
 
 

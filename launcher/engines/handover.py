@@ -11,19 +11,23 @@ from typing import Literal
 
 from msgspec import Struct
 
-from launcher.engines.engine import Refusal, RefusalReason
+from launcher.engines.engine import Refusal, RefusalReason, Room
 from launcher.errors import InfrastructureError, MalformedError
 
 STOP = b"s"
+DISMISSED = b"d"
 MAX_PATH = 4096
 MAX_SECRETS = 64 << 10
 _MAGIC = 0x32545645
 _ORDERS = struct.Struct("<IIQ32s16sI")
 _PROGRESS = struct.Struct("<16sQ")
 _STATUS = struct.Struct("<BIIQQQQ")
+_ROOM = struct.Struct("<BQQ")
 _FILE = struct.Struct("<HQ")
 _REFUSAL = struct.Struct("<BH")
 _END = struct.Struct("<IIQ")
+_UNBOUNDED = 2**64 - 1
+_SCRATCH = ("/eval/out", "/tmp", "/dev/shm")  # noqa: S108 - the container's own, bounded
 _REASONS: dict[int, RefusalReason] = {
     1: "name",
     2: "depth",
@@ -114,7 +118,7 @@ class Ended(Struct, frozen=True):
     """The hand-over is whole."""
 
 
-Event = Output | Progress | Status | FileBegan | FileData | Refusal | Ended
+Event = Output | Progress | Status | Room | FileBegan | FileData | Refusal | Ended
 _State = Literal["output", "status", "records", "file", "ended"]
 
 
@@ -219,9 +223,20 @@ class HandoverParser:
             return self._begin_file()
         if kind == b"R":
             return self._read_refusal()
+        if kind == b"D":
+            return self._read_room()
         if kind in (b"E", b""):
             return self._read_end()
         raise _malformed(f"an unknown record {kind!r}")
+
+    def _read_room(self) -> Room | None:
+        fields = self._unpack(b"D", _ROOM)
+        if fields is None:
+            return None
+        number, free_bytes, free_inodes = fields
+        if number >= len(_SCRATCH):
+            raise _malformed(f"an unknown folder {number}")
+        return Room(_SCRATCH[number], _bounded(free_bytes), _bounded(free_inodes))
 
     def _begin_file(self) -> FileBegan | None:
         found = self._unpack_with_path(b"F", _FILE, length_at=0)
@@ -291,6 +306,10 @@ class HandoverParser:
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
+
+
+def _bounded(count: int) -> int | None:
+    return None if count == _UNBOUNDED else count
 
 
 def _before_partial(output: bytes, token: bytes, start: int, end: int) -> int:

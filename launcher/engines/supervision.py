@@ -12,8 +12,9 @@ from msgspec import Struct
 from launcher.engines.attachment import STDOUT, FrameReader
 from launcher.engines.capture import Capture
 from launcher.engines.collector import Collector
-from launcher.engines.engine import CapturedLog, CollectedOutputs, ContainerTask, Observer, Refusal
+from launcher.engines.engine import CapturedLog, CollectedOutputs, ContainerTask, Observer, Refusal, Room
 from launcher.engines.handover import (
+    DISMISSED,
     STOP,
     Ended,
     Event,
@@ -56,6 +57,7 @@ class Transcript(Struct, frozen=True):
     outputs: CollectedOutputs
     stdout: CapturedLog
     stderr: CapturedLog
+    room: tuple[Room, ...] = ()
 
     @property
     def exec_error(self) -> str | None:
@@ -105,11 +107,20 @@ class Supervision:
         self._stderr = Capture(task.logs / "stderr", task.log_limit)
         self._collector = Collector(task.outputs, orders.size)
         self._status: Status | None = None
+        self._room: list[Room] = []
+        self._dismissed = False
 
-    def follow(self, connection: Connection, cancel: threading.Event, kill: Callable[[], None]) -> Transcript:
+    def follow(
+        self,
+        connection: Connection,
+        cancel: threading.Event,
+        kill: Callable[[], None],
+        ended: Callable[[], None] = lambda: None,
+    ) -> Transcript:
         """Read until the stream ends; send the stop byte at the deadline or on `cancel`.
 
-        `kill` is called once, when the container has not obeyed in time or its hand-over stalls.
+        `kill` is called once, when the container has not obeyed in time or its hand-over stalls; `ended`
+        once, when nobody but the first process lives, which waits for it to return.
         """
         clock = _Clock(self._task.timeout, self._patience)
         while True:
@@ -120,6 +131,10 @@ class Supervision:
                 clock.heard()
                 for stream, piece in self._frames.feed(data):
                     self._take(stream, piece)
+            if self._status is not None and not self._dismissed:
+                self._dismissed = True
+                ended()
+                connection.send(DISMISSED)
             if not self._parser.begun and clock.must_stop(cancel):
                 connection.send(STOP)
             if clock.must_kill(begun=self._parser.begun):
@@ -154,6 +169,8 @@ class Supervision:
                 self._observer.samples_so_far(count)
             case Status():
                 self._status = event
+            case Room():
+                self._room.append(event)
             case Ended():
                 self._collector.finish_file()
 
@@ -166,6 +183,7 @@ class Supervision:
             outputs=self._collector.finish(complete=self._parser.ended),
             stdout=self._stdout.finish(),
             stderr=self._stderr.finish(),
+            room=tuple(self._room),
         )
 
 

@@ -23,6 +23,20 @@ _MOST_CAVEATS = 100
 _MOST_SEEDS = 50
 _LONGEST_LINE = 400
 _STATES = {"pass": "good", "fail": "bad", "inconclusive": "warn"}
+_READINGS = (
+    ("seconds", "Wall"),
+    ("cpu_user_seconds", "CPU, user"),
+    ("cpu_system_seconds", "CPU, system"),
+    ("max_rss_bytes", "Most memory"),
+    ("output_bytes", "Output"),
+)
+# What the kernel counted for the container as a whole; a column where any was.
+_SEEN_OUTSIDE = (
+    ("memory_peak_bytes", "Most in all"),
+    ("read_bytes", "Read"),
+    ("written_bytes", "Written"),
+    ("throttled_seconds", "Throttled"),
+)
 _MET = {True: "met", False: "not met", None: "unknown"}
 
 
@@ -201,9 +215,11 @@ def mistakes_in_words(found: Mistakes) -> str:
 
 def _resource_values(record: Record) -> Mapping[str, Any]:
     usage, steps = record.around.usage, record.around.steps
-    rows = [_usage(row) for row in usage[:_MOST_ROWS]]
+    columns = [*_READINGS, *(item for item in _SEEN_OUTSIDE if any(item[0] in row.readings for row in usage))]
+    rows = [_usage(row, [name for name, _ in columns]) for row in usage[:_MOST_ROWS]]
     return {
         "usage": rows,
+        "usage_columns": [title for _, title in columns],
         "usage_cut": _said_cut(len(usage), "resources.jsonl"),
         "has_other": any(row["other"] for row in rows),
         "steps": [_step(step) for step in steps[:_MOST_ROWS]],
@@ -215,11 +231,11 @@ def _said_cut(count: int, name: str) -> str:
     return f" The first {_MOST_ROWS} of {count}; all are in {name}." if count > _MOST_ROWS else ""
 
 
-def _usage(row: Usage) -> Mapping[str, Any]:
+def _usage(row: Usage, columns: Sequence[str]) -> Mapping[str, Any]:
     words = {"seconds": provenance.seconds_in_words, "bytes": _bytes_in_words}
     texts = [
         words[name.rpartition("_")[2]](row.readings[name]) if name in row.readings else "-"
-        for name in ("seconds", "cpu_user_seconds", "cpu_system_seconds", "max_rss_bytes", "output_bytes")
+        for name in columns
     ]
     other = [f"{name} {_reading(value)}" for name, value in row.other.items() if name != "logs"]
     return {

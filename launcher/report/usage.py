@@ -7,11 +7,17 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-_READINGS = ("seconds", "cpu_user_seconds", "cpu_system_seconds", "max_rss_bytes", "output_bytes")
+_READINGS = (
+    *("seconds", "cpu_user_seconds", "cpu_system_seconds", "max_rss_bytes", "output_bytes"),
+    *("memory_peak_bytes", "read_bytes", "written_bytes", "throttled_seconds"),
+)
+# How a line came about, and what another of its readings says already.
+_UNTOLD = frozenset({"kind", "source", "interval", "samples", "cpu_seconds"})
+_TOLD_WHEN_MET = frozenset({"memory_kills", "memory_refusals", "pids_refusals"})
 
 
 class Usage(Struct, frozen=True):
-    """One line of resources.jsonl; `other` are the readings that this version has no column for."""
+    """A container's or a phase's line of resources.jsonl; `other` are the readings that have no column."""
 
     phase: str
     replicate: str
@@ -30,12 +36,23 @@ class Step(Struct, frozen=True):
 
 
 def read_usage(data: bytes) -> Iterator[Usage]:
-    """Yield each line of resources.jsonl, in order."""
+    """Yield what containers used, in order, and what each phase of several did; samples are left out."""
     for table in _tables(data):
+        kind = table.get("kind", "container")
+        if kind == "sample" or (kind == "phase" and table.get("containers") == 1):
+            continue
         readings = {name: float(table[name]) for name in _READINGS if _is_reading(table.get(name))}
-        other = {name: table[name] for name in sorted(table) if name not in readings}
+        other = {
+            name: table[name] for name in sorted(table) if name not in readings and _is_told(name, table)
+        }
         phase, replicate = other.pop("phase", "-"), other.pop("replicate", "-")
+        if kind == "phase":
+            replicate = f"all {other.pop('containers', '')}".strip()
         yield Usage(str(phase), str(replicate), readings, other)
+
+
+def _is_told(name: str, table: Mapping[str, Any]) -> bool:
+    return name not in _UNTOLD and not (name in _TOLD_WHEN_MET and table[name] == 0)
 
 
 def read_steps(data: bytes) -> Iterator[Step]:

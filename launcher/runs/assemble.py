@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct, to_builtins
 
 from launcher import __version__
 from launcher.canonical import canonical_bytes
 from launcher.digest import sha256_hex
-from launcher.engines.engine import ContainerOutcome
 from launcher.environment.facts import Fact, environment_bytes, image_facts
 from launcher.environment.sbom import sbom_bytes
 from launcher.runs.events import EventLog, events_bytes, now
 from launcher.runs.kept import attempts_fact
+from launcher.runs.resources import Used, loaded_objects, resources_bytes
 from launcher.runs.scoring import Scored
-from launcher.runs.tasks import Phase, RunPlan
+from launcher.runs.tasks import RunPlan
 from launcher.spec import bundle
 from launcher.spec.claims import dependencies, evaluation_result
 from launcher.spec.lock import Lock, pins_from
@@ -40,7 +39,7 @@ def assemble(plan: RunPlan, scored: Scored, signing: Signing, log: EventLog) -> 
     """Write every file of the bundle into `plan.attempt.staging` and return the bundle's digest."""
     staging = plan.attempt.staging
     _write_kept_files(plan, scored, staging)
-    facts = [*signing.host, *_run_facts(plan), attempts_fact(plan, scored.runs)]
+    facts = [*signing.host, *_run_facts(plan), *_process_facts(scored), attempts_fact(plan, scored.runs)]
     for name, data in _records(plan, scored, facts, log).items():
         write_new(staging / name, data)
     digests = write_sums(staging)
@@ -60,10 +59,8 @@ def _records(plan: RunPlan, scored: Scored, facts: list[Fact], log: EventLog) ->
         bundle.SBOM: sbom_bytes(plan.resolution.image.pins),
         bundle.SAMPLES: scored.samples,
         bundle.EVENTS: events_bytes([*log.events(), *scored.events]),
-        bundle.RESOURCES: b"".join(
-            canonical_bytes(_usage(run.replicate, phase, outcome)) + b"\n"
-            for run in scored.runs
-            for phase, outcome in run.outcomes
+        bundle.RESOURCES: resources_bytes(
+            [Used(run.replicate, phase, outcome) for run in scored.runs for phase, outcome in run.outcomes]
         ),
     }
 
@@ -79,21 +76,11 @@ def _run_facts(plan: RunPlan) -> Iterator[Fact]:
         yield Fact(f"input.{item.name}.license", item.license, "declared")
 
 
-def _usage(replicate: int, phase: Phase, outcome: ContainerOutcome) -> Mapping[str, Any]:
-    """Return a container's line of `resources.jsonl`: what its first process saw of its children."""
-    return {
-        "replicate": replicate,
-        "phase": phase,
-        "seconds": round(outcome.seconds, 6),
-        "cpu_user_seconds": outcome.cpu_user_seconds,
-        "cpu_system_seconds": outcome.cpu_system_seconds,
-        "max_rss_bytes": outcome.max_rss_bytes,
-        "output_bytes": outcome.outputs.bytes,
-        "logs": {
-            name: {"bytes": log.total, "kept": log.captured, "truncated": log.truncated}
-            for name, log in (("stdout", outcome.stdout), ("stderr", outcome.stderr))
-        },
-    }
+def _process_facts(scored: Scored) -> Iterator[Fact]:
+    """Yield what was seen from this host of the processes that ran; nothing where they are out of sight."""
+    loaded = loaded_objects(outcome for run in scored.runs for _, outcome in run.outcomes)
+    if loaded.looks:
+        yield Fact("process.shared-objects", to_builtins(loaded), "host")
 
 
 def _write_kept_files(plan: RunPlan, scored: Scored, staging: Path) -> None:

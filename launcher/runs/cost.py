@@ -43,7 +43,11 @@ def cost_of(bundles: Sequence[Path], source: Literal["bundle", "store"]) -> Cost
 def _run(folder: Path) -> _Run | None:
     try:
         with walk(folder) as inventory:
-            used = _lines(inventory.read(bundle.RESOURCES, _MAX_BYTES))
+            used = [
+                line
+                for line in _lines(inventory.read(bundle.RESOURCES, _MAX_BYTES))
+                if line.get("kind", "container") == "container"
+            ]
             steps = _lines(inventory.read(bundle.EVENTS, _MAX_BYTES))
         return _sum(used, steps)
     except (EvalctlError, KeyError, TypeError, ValueError):

@@ -1,13 +1,20 @@
 """Tell from facts why a replicate failed, and which replicate's failure stopped its attempt."""
 
-from collections.abc import Sequence
-from typing import Protocol
+import signal
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
 
-from launcher.engines.engine import ContainerOutcome
+from launcher.engines.engine import ContainerOutcome, Mount
+from launcher.errors import InfrastructureError
 from launcher.runs.tasks import RunPlan, artifact_place, prediction_place
 from launcher.spec.blueprint import Run, Score
 from launcher.spec.bundle import ARTIFACTS
 from launcher.spec.predicates import Failure
+
+# The kernel took the file for no program of this machine.
+_UNFIT_PROGRAM: Final = ("ENOEXEC", "ELIBBAD")
+_IMAGE_CODES: Final = frozenset({"image-gone", "image-damaged"})
+_MOUNT_CODES: Final = frozenset({"mount-not-visible"})
 
 
 class Judged(Protocol):
@@ -37,7 +44,11 @@ def judge(
 
 
 def classify(outcome: ContainerOutcome, asked: Run | Score) -> tuple[Failure | None, str]:
-    """Tell from facts (the launcher's deadline, the engine's state, the init's report) what went wrong."""
+    """Tell what went wrong from facts; docs/failures.md has the table.
+
+    They are the launcher's deadline, the engine's state, the kernel's counts, and what the init saw of the
+    command's end. An exit code proves nothing but that the command failed.
+    """
     if outcome.oom_killed:
         return "out-of-memory", "the kernel ended a process: the container's memory was used up"
     if outcome.timed_out:
@@ -45,13 +56,11 @@ def classify(outcome: ContainerOutcome, asked: Run | Score) -> tuple[Failure | N
     if outcome.cancelled:
         return "interrupted", "it was stopped by the launcher"
     if outcome.exec_error:
-        return "candidate", f"`{asked.command[0]}` could not be started: {outcome.exec_error}"
-    if outcome.signal is not None:
-        return "candidate", f"it was ended by signal {outcome.signal}"
+        return _not_started(outcome.exec_error, asked.command[0])
+    if outcome.signal is not None or outcome.exit_code:
+        return _failed(outcome)
     if outcome.exit_code is None:
         return "engine", "the container ended without the report of its first process"
-    if outcome.exit_code != 0:
-        return "candidate", f"it exited with code {outcome.exit_code}"
     if not outcome.outputs.complete:
         return "engine", "what it left did not come out whole"
     if outcome.outputs.refused:
@@ -59,6 +68,38 @@ def classify(outcome: ContainerOutcome, asked: Run | Score) -> tuple[Failure | N
         more = f" (and {len(outcome.outputs.refused) - 1} more)" if len(outcome.outputs.refused) > 1 else ""
         return "candidate", f"its output `{first.path}` is refused: {first.reason}{more}"
     return None, ""
+
+
+def _not_started(error: str, program: str) -> tuple[Failure, str]:
+    """Say whose fault it is that the kernel would not start the command: the image's, of its own programs."""
+    reason = f"`{program}` could not be started: {error}"
+    is_images = not program.startswith("/eval/") and ("/" not in program or program.startswith("/"))
+    return ("image" if is_images and error.startswith(_UNFIT_PROGRAM) else "candidate"), reason
+
+
+def _failed(outcome: ContainerOutcome) -> tuple[Failure, str]:
+    """Say what a command ran into that ended by itself, and not well."""
+    how = f"it exited with code {outcome.exit_code}"
+    if outcome.signal is not None:
+        how = f"it was ended by signal {outcome.signal}"
+    if outcome.signal == signal.SIGSYS:
+        return "sandbox", f"{how}: it made a system call in a way that the sandbox ends a process for"
+    if outcome.signal == signal.SIGXFSZ:
+        return "disk", f"{how}: a file grew beyond what the sandbox lets it"
+    if full := [room.path for room in outcome.room if room.is_full]:
+        return "disk", f"{how}, and `{full[0]}` was full"
+    if refusals := outcome.usage.limits.pids_refusals:
+        how += f"; {refusals} processes or threads could not be made: `pids` of [resources] was reached"
+    return "candidate", how
+
+
+def failure_of(error: InfrastructureError, mounts: Iterable[Mount]) -> tuple[Failure, str]:
+    """Tell whose fault it is that a container was not run: an input's, the image's, else the engine's."""
+    if error.code in _IMAGE_CODES:
+        return "image", error.in_words
+    if error.code in _MOUNT_CODES and (gone := [mount for mount in mounts if not mount.source.exists()]):
+        return "input", f"`{gone[0].target}` is gone from this machine: {error.in_words}"
+    return "engine", error.in_words
 
 
 def _unfit(outcome: ContainerOutcome, replicate: int, plan: RunPlan) -> str | None:

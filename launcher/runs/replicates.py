@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from launcher.engines.engine import ContainerOutcome, Engine
 from launcher.errors import InfrastructureError
 from launcher.runs.events import EventLog, now
-from launcher.runs.failures import judge
+from launcher.runs.failures import failure_of, judge
 from launcher.runs.tasks import (
     Phase,
     RunPlan,
     bring_predictions,
     container_task,
+    planned_task,
 )
 from launcher.spec.predicates import Failure
 from launcher.spec.sandbox import SandboxProfile
@@ -150,10 +151,12 @@ def _run_one(
         return run
     if watch[1].is_set():
         return replace(run, failure="interrupted", reason="stopped before it was scored")
+    failure: Failure | None
     try:
         outcome = engine.run(container_task(plan, replicate, "score"), watch[0], watch[1])
     except InfrastructureError as error:
-        return replace(run, failure="engine", reason=f"scoring: {error.in_words}")
+        failure, reason = failure_of(error, planned_task(plan, replicate, "score").mounts)
+        return replace(run, failure=failure, reason=f"scoring: {reason}")
     failure, reason = judge(outcome, score, replicate, plan)
     return replace(run, score=outcome, failure=failure, reason=f"scoring: {reason}" if reason else "")
 
@@ -172,7 +175,7 @@ def _predict(
             return ReplicateRun(replicate, seed, None, None)
         outcome = engine.run(container_task(plan, replicate), observer, cancel)
     except InfrastructureError as error:
-        return ReplicateRun(replicate, seed, None, "engine", error.in_words)
+        return ReplicateRun(replicate, seed, None, *failure_of(error, planned_task(plan, replicate).mounts))
     failure, reason = judge(outcome, plan.resolution.blueprint.run, replicate, plan)
     return ReplicateRun(replicate, seed, outcome, failure, reason)
 

@@ -9,7 +9,10 @@ from typing import Final
 
 from launcher.spec.json_types import Schema, document
 
-NAMES: Final = ("blueprint", "lock", "samples", "events", "result", "bundle-samples", "bundle-events")
+NAMES: Final = (
+    *("blueprint", "lock", "samples", "events", "result"),
+    *("bundle-samples", "bundle-events", "resources"),
+)
 
 
 def schema_of(name: str) -> Schema:
@@ -24,6 +27,10 @@ def schema_of(name: str) -> Schema:
         from launcher.spec.result_schema import result_schema
 
         return result_schema()
+    if name == "resources":
+        from launcher.spec.usage_schema import resources_schema
+
+        return resources_schema()
     from launcher.spec import record_schemas
 
     return {

@@ -66,7 +66,7 @@ def test_bash_offers_every_option_of_a_command(
 
 
 def test_bash_offers_known_words_and_leaves_files_to_itself(script: Path) -> None:
-    assert typed(script, "evalctl", "schema", "res") == ["result"]
+    assert typed(script, "evalctl", "schema", "resu") == ["result"]
     assert typed(script, "evalctl", "launch", "--runtime", "") == ["runc", "runsc"]
     assert typed(script, "evalctl", "validate", "") == []
     assert typed(script, "evalctl", "launch", "--note", "x") == []
@@ -110,7 +110,7 @@ def test_fish_offers_commands_words_and_options(tmp_path: Path, capsys: pytest.C
 
     assert offered("evalctl la") == ["launch"]
     assert offered("evalctl image insp") == ["inspect"]
-    assert offered("evalctl schema res") == ["result"]
+    assert offered("evalctl schema resu") == ["result"]
     assert offered("evalctl launch --run") == ["--runtime"]
     assert offered("evalctl launch --runtime ") == ["runc", "runsc"]
 

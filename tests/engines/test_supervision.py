@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from launcher.engines.engine import ContainerTask
-from launcher.engines.handover import STOP, Orders
+from launcher.engines.handover import DISMISSED, STOP, Orders
 from launcher.engines.supervision import Patience, Supervision, Transcript
 from tests.engines.tasks import MakeTask, Watcher
 from tests.engines.test_handover import end, file
@@ -86,7 +86,7 @@ def test_a_stopped_command_has_no_end_of_its_own(follow: Follow) -> None:
     container = Container(on_stop=(hand_over, b""))
     transcript = follow(container, timeout=0)
     assert (transcript.signal, transcript.was_stopped_by) == (None, "timeout")
-    assert container.sent == [STOP]
+    assert container.sent == [STOP, DISMISSED]
     assert container.kills == 0
 
 

@@ -12,9 +12,13 @@
  *   3. records, integers little-endian:
  *        S  u8 stopped, u32 wait status, u32 errno of a failed exec, u64 nanoseconds,
  *           u64 user and u64 system microseconds, u64 largest resident set in KiB
+ *        D  u8 number, u64 free bytes, u64 free inodes       each folder of `scratch`, all ones: not bounded
  *        F  u16 length of path, u64 size, path, bytes        one regular file of /eval/out
  *        R  u8 reason, u16 length of path, path              one thing of /eval/out that was refused
  *        E  u32 files, u32 refusals, u64 bytes               the end; nothing follows
+ *
+ * Then this process waits a moment, until a byte comes or standard input ends: so long the container's control
+ * groups are there to be read.
  *
  * The command runs under the same user id as this process and shares its standard output, so it can read
  * that pipe, write to it, change its flags and send any signal. Hence: this process is not dumpable (its memory,
@@ -46,6 +50,7 @@ enum reason {
 static const u64 SCAN_PER_TICK = 16u << 20;
 static const char OUTPUTS[] = "/eval/out";
 static const char SAMPLES[] = "samples.jsonl";
+static const char *const scratch[] = {OUTPUTS, "/tmp", "/dev/shm"};
 
 struct orders {
     u32 magic;
@@ -422,10 +427,31 @@ static void put_status(enum ending ending) {
     flush_record();
 }
 
+/* What was full when the command ended; tmpfs says 0 of 0 where it has no bound. */
+static void put_room(void) {
+    for (u64 number = 0; number < sizeof scratch / sizeof *scratch; number++) {
+        struct statfs room;
+        memset(&room, 0, sizeof room);
+        if (call2(__NR_statfs, scratch[number], &room) < 0) continue;
+        put('D', 1);
+        put(number, 1);
+        put(room.f_blocks ? (u64)room.f_bavail * (u64)room.f_bsize : ~0ul, 8);
+        put(room.f_files ? (u64)room.f_ffree : ~0ul, 8);
+        flush_record();
+    }
+}
+
+static void await_dismissal(void) {
+    struct pollfd launcher = {0, POLLIN, 0};
+    struct timespec patience = {1, 0};
+    call5(__NR_ppoll, &launcher, 1, &patience, 0, 0);
+}
+
 static void hand_over(const struct orders *orders, enum ending ending, int outputs) {
     call3(__NR_fcntl, 1, F_SETFL, 0); /* undo whatever the command did to the shared flags */
     write_all(orders->final_token, TOKEN);
     put_status(ending);
+    put_room();
     bytes_left = orders->bytes;
     entries_left = orders->entries + 1;
     call2(__NR_fchmod, outputs, 0700);
@@ -488,6 +514,7 @@ __attribute__((used, noreturn)) static void begin(long *stack) {
     kill_everybody();
     if (ending == LAUNCHER_GONE) leave(EXIT_ABANDONED);
     hand_over(&orders, ending, outputs);
+    await_dismissal();
     leave(EXIT_HANDED_OVER);
 }
 
