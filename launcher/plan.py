@@ -250,7 +250,7 @@ def _containers(ground: _Ground) -> Iterator[PlannedContainer]:
 def _run_plan(ground: _Ground) -> RunPlan:
     """Return the plan of an attempt, with words for what a launch draws."""
     lock = (ground.lock or LOCK).removeprefix("sha256:")
-    attempt = Attempt(ground.lock or LOCK, 0, INVOCATION, ground.home.runs / lock / ATTEMPT)
+    attempt = Attempt(ground.lock or LOCK, 1, INVOCATION, ground.home.runs / lock / ATTEMPT)
     image = ground.engine.image or ground.resolution.image.pins.config
     facts = ground.engine.facts or _NO_ENGINE
     profile, score_profile = ground.profiles
@@ -274,6 +274,7 @@ def _mount(mount: dict[str, Any]) -> PlannedMount:
         ("/eval/config.json", "config"),
         ("/eval/inputs/", "input"),
         ("/eval/predictions", "predictions"),
+        ("/eval/state", "state"),
     )
     kind: MountKind = next((kind for start, kind in kinds if target.startswith(start)), "launcher")
     return PlannedMount(kind, str(mount["Source"]), target)

@@ -17,6 +17,7 @@ from launcher.resolve import require_same, resolve
 from launcher.runs.leftovers import reap_dead
 from launcher.runs.preparation import have_image, stop_on_signal
 from launcher.runs.request import LaunchRequest
+from launcher.runs.resuming import watched
 from launcher.runs.tasks import RunPlan, container_task, profiles_of
 from launcher.store.attempts import begin_session
 from launcher.store.cache import Cache
@@ -83,8 +84,9 @@ def shell(request: LaunchRequest, session: Session, edges: ShellEdges) -> Ended:
             edges.reporter.stage(f"in the sandbox, with {command[0]}")
             edges.reporter.close()
             cancel = threading.Event()
-            with stop_on_signal(cancel, signal.SIGHUP):
-                interaction = engine.interact(replace(task, command=command), edges.console, cancel)
+            task = replace(task, command=command)
+            with stop_on_signal(cancel, signal.SIGHUP), watched(plan, session.replicate, cancel) as state:
+                interaction = engine.interact(task, edges.console, state.cancel)
     return Ended(resolution.lock.digest, command, interaction)
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -231,6 +231,14 @@ class RealWorld:
     world: SmallWorld
     engine: DockerEngine
 
+    def write(self, script: str, more: str = "") -> None:
+        """Write the blueprint of a shell script; `more` is more of `[run]`."""
+        command = json.dumps(["/bin/sh", "-c", script])
+        self.world.write(
+            run=f'command = {command}\ntimeout = "30s"\n{more}',
+            resources='cpus = 1\nmemory = "256MiB"\noutput = "16MiB"\nshm = "16MiB"\ntmp = "16MiB"',
+        )
+
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-c", MAIN, *arguments],
@@ -278,12 +286,9 @@ def real(world: SmallWorld) -> Iterator[RealWorld]:
     digest = make_layout(world.folder / "image", layers=[busybox_layer(busybox)])
     pins = json.loads((world.folder / "pins.json").read_text())
     (world.folder / "pins.json").write_text(json.dumps({**pins, "image": digest}))
-    command = json.dumps(["/bin/sh", "-c", SCRIPT])
-    world.write(
-        run=f'command = {command}\ntimeout = "30s"',
-        resources='cpus = 1\nmemory = "256MiB"\noutput = "16MiB"\nshm = "16MiB"\ntmp = "16MiB"',
-    )
-    yield RealWorld(world, engine)
+    real = RealWorld(world, engine)
+    real.write(SCRIPT)
+    yield real
     engine.remove(engine.find({"evalctl.home": world.home.label}))
     image = engine.find_image(world.resolve_file().image.pins)
     engine.close()
@@ -378,3 +383,59 @@ def test_a_list_while_a_launch_runs_leaves_its_container_alone(real: RealWorld) 
     assert real.attempts() == [(1, "unfinished", None)]
     assert len(real.containers()) == 1
     assert json.loads(process.communicate(timeout=60)[0])["status"] == "succeeded"
+
+
+RESUMING = """
+cd /eval/state || exit 3
+if [ ! -e begun ]; then
+  : > begun
+  busybox mkdir -p shut/below 'odd
+name' && : > shut/below/file
+  i=0; while [ $i -lt 60 ]; do busybox mkdir d && cd d || exit 4; i=$((i + 1)); done
+  busybox ln -s /etc /eval/state/link
+  busybox chmod 0 /eval/state/shut
+  sleep 20
+fi
+"""
+
+
+@pytest.mark.engine
+def test_a_killed_launcher_loses_no_state_and_a_hostile_one_is_removed(real: RealWorld) -> None:
+    real.write(RESUMING + SCRIPT.replace("sleep 2\n", ""), "resumable = true")
+    process = real.launch()
+    real.wait_for_container(process)
+    (begun,) = wait_for_paths(lambda: list(real.world.home.runs.glob("*/state/0/data/link")))
+    process.kill()
+    process.communicate()
+    assert begun.parent.stat().st_mode & 0o777 == 0o777
+    assert real.attempts() == [(1, "interrupted", None)]
+    launched = json.loads(real.launch().communicate(timeout=60)[0])
+    assert (launched["status"], launched["attempt"]) == ("succeeded", 2)
+    result = json.loads((Path(launched["bundle"]) / "result.json").read_text())
+    assert "replicate 0: resumed, attempts 1-2 fed `/eval/state`" in result["deviations"]
+    assert list(real.world.home.runs.glob("*/state")) == []
+    assert real.evalctl("verify", launched["bundle"]).code == 0
+
+
+def wait_for_paths(look: Callable[[], list[Path]]) -> list[Path]:
+    deadline = time.monotonic() + 30
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+@pytest.mark.engine
+def test_replicates_that_ended_before_the_kill_are_not_run_again(real: RealWorld) -> None:
+    quick = SCRIPT.replace("sleep 2", "[ $EVALCTL_SEED = 3 ] && sleep 5")
+    real.write(quick, "seeds = [1, 2, 3]")
+    process = real.launch()
+    wait_for_paths(lambda: list(real.world.home.runs.glob("*/1/work/1/record.json")))
+    wait_for_paths(lambda: list(real.world.home.runs.glob("*/1/work/0/record.json")))
+    process.kill()
+    process.communicate()
+    launched = json.loads(real.launch().communicate(timeout=60)[0])
+    result = json.loads((Path(launched["bundle"]) / "result.json").read_text())
+    assert [run.get("attempt") for run in result["replicates"]] == [1, 1, None]
+    assert real.evalctl("verify", launched["bundle"]).code == 0
+    assert real.containers() == []

@@ -4,7 +4,7 @@ The body is that of ContainerCreate, https://docs.docker.com/reference/api/engin
 written out here because docker-py's own builder has no words for masked paths.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def _host_config(task: ContainerTask) -> Mapping[str, Any]:
         "SecurityOpt": ["no-new-privileges", f"seccomp={_filter(task.profile)}"],
         "MaskedPaths": list(MASKED_PATHS),
         "ReadonlyPaths": list(READ_ONLY_PATHS),
-        "Mounts": [_mount(mount) for mount in (*_OWN_MOUNTS, *task.mounts)],
+        "Mounts": [*(_mount(mount) for mount in (*_OWN_MOUNTS, *task.mounts)), *_state(task)],
         "LogConfig": {"Type": "none", "Config": {}},
         "RestartPolicy": {"Name": "no"},
         "AutoRemove": False,
@@ -115,6 +115,13 @@ def _limits(profile: SandboxProfile) -> Mapping[str, Any]:
         "Ulimits": [{"Name": name, "Soft": limit, "Hard": limit} for name, limit in profile.ulimits],
         "OomScoreAdj": OOM_SCORE_ADJUSTMENT,
     }
+
+
+def _state(task: ContainerTask) -> Iterator[Mapping[str, Any]]:
+    """Yield the bind of the one folder of the host that the container may write to."""
+    if task.state is not None:
+        assert task.profile.state  # noqa: S101 - the profile names what the lock pins
+        yield {**_mount(Mount(task.state, task.profile.state.path)), "ReadOnly": False}
 
 
 def _mount(mount: Mount) -> Mapping[str, Any]:

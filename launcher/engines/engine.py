@@ -41,7 +41,8 @@ class ContainerTask(Struct, frozen=True):
 
     `outputs` and `logs` are empty folders of the caller; the logs become `stdout` and `stderr` there, and
     `log_limit` bytes of each are kept. `secrets` join the command's environment inside the container, stand
-    in no record of the engine, and win over `environment`.
+    in no record of the engine, and win over `environment`. `state` is a folder that the container may write
+    to, where its profile has one; whoever asks for the run watches it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ContainerTask(Struct, frozen=True):
     logs: Path
     log_limit: int
     secrets: Mapping[str, str] = field(default_factory=dict)
+    state: Path | None = None
 
 
 class OutputFile(Struct, frozen=True):

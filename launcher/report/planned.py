@@ -151,9 +151,13 @@ def _sandbox(profile: Mapping[str, Any]) -> Iterator[str]:
 
 def _seen_inside(container: PlannedContainer, home: str) -> Iterator[str]:
     for mount in container.mounts:
-        yield from _line("mount", f"{mount.target} (read-only) from {_source(mount, home)}")
+        yield from _line("mount", f"{mount.target} ({_access(mount)}) from {_source(mount, home)}")
     for name, value in container.environment.items():
         yield from _line("env", cut(f"{name}={value}", _LONGEST))
+
+
+def _access(mount: PlannedMount) -> str:
+    return "kept, watched" if mount.kind == "state" else "read-only"
 
 
 def _source(mount: PlannedMount, home: str) -> str:

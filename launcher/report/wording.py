@@ -3,7 +3,7 @@
 Rounding happens here, once, when a number becomes text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from launcher.spec.blueprint import Threshold
 from launcher.spec.result import MetricResult, Result, round12
@@ -80,16 +80,16 @@ def published_text(metric: MetricResult) -> str:
     return f"{metric.published.value:.{metric.published.decimals}f} {met}"
 
 
-def numbered(replicates: list[int]) -> str:
+def numbered(numbers: Sequence[int], word: str = "replicate") -> str:
     """Return `replicate 3` or `replicates 0-2, 4`, of ascending numbers."""
     spans: list[list[int]] = []
-    for number in replicates:
+    for number in numbers:
         if spans and spans[-1][-1] == number - 1:
             spans[-1].append(number)
         else:
             spans.append([number])
     texts = [str(span[0]) if len(span) == 1 else f"{span[0]}-{span[-1]}" for span in spans]
-    return f"replicate{'s' if len(replicates) > 1 else ''} {', '.join(texts)}"
+    return f"{word}{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
 
 
 def attempt_text(result: Result) -> str:

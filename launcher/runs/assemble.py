@@ -13,6 +13,7 @@ from launcher.environment.sbom import sbom_bytes
 from launcher.runs.events import EventLog, events_bytes, now
 from launcher.runs.kept import attempts_fact
 from launcher.runs.resources import Used, loaded_objects, resources_bytes
+from launcher.runs.resuming import state_facts
 from launcher.runs.scoring import Scored
 from launcher.runs.tasks import RunPlan
 from launcher.spec import bundle
@@ -40,6 +41,7 @@ def assemble(plan: RunPlan, scored: Scored, signing: Signing, log: EventLog) -> 
     staging = plan.attempt.staging
     _write_kept_files(plan, scored, staging)
     facts = [*signing.host, *_run_facts(plan), *_process_facts(scored), attempts_fact(plan, scored.runs)]
+    facts += state_facts(plan)
     for name, data in _records(plan, scored, facts, log).items():
         write_new(staging / name, data)
     digests = write_sums(staging)

@@ -14,6 +14,7 @@ from launcher.runs.leftovers import reap_dead
 from launcher.runs.preparation import have_image, stop_on_signal
 from launcher.runs.replicates import run_replicates
 from launcher.runs.request import Edges, Launched, LaunchRequest
+from launcher.runs.resuming import require_room
 from launcher.runs.site import shortcomings, site_facts
 from launcher.runs.tasks import RunPlan, profiles_of
 from launcher.spec.lock import Lock
@@ -45,6 +46,7 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
         image = have_image(engine, resolution)
     if request.rerun:
         discard_progress(lock_folder(edges.home, resolution.lock.digest))
+    require_room(edges.home, resolution.lock.digest, profile, len(request.blueprint.run.seeds))
     facts = {
         "name": request.blueprint.about.name,
         "signer": edges.signer.public.fingerprint,

@@ -12,6 +12,7 @@ from launcher.engines.engine import ContainerOutcome, Engine
 from launcher.errors import InfrastructureError
 from launcher.runs.events import EventLog, now
 from launcher.runs.failures import failure_of, judge
+from launcher.runs.resuming import watched
 from launcher.runs.tasks import (
     Phase,
     RunPlan,
@@ -173,10 +174,11 @@ def _predict(
         if plan.resolution.predictions is not None:
             bring_predictions(plan, replicate)
             return ReplicateRun(replicate, seed, None, None)
-        outcome = engine.run(container_task(plan, replicate), observer, cancel)
+        with watched(plan, replicate, cancel) as state:
+            outcome = engine.run(container_task(plan, replicate), observer, state.cancel)
     except InfrastructureError as error:
         return ReplicateRun(replicate, seed, None, *failure_of(error, planned_task(plan, replicate).mounts))
-    failure, reason = judge(outcome, plan.resolution.blueprint.run, replicate, plan)
+    failure, reason = state.judge(*judge(outcome, plan.resolution.blueprint.run, replicate, plan))
     return ReplicateRun(replicate, seed, outcome, failure, reason)
 
 

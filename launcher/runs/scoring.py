@@ -18,6 +18,7 @@ from launcher.runs.events import read_container_events, sample_events
 from launcher.runs.failures import overall_failure
 from launcher.runs.kept import taken_in_words
 from launcher.runs.replicates import ReplicateRun
+from launcher.runs.resuming import resumed_in_words
 from launcher.runs.tasks import Phase, RunPlan, artifact_place, prediction_place
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.bundle import EVENTS, MAX_FILES, SAMPLES
@@ -208,6 +209,7 @@ def _deviations(plan: RunPlan, runs: list[ReplicateRun], harness: Sequence[Harne
     said = [
         *_shortcomings(plan),
         *taken_in_words(plan, runs),
+        *resumed_in_words(plan),
         *widened(plan.profile.widenings),
     ]
     if plan.profile.runtime != blueprint.sandbox.runtime:

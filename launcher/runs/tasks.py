@@ -22,7 +22,7 @@ from launcher.runs.request import LaunchRequest
 from launcher.spec.blueprint import Run, Score
 from launcher.spec.bundle import ARTIFACTS, PREDICTIONS, is_portable_name
 from launcher.spec.grammars import THREAD_VARIABLES
-from launcher.spec.sandbox import SandboxProfile, profile_for
+from launcher.spec.sandbox import SandboxProfile, profile_for, profile_of_run
 from launcher.store.attempts import Attempt
 from launcher.store.files import copy_new
 from launcher.store.trees import tree_files
@@ -70,15 +70,24 @@ class RunPlan(Struct, frozen=True):
         """Return the phase's own folder."""
         return self.replicate(replicate) / phase
 
+    def state(self, replicate: int) -> Path:
+        """Return the folder that a resumable replicate goes on with."""
+        return state_folder(self.attempt.state, replicate)
+
     def replicate(self, replicate: int) -> Path:
         """Return the folder of all that a replicate leaves."""
         return self.attempt.work / str(replicate)
 
 
+def state_folder(states: Path, replicate: int) -> Path:
+    """Return the folder among the `states` of a lock that one replicate goes on with."""
+    return states / str(replicate) / "data"
+
+
 def profiles_of(request: LaunchRequest) -> tuple[SandboxProfile, SandboxProfile | None]:
     """Return the profile of `[run]`, and that of the second container where one scores."""
     blueprint, runtime = request.blueprint, request.least_runtime
-    run = replace(profile_for(blueprint.resources, blueprint.sandbox), runtime=runtime)
+    run = replace(profile_of_run(blueprint), runtime=runtime)
     if blueprint.score is None or not blueprint.score.command:
         return run, None
     return run, replace(profile_for(blueprint.score.resources, blueprint.sandbox), runtime=runtime)
@@ -134,6 +143,7 @@ def planned_task(plan: RunPlan, replicate: int, phase: Phase = "run") -> Contain
         outputs=plan.outputs(replicate, phase),
         logs=plan.logs(replicate, phase),
         log_limit=LOG_BYTES,
+        state=plan.state(replicate) if phase == "run" and profile.state else None,
     )
 
 

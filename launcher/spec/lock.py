@@ -16,7 +16,7 @@ from launcher.errors import MalformedError
 from launcher.spec.blueprint import Blueprint, Input, Metric
 from launcher.spec.image import ImagePins
 from launcher.spec.predicates import Mark
-from launcher.spec.sandbox import profile_for
+from launcher.spec.sandbox import profile_for, profile_of_run
 
 SCHEMA = "evalctl/lock/v1"
 MAX_BYTES = 4 << 20
@@ -149,7 +149,7 @@ def identity_of(blueprint: Blueprint, pins: Pins) -> dict[str, Any]:
         "score": _score(blueprint),
         "metrics": [_metric(metric) for metric in blueprint.metrics],
         "resources": freeze(to_builtins(blueprint.resources)),
-        "sandbox": profile_for(blueprint.resources, blueprint.sandbox).as_identity(),
+        "sandbox": profile_of_run(blueprint).as_identity(),
         "redactable": blueprint.redactable,
         **_shortcomings(pins),
     }

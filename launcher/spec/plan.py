@@ -9,7 +9,7 @@ from launcher.spec.image import ImagePins
 
 # `cached`: in this home; `local`: a file here, to be copied; `remote`: to be fetched from a server.
 Whereabouts = Literal["cached", "local", "remote", "missing"]
-MountKind = Literal["launcher", "code", "input", "config", "predictions"]
+MountKind = Literal["launcher", "code", "input", "config", "predictions", "state"]
 PlaceStatus = Literal["holds it", "lacks it", "absent", "broken", "not asked"]
 
 
@@ -68,7 +68,7 @@ class PlannedInput(Struct, frozen=True):
 
 
 class PlannedMount(Struct, frozen=True):
-    """One thing of this host that the container sees read-only."""
+    """One thing of this host that the container sees: read-only, but for the state of a resumable run."""
 
     kind: MountKind
     source: str

@@ -34,7 +34,7 @@ RESOURCES = Table(
         Key("memory", size(), "Memory.", "2GiB"),
         Key("tmp", size(), "Of it, `/tmp`.", "64MiB"),
         Key("shm", size(), "Of it, `/dev/shm`.", "64MiB"),
-        Key("output", size(), "Of it, `/eval/out`.", "256MiB"),
+        Key("output", size(), "Of it, `/eval/out`; also the most that `/eval/state` may hold.", "256MiB"),
         Key("pids", integer(1, 4_194_304), "Processes and threads.", 1024),
         Key("gpu", _GPU, "GPUs; absent: none.", None),
     ),

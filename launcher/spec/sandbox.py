@@ -7,12 +7,13 @@ what tells the host apart (its kernel command line, devices, pressure and contro
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of
 from launcher.errors import MalformedError, RequirementError
-from launcher.spec.blueprint import KIB, MIB, Resources, Sandbox
+from launcher.spec.blueprint import KIB, MIB, Blueprint, Resources, Sandbox
 from launcher.spec.seccomp import Variant, seccomp_digest
 from launcher.spec.widenings import OPEN_FILES, OPENS
 
@@ -20,6 +21,7 @@ from launcher.spec.widenings import OPEN_FILES, OPENS
 PROFILE_VERSION = "v1"
 USER_ID = 65532
 OUTPUTS = "/eval/out"
+STATE = "/eval/state"
 TEMPORARY = "/tmp"  # noqa: S108 - the container's own, bounded
 HOSTNAME = "sandbox"
 MAX_OUTPUT_ENTRIES = 2000
@@ -70,6 +72,14 @@ class Scratch(Struct, frozen=True):
         return ",".join(("rw", *self.options, f"size={self.bytes}", f"nr_inodes={self.inodes}"))
 
 
+class State(Struct, frozen=True):
+    """A writable folder of the host, kept across attempts; the launcher watches its bytes and inodes."""
+
+    path: str
+    bytes: int
+    inodes: int
+
+
 class SandboxProfile(Struct, frozen=True):
     """What an engine must apply to one container; `memory` bounds its processes and scratch folders together.
 
@@ -87,6 +97,7 @@ class SandboxProfile(Struct, frozen=True):
     variant: Variant = "cpu"
     widenings: tuple[str, ...] = ()
     network: Literal["none"] = "none"
+    state: State | None = None
 
     @property
     def output_bytes(self) -> int:
@@ -121,6 +132,7 @@ class SandboxProfile(Struct, frozen=True):
                 }
                 for scratch in self.scratch
             ],
+            **({} if self.state is None else {"state": {**to_builtins(self.state), "bound": "watched"}}),
             "output-entries": MAX_OUTPUT_ENTRIES,
             "output-depth": MAX_OUTPUT_DEPTH,
             "ulimits": dict(self.ulimits),
@@ -142,6 +154,15 @@ def under_runtime(values: Mapping[str, Any], runtime: str) -> dict[str, Any]:
     changed = {**values, "runtime": runtime}
     changed.pop("profile", None)
     return {**changed, "profile": digest_of(canonical_bytes(changed))}
+
+
+def profile_of_run(blueprint: Blueprint) -> SandboxProfile:
+    """Return the profile of `[run]`, with the state that a resumable one goes on with; raises likewise."""
+    profile = profile_for(blueprint.resources, blueprint.sandbox)
+    if not blueprint.run.resumable:
+        return profile
+    output = blueprint.resources.output
+    return replace(profile, state=State(STATE, output, max(_LEAST_INODES, output // _BYTES_PER_INODE)))
 
 
 def profile_for(resources: Resources, sandbox: Sandbox) -> SandboxProfile:

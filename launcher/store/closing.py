@@ -22,7 +22,7 @@ from launcher.store.removal import remove_tree
 RECORD = "record.json"
 STATE_FOLDER = "state"
 # After these another attempt goes on with what the last one had.
-PASSING_FAILURES = frozenset({"engine", "interrupted"})
+PASSING_FAILURES = frozenset({"engine", "image", "input", "interrupted"})
 
 
 def close_dead_attempts(home: Home, *, held: str = "") -> list[str]:

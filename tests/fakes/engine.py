@@ -186,7 +186,8 @@ class _Performance:
         self.world = World(
             arguments=task.command,
             environment={**task.environment, **task.secrets},
-            mounts={mount.target: mount.source for mount in task.mounts},
+            mounts={mount.target: mount.source for mount in task.mounts}
+            | ({task.profile.state.path: task.state} if task.state and task.profile.state else {}),
             outputs=folder,
             stopped=threading.Event(),
         )
