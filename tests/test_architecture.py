@@ -18,6 +18,7 @@ ROWS = (
     ("report",),
     ("image",),
     ("engines",),
+    ("inventory",),
     ("sources",),
     ("environment",),
     ("store",),

@@ -160,6 +160,10 @@ def _fact(name: str, value: Any) -> Forge:
     return lambda bundle: change_json(bundle / "environment.json", change)
 
 
+def _sbom(change: Callable[[Any], Any]) -> Forge:
+    return lambda bundle: change_json(bundle / "sbom.cdx.json", change)
+
+
 def _samples(change: Callable[[list[Any]], list[Any]]) -> Forge:
     def forge(bundle: Path) -> None:
         path = bundle / "samples.jsonl"
@@ -269,8 +273,38 @@ LIES: dict[str, tuple[Forge, str]] = {
         "`environment.json` is not a list of facts",
     ),
     "an inventory of another image": (
+        _sbom(lambda it: it["metadata"]["component"].update(version="sha256:" + "0" * 64)),
+        "it is of another image",
+    ),
+    "an inventory that is none": (
         lambda bundle: (bundle / "sbom.cdx.json").write_bytes(b"{}\n"),  # type: ignore[dict-item]
-        "`sbom.cdx.json` is of another image",
+        "it is not CycloneDX 1.6",
+    ),
+    "an inventory with another serial number": (
+        _sbom(lambda it: it.update(serialNumber="urn:uuid:0")),
+        "its serial number is of another image",
+    ),
+    "an inventory that calls complete what it does not list": (
+        _sbom(
+            lambda it: it["compositions"].append({"aggregate": "complete", "dependencies": ["packages:rpm"]})
+        ),
+        "it refers to what it does not list",
+    ),
+    "an inventory with a package of no layer": (
+        _sbom(
+            lambda it: it.update(
+                components=[
+                    {
+                        "bom-ref": "pkg:x/y",
+                        "type": "library",
+                        "name": "y",
+                        "purl": "pkg:x/y",
+                        "properties": [],
+                    }
+                ]
+            )
+        ),
+        "is of no layer of the image",
     ),
     "a lock with a field more": (
         lambda bundle: change_json(bundle / "lock.json", lambda lock: lock["identity"].update(more=1)),

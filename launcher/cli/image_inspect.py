@@ -2,19 +2,25 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from launcher.canonical import parse_json
 from launcher.cli.options import Json
 from launcher.cli.output import print_json
+from launcher.errors import MalformedError
 from launcher.image.operators import LABEL
 from launcher.report.text import one_line
 from launcher.sources.layout import Layout, document_blob, image_layers, only_digest, open_layout, pin_image
-from launcher.spec.image import PLATFORM
+from launcher.spec.image import PLATFORM, ImagePins
+from launcher.store.home import find_home
+
+if TYPE_CHECKING:
+    from launcher.inventory.kept import Contents
 
 _ENGINE = "docker:"
+_WORDS = {"deb": "debian", "pypi": "python"}
 
 
 def inspect(
@@ -24,17 +30,34 @@ def inspect(
             metavar="REF", help="A layout (folder or tar), a recipe's folder, oci:PATH@DIGEST or docker:NAME."
         ),
     ],
+    sbom: Annotated[
+        bool, typer.Option("--sbom", help="Print the bill of materials alone, as a bundle holds it.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Print an image's digests, labels and packages.
 
     `docker:NAME` says what the engine holds under a name or Id; what a blueprint pins is the digest of a
-    layout, or of a registry, never of the engine.
+    layout, or of a registry, never of the engine. `--sbom` prints CycloneDX 1.6: every package that is found
+    in the layers, where it came from, and what could not be read.
     """
     held = reference.startswith(_ENGINE)
+    if sbom:
+        print(_bill_of(reference).decode(), end="")
+        return 0
     found = _held(reference.removeprefix(_ENGINE)) if held else _layout(reference)
     print_json(found) if as_json else _print(found)
     return 0
+
+
+def _bill_of(reference: str) -> bytes:
+    if reference.startswith(_ENGINE):
+        raise MalformedError(
+            "an engine's name pins no image, so there is no bill of materials of it",
+            code="image-not-pinned",
+            hint="make a layout of what `docker save NAME` writes: `evalctl image import TAR --out DIR`",
+        )
+    return _contents(*_opened(reference)[1:]).sbom
 
 
 def _held(name: str) -> dict[str, Any]:
@@ -52,15 +75,7 @@ def _held(name: str) -> dict[str, Any]:
 
 
 def _layout(reference: str) -> dict[str, Any]:
-    from msgspec import to_builtins
-
-    from launcher.image.contents import package_counts
-
-    path, digest = _place(reference)
-    recipe = path if (path / "recipe.toml").is_file() else None
-    is_built_there = (path / "layout" / "oci-layout").is_file() and not (path / "oci-layout").exists()
-    layout = open_layout(path / "layout" if recipe or is_built_there else path)
-    pins = pin_image(layout, digest or only_digest(layout), PLATFORM)
+    recipe, layout, pins = _opened(reference)
     config = parse_json(document_blob(layout, pins.config), what="the configuration")
     layers = image_layers(layout, pins)
     return {
@@ -72,10 +87,37 @@ def _layout(reference: str) -> dict[str, Any]:
         "platform": pins.platform,
         "created": config.get("created"),
         "size": sum(layer.size for layer in layers),
-        "packages": to_builtins(package_counts(layout, pins)),
+        "packages": _counts(_contents(layout, pins).sbom),
         "up_to_date": _is_up_to_date(recipe, layout) if recipe else None,
         **_labels(_table(_table(config.get("config")).get("Labels"))),
     }
+
+
+def _opened(reference: str) -> tuple[Path | None, Layout, ImagePins]:
+    """Return the recipe's folder where there is one, the layout, and the pins of its image."""
+    path, digest = _place(reference)
+    recipe = path if (path / "recipe.toml").is_file() else None
+    is_built_there = (path / "layout" / "oci-layout").is_file() and not (path / "oci-layout").exists()
+    layout = open_layout(path / "layout" if recipe or is_built_there else path)
+    return recipe, layout, pin_image(layout, digest or only_digest(layout), PLATFORM)
+
+
+def _contents(layout: Layout, pins: ImagePins) -> "Contents":
+    """Return what is in the image; raises `InfrastructureError` where its layers cannot be read."""
+    from launcher.inventory.kept import known_contents, layout_inventory
+    from launcher.store.cache import Cache
+
+    return known_contents(pins, Cache(find_home().cache), lambda: layout_inventory(layout, pins))
+
+
+def _counts(sbom: bytes) -> dict[str, int]:
+    """Return how many packages there are of each ecosystem; of Debian and Python also where none."""
+    from launcher.environment.sbom_reading import listed_packages
+
+    counted = {
+        _WORDS.get(listed.ecosystem, listed.ecosystem): listed.count for listed in listed_packages(sbom)
+    }
+    return {"debian": 0, "python": 0, **counted}
 
 
 def _table(value: Any) -> dict[str, Any]:
@@ -116,7 +158,8 @@ def _print(found: Mapping[str, Any]) -> None:
     print(f"created   {one_line(str(found['created'] or '-'))}")
     print(f"size      {found['size'] / 1e6:.1f} MB")
     if counts := found.get("packages"):
-        print(f"packages  {counts['debian']} Debian, {counts['python']} Python")
+        words = {"debian": "Debian", "python": "Python"}
+        print("packages  " + ", ".join(f"{count} {words.get(name, name)}" for name, count in counts.items()))
     if found.get("up_to_date") is not None:
         print(f"recipe    {'this layout is of it' if found['up_to_date'] else 'changed since; build anew'}")
     for key, value in sorted(found["labels"].items()):

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -87,6 +87,12 @@ class DockerEngine:
 
         with self._clients.lent() as client, engine_faults("load an image"):
             return load_image(client, layout, pins).id
+
+    @contextmanager
+    def export_image(self, image: str) -> Iterator[Iterable[bytes]]:
+        """Give an image's layers inside the block, as the tar that `docker save` writes."""
+        with self._clients.lent() as client, engine_faults("export an image"):
+            yield client.get_image(image)
 
     def run(self, task: ContainerTask, observer: Observer, cancel: threading.Event) -> ContainerOutcome:
         """Run one container to its end, or to its timeout or `cancel`; remove it in the background."""

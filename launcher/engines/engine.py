@@ -223,6 +223,12 @@ class Engine(Protocol):
     def load_image(self, layout: "Layout", pins: ImagePins) -> str:
         """Load an OCI image layout, prove it is `pins`, and return the engine's id of it."""
 
+    def export_image(self, image: str) -> AbstractContextManager[Iterable[bytes]]:
+        """Give an image's layers inside the block, as the tar that `docker save` writes.
+
+        Raises `InfrastructureError`, also while the bytes are read.
+        """
+
     def run(self, task: ContainerTask, observer: Observer, cancel: threading.Event) -> ContainerOutcome:
         """Run one container to its end, or to its timeout or `cancel`, and remove it.
 

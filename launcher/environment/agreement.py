@@ -5,7 +5,8 @@ from typing import Any
 
 from launcher.digest import sha256_hex
 from launcher.environment.facts import image_facts, read_environment
-from launcher.environment.sbom import described_image, empty_sbom_bytes
+from launcher.environment.sbom import empty_sbom_bytes
+from launcher.environment.sbom_reading import check_sbom
 from launcher.errors import CheckFailedError
 from launcher.spec import bundle
 from launcher.spec.lock import pins_from
@@ -30,8 +31,7 @@ def compare_environment(
         raise _another("`sandbox.profile` differs")
     if runtime not in (pinned["runtime"], "runsc") or runtime != provenance.internal.get("runtime"):
         raise _another(f"the runtime {runtime!a} is not what was asked for and signed")
-    if described_image(files[bundle.SBOM]) != pins.manifest:
-        raise _another(f"`{bundle.SBOM}` is of another image")
+    check_sbom(files[bundle.SBOM], pins)
 
 
 def refuse_launch(files: Mapping[str, bytes], digests: Mapping[str, str]) -> None:

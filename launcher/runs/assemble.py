@@ -9,7 +9,6 @@ from launcher import __version__
 from launcher.canonical import canonical_bytes
 from launcher.digest import sha256_hex
 from launcher.environment.facts import Fact, environment_bytes, image_facts
-from launcher.environment.sbom import sbom_bytes
 from launcher.runs.events import EventLog, events_bytes, now
 from launcher.runs.kept import attempts_fact
 from launcher.runs.resources import Used, loaded_objects, resources_bytes
@@ -28,11 +27,12 @@ from launcher.trust.sigstore import seal
 
 
 class Signing(Struct, frozen=True):
-    """Who signs, the attestation under which the lock is launched, facts about the host, and a note."""
+    """Who signs, the attestation under which the lock is launched, what was observed, and a note."""
 
     signer: Signer
     lock_attestation: bytes
-    host: tuple[Fact, ...]
+    facts: tuple[Fact, ...]
+    sbom: bytes
     note: str = ""
 
 
@@ -40,9 +40,9 @@ def assemble(plan: RunPlan, scored: Scored, signing: Signing, log: EventLog) -> 
     """Write every file of the bundle into `plan.attempt.staging` and return the bundle's digest."""
     staging = plan.attempt.staging
     _write_kept_files(plan, scored, staging)
-    facts = [*signing.host, *_run_facts(plan), *_process_facts(scored), attempts_fact(plan, scored.runs)]
+    facts = [*signing.facts, *_run_facts(plan), *_process_facts(scored), attempts_fact(plan, scored.runs)]
     facts += state_facts(plan)
-    for name, data in _records(plan, scored, facts, log).items():
+    for name, data in _records(plan, scored, (facts, signing.sbom), log).items():
         write_new(staging / name, data)
     digests = write_sums(staging)
     (staging / bundle.ATTESTATIONS).mkdir()
@@ -51,14 +51,17 @@ def assemble(plan: RunPlan, scored: Scored, signing: Signing, log: EventLog) -> 
     return f"sha256:{digests[bundle.SUMS]}"
 
 
-def _records(plan: RunPlan, scored: Scored, facts: list[Fact], log: EventLog) -> Mapping[str, bytes]:
+def _records(
+    plan: RunPlan, scored: Scored, observed: tuple[list[Fact], bytes], log: EventLog
+) -> Mapping[str, bytes]:
     lock = plan.resolution.lock
+    facts, sbom = observed
     return {
         bundle.BLUEPRINT: lock.blueprint.encode(),
         bundle.LOCK: lock.data,
         bundle.RESULT: canonical_bytes(scored.result.as_json()) + b"\n",
         bundle.ENVIRONMENT: environment_bytes(facts),
-        bundle.SBOM: sbom_bytes(plan.resolution.image.pins),
+        bundle.SBOM: sbom,
         bundle.SAMPLES: scored.samples,
         bundle.EVENTS: events_bytes([*log.events(), *scored.events]),
         bundle.RESOURCES: resources_bytes(

@@ -17,8 +17,8 @@ from launcher.runs.request import Edges, Launched, LaunchRequest
 from launcher.runs.resuming import require_room
 from launcher.runs.site import shortcomings, site_facts
 from launcher.runs.tasks import RunPlan, profiles_of
-from launcher.spec.lock import Lock
 from launcher.store.attempts import begin_attempt, finish_attempt
+from launcher.store.cache import Cache
 from launcher.store.closing import discard_progress
 from launcher.store.journal import lock_folder
 
@@ -75,9 +75,7 @@ def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Sc
     if plan.resolution.pins.predictions is not None:
         text = "scoring the predictions again"
     with stop_on_signal(cancel, signal.SIGHUP), log.step("replicates", text):
-        runs, signing = run_replicates(
-            engine, keeper, log, cancel, lambda: _prepare(request, edges, plan.resolution.lock)
-        )
+        runs, signing = run_replicates(engine, keeper, log, cancel, lambda: _prepare(request, edges, run))
     from launcher.runs.scoring import score
 
     plan.attempt.record("score")
@@ -85,14 +83,18 @@ def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Sc
         return score(plan, runs), signing
 
 
-def _prepare(request: LaunchRequest, edges: Edges, lock: Lock) -> "Signing":
-    """Sign the lock and look at the host; what is imported here costs nothing beside a running container."""
+def _prepare(request: LaunchRequest, edges: Edges, run: _Run) -> "Signing":
+    """Sign the lock, look at host and image; what is imported here costs nothing beside the container."""
     import launcher.runs.scoring  # noqa: F401 - so that it is there when the containers have ended
     from launcher.environment.host import observe_host
     from launcher.runs.assemble import Signing, seal_lock
+    from launcher.runs.contents import image_contents
 
-    attestation = request.lock_attestation or seal_lock(lock, edges.signer)
-    return Signing(edges.signer, attestation, (*observe_host(), *site_facts(edges.site)), request.note)
+    engine, plan, log = run
+    attestation = request.lock_attestation or seal_lock(plan.resolution.lock, edges.signer)
+    host = (*observe_host(), *site_facts(edges.site))
+    contents = image_contents(engine, plan, Cache(edges.home.cache), log)
+    return Signing(edges.signer, attestation, (*host, *contents.facts), contents.sbom, request.note)
 
 
 def _publish(edges: Edges, plan: RunPlan, log: EventLog, made: "tuple[Scored, Signing]") -> Path:

@@ -6,7 +6,8 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 
 from launcher.engines.capture import Capture
 from launcher.engines.collector import Collector
+from launcher.engines.docker_archive import docker_archive
 from launcher.engines.engine import (
     CollectedOutputs,
     Console,
@@ -89,6 +91,7 @@ class FakeEngine:
         self.programs = dict(programs)
         self.facts = facts
         self.images: set[str] = set()
+        self.exports: dict[str, bytes] = {}
         self.containers: dict[str, Mapping[str, str]] = {}
         self.networks: dict[str, Mapping[str, str]] = {}
         self.volumes: dict[str, Mapping[str, str]] = {}
@@ -115,7 +118,13 @@ class FakeEngine:
     def load_image(self, layout: Layout, pins: ImagePins) -> str:
         self._answer()
         self.images.add(pins.config)
+        self.exports[pins.config] = b"".join(docker_archive(layout, pins))
         return pins.config
+
+    @contextmanager
+    def export_image(self, image: str) -> Iterator[Iterable[bytes]]:
+        self._answer()
+        yield [self.exports[image]]
 
     def run(self, task: ContainerTask, observer: Observer, cancel: threading.Event) -> ContainerOutcome:
         self._answer()

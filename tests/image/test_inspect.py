@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from launcher.cli.app import run
+from launcher.environment.sbom import sbom_bytes
 from launcher.errors import InfrastructureError
-from launcher.image.contents import package_counts
-from launcher.sources.layout import only_digest, open_layout, pin_image
+from launcher.inventory.kept import layout_inventory
+from launcher.sources.layout import only_digest, open_layout, open_only_image, pin_image
 from tests.image.makers import (
     finish_layout,
     make_layout,
@@ -41,10 +42,10 @@ def test_packages_are_counted_and_removals_seen(tmp_path: Path, capsys: pytest.C
     layers = [
         tar_of(
             text_file("var/lib/dpkg/status", "Package: a\n\nPackage: b\n"),
-            text_file("var/lib/dpkg/status.d/c"),
+            text_file("var/lib/dpkg/status.d/c", "Package: c\n"),
             text_file("var/lib/dpkg/status.d/c.md5sums"),
-            text_file(f"{SITE}/x-1.dist-info/METADATA"),
-            text_file(f"{SITE}/y-1.dist-info/METADATA"),
+            text_file(f"{SITE}/x-1.dist-info/METADATA", "Name: x\nVersion: 1\n"),
+            text_file(f"{SITE}/y-1.dist-info/METADATA", "Name: y\nVersion: 1\n"),
             compression="",
         ),
         tar_of(
@@ -64,7 +65,8 @@ def test_packages_are_counted_and_removals_seen(tmp_path: Path, capsys: pytest.C
 
 
 def test_compressed_layers_are_read_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    layer = tar_of(text_file(f"{SITE}/x-1.dist-info/METADATA", "x" * 3_000_000), compression="")
+    metadata = "Name: x\nVersion: 1\n\n" + "x" * 1_500_000
+    layer = tar_of(text_file(f"{SITE}/x-1.dist-info/METADATA", metadata), compression="")
     folder = tmp_path / "layout"
     packed = put_blob(folder, gzip.compress(layer))
     config = {"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": [sha256(layer)]}}
@@ -111,7 +113,7 @@ def test_a_layer_of_odd_bytes_is_counted_or_refused(tmp_path: Path, layer: bytes
     make_layout(tmp_path / "layout", layers=[layer])
     layout = open_layout(tmp_path / "layout")
     try:
-        package_counts(layout, pin_image(layout, only_digest(layout), "linux/amd64"))
+        layout_inventory(layout, pin_image(layout, only_digest(layout), "linux/amd64"))
     except InfrastructureError as error:
         assert error.code == "image-malformed"
 
@@ -123,3 +125,18 @@ def test_what_an_image_says_of_itself_cannot_trick_a_terminal(
     make_layout(tmp_path / "layout", config={"Labels": labels}, created="\x1b]0;x\x07")
     assert run(["image", "inspect", str(tmp_path / "layout")]) == 0
     assert not any(letter in capsys.readouterr().out for letter in "\x1b\r\x07")
+
+
+def test_the_bill_of_materials_is_printed_as_a_bundle_holds_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_layout(tmp_path / "layout")
+    layout, pins = open_only_image(tmp_path / "layout", "linux/amd64")
+    for _ in ("read", "kept"):
+        assert run(["image", "inspect", str(tmp_path / "layout"), "--sbom"]) == 0
+        assert capsys.readouterr().out.encode() == sbom_bytes(pins, layout_inventory(layout, pins))
+
+
+def test_an_engines_name_has_no_bill_of_materials(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["image", "inspect", "docker:name", "--sbom"]) == 2
+    assert "evalctl image import" in capsys.readouterr().err
