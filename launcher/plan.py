@@ -1,6 +1,6 @@
 """Plan: say what a launch would run, fetch and need here, without running or fetching any of it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from launcher.engines.docker_request import container_request
-from launcher.engines.engine import EngineFacts
+from launcher.engines.engine import ContainerTask, EngineFacts
 from launcher.engines.requirements import unmet
 from launcher.errors import EvalctlError, RequirementError
 from launcher.launch import find_finished
@@ -18,11 +18,12 @@ from launcher.resolve import Choices, Resolution, require_same, resolve
 from launcher.runs.cost import cost_of
 from launcher.runs.replicates import parallel_width
 from launcher.runs.request import Edges, LaunchRequest
-from launcher.runs.tasks import LOG_BYTES, Phase, RunPlan, planned_task, profiles_of
+from launcher.runs.services import Place, required_profiles, service_task
+from launcher.runs.tasks import LOG_BYTES, RunPlan, planned_task, profiles_of
 from launcher.sources.at_hand import AtHand, code_folder, input_place, see
 from launcher.sources.code import CodeTree, fetch_code
 from launcher.sources.images import PinnedImage
-from launcher.spec.blueprint import Blueprint, Metric
+from launcher.spec.blueprint import Blueprint, Metric, Service
 from launcher.spec.image import ImagePins
 from launcher.spec.lock import CodePins, Lock, Pins, pins_from
 from launcher.spec.plan import (
@@ -33,10 +34,12 @@ from launcher.spec.plan import (
     Plan,
     PlannedContainer,
     PlannedEngine,
+    PlannedImage,
     PlannedMount,
     Unmet,
 )
 from launcher.spec.sandbox import SandboxProfile
+from launcher.spec.services import Phase
 from launcher.store.attempts import Attempt, past_attempts
 from launcher.store.cache import Cache
 from launcher.store.home import Home
@@ -51,11 +54,18 @@ _NO_ENGINE = EngineFacts("", "", "", (), "", "", "", "", (), (), 0, 0, "", "", "
 
 
 class EngineSight(Struct, frozen=True):
-    """What an engine said: its facts and its id of the image; `reason` where none answered."""
+    """What an engine said: its facts, its ids of the images it has; `reason` where none answered."""
 
     facts: EngineFacts | None
-    image: str | None = None
+    images: Mapping[ImagePins, str] = {}
     reason: str = ""
+
+    def planned(self, image: PlannedImage) -> PlannedImage:
+        """Return `image` with the engine's word on it."""
+        if image.pins is None:
+            return image
+        found = self.images.get(image.pins)
+        return replace(image, in_engine=found is not None if self.facts else None, id=found)
 
 
 class PlanEdges(Struct, frozen=True):
@@ -103,7 +113,7 @@ def plan(request: LaunchRequest, edges: PlanEdges, bundle: Path | None = None) -
             missing=missing,
             lock=lock,
             resolution=resolution or _as_if(request, seen, cache),
-            engine=ask(edges.connect, seen.image.pins),
+            engine=ask(edges.connect, [seen.image.pins, *(image.pins for image in seen.services.values())]),
             profiles=profiles_of(request),
             finished=_finished(request, edges, lock),
             cost=_cost(edges.home, lock, bundle),
@@ -142,20 +152,22 @@ def _with_sizes(seen: AtHand, lock: Lock | None) -> AtHand:
     return replace(seen, inputs=tuple(sized))
 
 
-def ask(connect: "Callable[[], Engine]", pins: ImagePins | None) -> EngineSight:
-    """Ask the engine who it is and whether it has the image; one that does not answer is no error."""
+def ask(connect: "Callable[[], Engine]", images: Iterable[ImagePins | None]) -> EngineSight:
+    """Ask the engine who it is and which images it has; one that does not answer is no error."""
     try:
         with closing(connect()) as engine:
-            return EngineSight(engine.describe(), engine.find_image(pins) if pins else None)
+            wanted = dict.fromkeys(filter(None, images))
+            found = {pins: image for pins in wanted if (image := engine.find_image(pins))}
+            return EngineSight(engine.describe(), found)
     except EvalctlError as error:
-        return EngineSight(None, None, error.in_words)
+        return EngineSight(None, reason=error.in_words)
 
 
 def _as_if(request: LaunchRequest, seen: AtHand, cache: Cache) -> Resolution:
     """Return the resolution that a fetch would give, as far as a container's request shows it."""
-    blueprint, digest = request.blueprint, request.blueprint.image.digest
+    blueprint = request.blueprint
     chosen = chosen_inputs(blueprint, request.choices)
-    pins = seen.image.pins or ImagePins(None, digest, digest, (), blueprint.image.platform)
+    pins = _pins_of(seen.image)
     if seen.code.status == "cached":
         code = fetch_code(blueprint.code, cache, request.settings)
     else:
@@ -169,7 +181,13 @@ def _as_if(request: LaunchRequest, seen: AtHand, cache: Cache) -> Resolution:
         PinnedImage(pins, None),
         code,
         {item.name: input_place(item, cache, request.settings) for item in chosen.inputs},
+        services={name: PinnedImage(_pins_of(image), None) for name, image in seen.services.items()},
     )
+
+
+def _pins_of(image: PlannedImage) -> ImagePins:
+    """Return the image's pins, made up as far as nothing here tells them."""
+    return image.pins or ImagePins(None, image.digest, image.digest, (), image.platform)
 
 
 def _finished(request: LaunchRequest, edges: PlanEdges, lock: str | None) -> Finished | None:
@@ -192,13 +210,9 @@ def _compose(ground: _Ground) -> Plan:
     """Put the plan together: a pure function of what was found."""
     blueprint, facts = ground.request.blueprint, ground.engine.facts
     seeds = blueprint.run.seeds
-    profiles = [profile for profile in ground.profiles if profile]
-    largest = max(profiles, key=lambda profile: profile.cpus)
-    image = replace(
-        ground.seen.image,
-        in_engine=ground.engine.image is not None if facts and ground.seen.image.pins else None,
-        id=ground.engine.image,
-    )
+    image = ground.engine.planned(ground.seen.image)
+    services = {name: ground.engine.planned(found) for name, found in ground.seen.services.items()}
+    wanted, refused = _wanted(ground)
     return Plan(
         name=blueprint.about.name,
         version=blueprint.about.version,
@@ -209,16 +223,30 @@ def _compose(ground: _Ground) -> Plan:
         code=ground.seen.code,
         inputs=ground.seen.inputs,
         seeds=seeds,
-        parallel=parallel_width(facts.cpus, largest, len(seeds)) if facts else None,
+        parallel=parallel_width(facts, _largest(wanted), len(seeds)) if facts else None,
         containers=tuple(_containers(ground)),
         gpu=to_builtins(blueprint.resources.gpu),
         metrics=tuple(_metric(metric) for metric in blueprint.metrics),
-        disk=_disk(ground, image.bytes_to_load),
+        disk=_disk(ground, (image, *services.values())),
         cost=ground.cost,
         engine=_engine(facts) if facts else None,
         no_engine=ground.engine.reason,
-        unmet=tuple(_all_unmet(facts, profiles)) if facts else (),
+        unmet=(*refused, *(_all_unmet(facts, wanted) if facts else ())),
+        services=services,
     )
+
+
+def _wanted(ground: _Ground) -> tuple[tuple[SandboxProfile, ...], tuple[Unmet, ...]]:
+    """Return the profiles that the engine must be able to give, and what no engine can."""
+    try:
+        return required_profiles(ground.request.blueprint, *ground.profiles), ()
+    except RequirementError as error:
+        return tuple(profile for profile in ground.profiles if profile), (_unmet(error),)
+
+
+def _largest(profiles: Sequence[SandboxProfile]) -> SandboxProfile:
+    cpus, memory = max(each.cpus for each in profiles), max(each.memory for each in profiles)
+    return replace(profiles[0], cpus=cpus, memory=memory)
 
 
 def _all_unmet(facts: EngineFacts, profiles: Sequence[SandboxProfile]) -> list[Unmet]:
@@ -231,31 +259,50 @@ def _containers(ground: _Ground) -> Iterator[PlannedContainer]:
     run = _run_plan(ground)
     phases: tuple[Phase, ...] = ("run", "score") if run.score_profile else ("run",)
     for phase in phases:
-        task = planned_task(run, 0, phase)
-        if ground.resolution.code.commit_time < 0:
-            task = replace(task, environment={**task.environment, "SOURCE_DATE_EPOCH": COMMIT_TIME})
-        request = container_request(task)
-        yield PlannedContainer(
-            phase=phase,
-            command=task.command,
-            working_directory=task.working_directory,
-            timeout=int(task.timeout),
-            environment=dict(sorted(task.environment.items())),
-            mounts=tuple(_mount(mount) for mount in request["HostConfig"]["Mounts"]),
-            sandbox=task.profile.as_identity(),
-            request=request,
-        )
+        place = Place(run, 0, phase)
+        for service in place.services:
+            yield _container(ground, phase, service_task(place, service), service)
+        yield _container(ground, phase, planned_task(run, 0, phase))
+
+
+def _container(
+    ground: _Ground, phase: Phase, task: ContainerTask, service: Service | None = None
+) -> PlannedContainer:
+    if ground.resolution.code.commit_time < 0:
+        task = replace(task, environment={**task.environment, "SOURCE_DATE_EPOCH": COMMIT_TIME})
+    request = container_request(task)
+    return PlannedContainer(
+        phase=phase,
+        command=task.command,
+        working_directory=task.working_directory,
+        timeout=service.ready_timeout if service else int(task.timeout),
+        environment=dict(sorted(task.environment.items())),
+        mounts=tuple(_mount(mount) for mount in request["HostConfig"]["Mounts"]),
+        sandbox=task.profile.as_identity(),
+        request=request,
+        service=service.name if service else "",
+        ready=(service.ready_http or "") if service else "",
+    )
 
 
 def _run_plan(ground: _Ground) -> RunPlan:
     """Return the plan of an attempt, with words for what a launch draws."""
     lock = (ground.lock or LOCK).removeprefix("sha256:")
     attempt = Attempt(ground.lock or LOCK, 1, INVOCATION, ground.home.runs / lock / ATTEMPT)
-    image = ground.engine.image or ground.resolution.image.pins.config
+    pins = {name: found.pins for name, found in ground.resolution.services.items()}
+    known = ground.engine.images
+    image = known.get(ground.resolution.image.pins, ground.resolution.image.pins.config)
     facts = ground.engine.facts or _NO_ENGINE
     profile, score_profile = ground.profiles
     return RunPlan(
-        ground.resolution, attempt, image, profile, facts, _label(ground.home), score_profile=score_profile
+        ground.resolution,
+        attempt,
+        image,
+        profile,
+        facts,
+        _label(ground.home),
+        score_profile=score_profile,
+        service_images={name: known.get(each, each.config) for name, each in pins.items()},
     )
 
 
@@ -285,18 +332,19 @@ def _metric(metric: Metric) -> dict[str, Any]:
     return value
 
 
-def _disk(ground: _Ground, image: int | None) -> Disk:
+def _disk(ground: _Ground, images: Sequence[PlannedImage]) -> Disk:
     inputs = {item.name: item.bytes_to_fetch for item in ground.seen.inputs}
+    sizes = [image.bytes_to_load for image in {image.digest: image for image in images}.values()]
     # What comes out of a container is collected first, then copied into the bundle.
     profiles = [profile for profile in ground.profiles if profile]
     each = sum(2 * (profile.output_bytes + 2 * LOG_BYTES) for profile in profiles)
     unknown = [name for name, size in inputs.items() if size is None]
     unknown += ["the code"] if ground.seen.code.status != "cached" else []
-    unknown += ["the image"] if image is None else []
+    unknown += ["an image" if len(images) > 1 else "the image"] if None in sizes else []
     return Disk(
         inputs=sum(size or 0 for size in inputs.values()),
         attempt=each * len(ground.request.blueprint.run.seeds),
-        engine=image or 0,
+        engine=sum(size or 0 for size in sizes),
         unknown=tuple(unknown),
     )
 

@@ -13,6 +13,7 @@ from launcher.sources.images import PinnedImage, find_image
 from launcher.sources.inputs import Fetched, FetchSettings, fetch_input, identify
 from launcher.spec.blueprint import Blueprint, Input
 from launcher.spec.lock import InputPin, Lock, Pins, make_lock, pins_from
+from launcher.spec.services import service_image
 from launcher.store.cache import Cache
 from launcher.store.trees import read_tree
 
@@ -36,7 +37,10 @@ class Choices(Struct, frozen=True):
 
 
 class Resolution(Struct, frozen=True):
-    """A lock and where on this machine its image, code, inputs and predictions are."""
+    """A lock and where on this machine its image, code, inputs and predictions are.
+
+    `services` are the images of the services, by service name.
+    """
 
     blueprint: Blueprint
     lock: Lock
@@ -46,6 +50,7 @@ class Resolution(Struct, frozen=True):
     inputs: Mapping[str, Path]
     patch: bytes | None = None
     predictions: tuple[Path, ...] | None = None
+    services: Mapping[str, PinnedImage] = field(default_factory=dict)
 
 
 def resolve(
@@ -58,6 +63,10 @@ def resolve(
     """
     _refuse_unknown_slots(blueprint, choices.models)
     image = find_image(blueprint.image, cache, settings)
+    services = {
+        service.name: find_image(service_image(service, blueprint), cache, settings)
+        for service in blueprint.services
+    }
     code, patch = _code(blueprint, cache, settings, choices)
     fetched = {item.name: _input(item, cache, settings, choices) for item in blueprint.inputs}
     pins = Pins(
@@ -67,10 +76,11 @@ def resolve(
         limit=choices.limit,
         patch=choices.patch_sha256 if patch is None else sha256_hex(patch),
         predictions=None if choices.predictions is None else pin_predictions(choices.predictions),
+        services={name: found.pins for name, found in services.items()},
     )
     lock = make_lock(blueprint, pins)
     paths = {name: found.path for name, found in fetched.items()}
-    return Resolution(blueprint, lock, pins, image, code, paths, patch, choices.predictions)
+    return Resolution(blueprint, lock, pins, image, code, paths, patch, choices.predictions, services)
 
 
 def choices_of(lock: Lock, blueprint: Blueprint) -> Choices:

@@ -2,22 +2,23 @@
 
 import signal
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from launcher.engines.engine import ATTEMPT_LABEL, HOME_LABEL, Console, Interaction
-from launcher.errors import MalformedError
+from launcher.engines.engine import ATTEMPT_LABEL, HOME_LABEL, Console, ContainerTask, Interaction
+from launcher.errors import InfrastructureError, MalformedError
 from launcher.report.progress import Reporter
 from launcher.resolve import require_same, resolve
 from launcher.runs.leftovers import reap_dead
-from launcher.runs.preparation import have_image, stop_on_signal
+from launcher.runs.preparation import have_image, have_service_images, stop_on_signal
 from launcher.runs.request import LaunchRequest
 from launcher.runs.resuming import watched
+from launcher.runs.services import Place, company, required_profiles
 from launcher.runs.tasks import RunPlan, container_task, profiles_of
 from launcher.store.attempts import begin_session
 from launcher.store.cache import Cache
@@ -74,20 +75,50 @@ def shell(request: LaunchRequest, session: Session, edges: ShellEdges) -> Ended:
     edges.reporter.stage("asking the engine")
     with closing(edges.connect()) as engine:
         reap_dead(edges.home, lambda: engine, thorough=True)
-        engine.require(profile)
+        for each in required_profiles(request.blueprint, profile, None):
+            engine.require(each)
         edges.reporter.stage("having the image in the engine")
         image = have_image(engine, resolution)
+        services = have_service_images(engine, resolution, image)
         with begin_session(edges.home, resolution.lock.digest) as attempt:
-            plan = RunPlan(resolution, attempt, image, profile, engine.describe(), edges.home.label)
+            facts, label = engine.describe(), edges.home.label
+            plan = RunPlan(resolution, attempt, image, profile, facts, label, service_images=services)
             task = container_task(plan, session.replicate)
             command = session.command or _shell_of(engine, image, plan)
-            edges.reporter.stage(f"in the sandbox, with {command[0]}")
-            edges.reporter.close()
             cancel = threading.Event()
-            task = replace(task, command=command)
-            with stop_on_signal(cancel, signal.SIGHUP), watched(plan, session.replicate, cancel) as state:
-                interaction = engine.interact(task, edges.console, state.cancel)
+            with (
+                stop_on_signal(cancel, signal.SIGHUP),
+                watched(plan, session.replicate, cancel) as state,
+                _among_services(
+                    engine, task, Place(plan, session.replicate, "run"), edges, state.cancel
+                ) as inside,
+            ):
+                edges.reporter.stage(f"in the sandbox, with {command[0]}")
+                edges.reporter.close()
+                interaction = engine.interact(replace(inside, command=command), edges.console, state.cancel)
     return Ended(resolution.lock.digest, command, interaction)
+
+
+@contextmanager
+def _among_services(
+    engine: "Engine", task: ContainerTask, place: Place, edges: ShellEdges, cancel: threading.Event
+) -> Iterator[ContainerTask]:
+    """Start what the task's container shares a namespace with; yield the task as it joins it."""
+    if task.pod is None:
+        yield task
+        return
+    names = ", ".join(service.name for service in place.services)
+    edges.reporter.stage(f"starting {names}" if names else "preparing the namespace")
+    with company(engine, place, cancel) as present:
+        failure, reason = present.wait_until_ready()
+        if failure:
+            failure, reason = present.settle(failure, reason)
+            raise InfrastructureError(
+                f"the session was not begun: {reason}",
+                code="service-not-ready",
+                hint="see its logs in the bundle of a launch",
+            )
+        yield replace(task, pod=present.link)
 
 
 def _shell_of(engine: "Engine", image: str, plan: RunPlan) -> tuple[str, ...]:

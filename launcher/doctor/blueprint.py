@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from launcher.doctor.observe import Observed
 from launcher.report.text import amount
 from launcher.spec.health import HealthCheck, fail, ok, warn
-from launcher.spec.plan import Plan, PlannedInput, Whereabouts
+from launcher.spec.plan import Plan, PlannedImage, PlannedInput, Whereabouts
 
 CODE = "code"
 
@@ -15,7 +15,9 @@ def blueprint_checks(plan: Plan, seen: Observed, silent: Mapping[str, str]) -> I
     yield from requirements(plan)
     yield memory(plan, seen)
     yield gpus(plan, seen)
-    yield image(plan)
+    yield image(plan.image)
+    for name, its_image in plan.services.items():
+        yield image(its_image, f"image:{name}")
     yield source(CODE, plan.code.status, plan.code.git, silent.get(CODE, ""))
     for item in plan.inputs:
         yield entry(item, silent.get(item.name, ""))
@@ -34,7 +36,10 @@ def requirements(plan: Plan) -> Iterator[HealthCheck]:
 
 def memory(plan: Plan, seen: Observed) -> HealthCheck:
     """Judge whether the memory is there now, for as many replicates as run at once."""
-    each = max((int(container.sandbox["memory"]) for container in plan.containers), default=0)
+    phases: dict[str, int] = {}
+    for container in plan.containers:
+        phases[container.phase] = phases.get(container.phase, 0) + int(container.sandbox["memory"])
+    each = max(phases.values(), default=0)
     wanted, there = each * (plan.parallel or 1), seen.machine.memory_available
     if there is None:
         return warn("memory", f"{amount(wanted)} wanted; what is free cannot be read", "free -h")
@@ -50,21 +55,21 @@ def gpus(plan: Plan, seen: Observed) -> HealthCheck:
     return ok("gpus-wanted", str(wanted) if wanted else "none")
 
 
-def image(plan: Plan) -> HealthCheck:
-    """Judge whether the image is in the engine or at a place that can be read."""
-    places = plan.image.places
+def image(wanted: PlannedImage, name: str = "image") -> HealthCheck:
+    """Judge whether an image is in the engine or at a place that can be read."""
+    places = wanted.places
     broken = next((place for place in places if place.status == "broken"), None)
     if broken is not None:
-        return fail("image", f"{broken.place}: {broken.detail}", "evalctl image build DIR")
-    if plan.image.in_engine:
-        return ok("image", "in the engine")
+        return fail(name, f"{broken.place}: {broken.detail}", "evalctl image build DIR")
+    if wanted.in_engine:
+        return ok(name, "in the engine")
     held = next((place for place in places if place.status == "holds it"), None)
     if held is not None:
-        return ok("image", f"in {held.place}, {amount(plan.image.size)} to load")
+        return ok(name, f"in {held.place}, {amount(wanted.size)} to load")
     if any(place.status == "not asked" for place in places):
-        return warn("image", "in no layout here; its registry is not asked", "evalctl image load LAYOUT")
+        return warn(name, "in no layout here; its registry is not asked", "evalctl image load LAYOUT")
     tried = ", ".join(f"{place.place}: {place.status}" for place in places)
-    return fail("image", f"not to be had ({tried})", "evalctl image build DIR")
+    return fail(name, f"not to be had ({tried})", "evalctl image build DIR")
 
 
 def entry(item: PlannedInput, silent: str) -> HealthCheck:

@@ -4,13 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from launcher.engines.docker_client import DockerClients, engine_faults
 from launcher.engines.docker_containers import attach, create, final_state, kill, refuse_its_volumes, start
 from launcher.engines.docker_containers import remove as remove_container
-from launcher.engines.docker_request import OWN_FILES, container_request, session_request
+from launcher.engines.docker_request import OWN_FILES, container_request, pod_request, session_request
 from launcher.engines.docker_session import default_command, interact
 from launcher.engines.docker_stats import first_process, one_sample
 from launcher.engines.docker_things import find_things, remove_thing
@@ -25,6 +26,7 @@ from launcher.engines.engine import (
 )
 from launcher.engines.guard import Guard
 from launcher.engines.handover import new_orders
+from launcher.engines.pods import AttachedPod, Pod, PodLines
 from launcher.engines.requirements import refuse_shut_files, refuse_unmet
 from launcher.engines.sampling import Sampler, Watched
 from launcher.engines.supervision import Supervision, Transcript
@@ -36,6 +38,7 @@ from launcher.spec.usage import Usage
 if TYPE_CHECKING:
     from docker import APIClient
 
+    from launcher.engines.attachment import Attachment
     from launcher.sources.layout import Layout
 
 _Answer = TypeVar("_Answer")
@@ -117,7 +120,8 @@ class DockerEngine:
     ) -> tuple[Transcript, Usage]:
         """Attach, give the init its orders, start, and read to the end; meanwhile see what is used."""
         observer, cancel = watch
-        orders = new_orders(entries=MAX_OUTPUT_ENTRIES, size=task.profile.output_bytes, secrets=task.secrets)
+        entries, size = (MAX_OUTPUT_ENTRIES, task.profile.output_bytes) if task.keeps_outputs else (0, 0)
+        orders = new_orders(entries=entries, size=size, secrets=task.secrets)
         supervision = Supervision(task, orders, observer)
         try:
             with closing(attach(client, container)) as connection:
@@ -141,6 +145,22 @@ class DockerEngine:
             process=lambda: ask(first_process),
             stats=lambda: ask(one_sample),
             is_native=task.profile.runtime == "runc",
+        )
+
+    def hold(self, task: ContainerTask) -> Pod:
+        """Start a pod: a container of our own program alone, which holds an empty network namespace."""
+        client = self._clients.take()
+        container: str | None = None
+        try:
+            container = create(client, task.name, pod_request(task))
+            link = attach(client, container)
+            with _closing_on_failure(link):
+                start(client, container)
+        except BaseException:
+            self._retire(client, container)
+            raise
+        return AttachedPod(
+            container, link, PodLines(len(task.command)), partial(self._retire, client, container)
         )
 
     def default_command(
@@ -196,6 +216,15 @@ class DockerEngine:
         thread.start()
         with self._lock:
             self._removals.append(thread)
+
+
+@contextmanager
+def _closing_on_failure(link: "Attachment") -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        link.close()
+        raise
 
 
 def _outcome(

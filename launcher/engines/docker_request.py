@@ -19,12 +19,12 @@ from launcher.spec.sandbox import (
 )
 from launcher.spec.seccomp import seccomp_text
 
-INIT_TARGET, ATTEND_TARGET = "/.evalctl/init", "/.evalctl/attend"
+INIT_TARGET, ATTEND_TARGET, POD_TARGET = "/.evalctl/init", "/.evalctl/attend", "/.evalctl/pod"
 _HERE = Path(__file__).resolve().parent
 INIT_SOURCE = _HERE / "init" / "evalctl-init"
 HOSTS_SOURCE = _HERE / "hosts"
-OWN_FILES = {INIT_SOURCE: 0o555, HOSTS_SOURCE: 0o444}
-_OWN_MOUNTS = (Mount(INIT_SOURCE, INIT_TARGET), Mount(HOSTS_SOURCE, "/etc/hosts"))
+POD_SOURCE = _HERE / "pod" / "evalctl-pod"
+OWN_FILES = {INIT_SOURCE: 0o555, HOSTS_SOURCE: 0o444, POD_SOURCE: 0o555}
 _NANO = 10**9
 
 
@@ -38,11 +38,12 @@ def container_request(task: ContainerTask) -> dict[str, Any]:
         "WorkingDir": task.working_directory,
         "Labels": dict(task.labels),
         "User": f"{USER_ID}:{USER_ID}",
-        "Hostname": HOSTNAME,
+        # Who joins a network namespace has the host name of whoever holds it, and may not ask for one.
+        **({"Hostname": HOSTNAME} if task.pod is None else {}),
         "Domainname": "",
         # The runtime makes an empty network namespace with a loopback by itself, in half the time that the
         # engine's network controller takes; `NetworkMode` none says it again to engines that ignore this.
-        "NetworkDisabled": True,
+        "NetworkDisabled": task.pod is None,
         "AttachStdin": True,
         "AttachStdout": True,
         "AttachStderr": True,
@@ -77,10 +78,26 @@ def session_request(task: ContainerTask, *, terminal: bool) -> dict[str, Any]:
     }
 
 
+def pod_request(task: ContainerTask) -> dict[str, Any]:
+    """Return the body of a pod: the task's container with the pod program alone as its first process."""
+    request = container_request(task)
+    mounts = [
+        {**mount, "Source": str(POD_SOURCE), "Target": POD_TARGET}
+        if mount["Target"] == INIT_TARGET
+        else mount
+        for mount in request["HostConfig"]["Mounts"]
+    ]
+    return {
+        **request,
+        "Entrypoint": [POD_TARGET],
+        "HostConfig": {**request["HostConfig"], "Mounts": mounts},
+    }
+
+
 def _host_config(task: ContainerTask) -> Mapping[str, Any]:
     return {
         "Runtime": task.profile.runtime,
-        "NetworkMode": "none",
+        "NetworkMode": "none" if task.pod is None else f"container:{task.pod.container}",
         "IpcMode": "private",
         "CgroupnsMode": "private",
         "PidMode": "",
@@ -91,7 +108,7 @@ def _host_config(task: ContainerTask) -> Mapping[str, Any]:
         "SecurityOpt": ["no-new-privileges", f"seccomp={_filter(task.profile)}"],
         "MaskedPaths": list(MASKED_PATHS),
         "ReadonlyPaths": list(READ_ONLY_PATHS),
-        "Mounts": [*(_mount(mount) for mount in (*_OWN_MOUNTS, *task.mounts)), *_state(task)],
+        "Mounts": [*(_mount(mount) for mount in (*_own_mounts(task), *task.mounts)), *_state(task)],
         "LogConfig": {"Type": "none", "Config": {}},
         "RestartPolicy": {"Name": "no"},
         "AutoRemove": False,
@@ -102,6 +119,11 @@ def _host_config(task: ContainerTask) -> Mapping[str, Any]:
 
 def _filter(profile: SandboxProfile) -> str:
     return seccomp_text(profile.variant, profile.widenings)
+
+
+def _own_mounts(task: ContainerTask) -> tuple[Mount, ...]:
+    hosts = task.pod.hosts if task.pod else HOSTS_SOURCE
+    return Mount(INIT_SOURCE, INIT_TARGET), Mount(hosts, "/etc/hosts")
 
 
 def _limits(profile: SandboxProfile) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct, field
 
+from launcher.engines.pods import Pod, PodLink
 from launcher.spec.image import ImagePins
 from launcher.spec.probe import ProbeReport
 from launcher.spec.sandbox import SandboxProfile
@@ -42,7 +43,8 @@ class ContainerTask(Struct, frozen=True):
     `outputs` and `logs` are empty folders of the caller; the logs become `stdout` and `stderr` there, and
     `log_limit` bytes of each are kept. `secrets` join the command's environment inside the container, stand
     in no record of the engine, and win over `environment`. `state` is a folder that the container may write
-    to, where its profile has one; whoever asks for the run watches it.
+    to, where its profile has one; whoever asks for the run watches it. `pod` is whose network namespace it
+    joins, instead of one of its own; without `keeps_outputs` nothing of `/eval/out` is handed over.
     """
 
     name: str
@@ -59,6 +61,8 @@ class ContainerTask(Struct, frozen=True):
     log_limit: int
     secrets: Mapping[str, str] = field(default_factory=dict)
     state: Path | None = None
+    pod: PodLink | None = None
+    keeps_outputs: bool = True
 
 
 class OutputFile(Struct, frozen=True):
@@ -233,6 +237,12 @@ class Engine(Protocol):
         """Run one container to its end, or to its timeout or `cancel`, and remove it.
 
         Raises `InfrastructureError` for the engine's own failures, `RequirementError` for a missing runtime.
+        """
+
+    def hold(self, task: ContainerTask) -> Pod:
+        """Start a pod: a container of our own program alone, which holds an empty network namespace.
+
+        The task's command is the program's (`pod/pod.c`). Raises what `run` raises.
         """
 
     def default_command(

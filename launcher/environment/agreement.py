@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from launcher.digest import sha256_hex
-from launcher.environment.facts import image_facts, read_environment
+from launcher.environment.facts import image_facts, read_environment, service_image_facts
 from launcher.environment.sbom import empty_sbom_bytes
 from launcher.environment.sbom_reading import check_sbom
 from launcher.errors import CheckFailedError
@@ -21,8 +21,12 @@ def compare_environment(
 
     Raises `CheckFailedError`, or `MalformedError` for what cannot be read.
     """
-    facts, pins = read_environment(files[bundle.ENVIRONMENT]), pins_from(identity).image
-    for fact in image_facts(pins):
+    facts, every = read_environment(files[bundle.ENVIRONMENT]), pins_from(identity)
+    pins = every.image
+    expected = [*image_facts(pins)]
+    for name, image in every.services.items():
+        expected.extend(service_image_facts(name, image))
+    for fact in expected:
         if facts.get(fact.name) != fact.value:
             raise _another(f"`{fact.name}` differs")
     profile, pinned = facts.get("sandbox.profile"), identity["sandbox"]

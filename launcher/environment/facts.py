@@ -30,6 +30,12 @@ def image_facts(pins: ImagePins) -> Iterator[Fact]:
     yield Fact("image.platform", pins.platform, "image")
 
 
+def service_image_facts(service: str, pins: ImagePins) -> Iterator[Fact]:
+    """Yield the same of a service's image."""
+    for fact in image_facts(pins):
+        yield Fact(f"service.{service}.{fact.name}", fact.value, fact.source)
+
+
 def read_environment(data: bytes) -> dict[str, Any]:
     """Return the facts of `environment.json`, name to value; raises as `read_facts` does."""
     return {fact.name: fact.value for fact in read_facts(data)}

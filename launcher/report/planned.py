@@ -57,6 +57,8 @@ def _sources(plan: Plan) -> Iterator[str]:
         yield from _line("", f"{place.place}: {place.status}{detail}")
     yield from _line("", _in_engine(plan.image, plan.no_engine))
     where = _STATUS[plan.code.status].format(uri=plan.code.git)
+    for name, image in plan.services.items():
+        yield from _line("service", f"{name}: {_service_image(image, plan)}")
     yield from _line("code", f"{plan.code.commit}, {where}")
     for item in plan.inputs:
         yield from _line(item.kind, _input(item))
@@ -72,6 +74,12 @@ def _in_engine(image: PlannedImage, no_engine: str) -> str:
     return "in the engine: not known before its pins are"
 
 
+def _service_image(image: PlannedImage, plan: Plan) -> str:
+    if image.digest == plan.image.digest:
+        return "the same image"
+    return f"{image.digest}, {_in_engine(image, plan.no_engine)}"
+
+
 def _input(item: PlannedInput) -> str:
     held_out = ", held out of the run" if item.role == "held-out" else ""
     return f"{item.name}, {amount(item.size)}{held_out}: {_STATUS[item.status].format(uri=item.uri)}"
@@ -83,7 +91,7 @@ def _run(plan: Plan) -> Iterator[str]:
     yield from _line("seeds", f"{seeds} ({_containers(plan)})")
     side = f"{plan.parallel} at a time" if plan.parallel else "as many at a time as there are processors"
     longest = f", {_duration(plan.longest_seconds)} for all" if plan.longest_seconds else ""
-    each = sum(container.timeout for container in plan.containers)
+    each = plan.seconds_for_one
     yield from _line("time", f"at most {_duration(each)} for one{longest}; {side}")
     for metric in plan.metrics[:_MOST_METRICS]:
         yield from _line("metric", _metric(metric))
@@ -93,21 +101,26 @@ def _run(plan: Plan) -> Iterator[str]:
 
 def _containers(plan: Plan) -> str:
     count = len(plan.seeds)
-    scored = f", and {count} more to score" if len(plan.containers) > 1 else ""
-    return f"{count} container{'' if count == 1 else 's'}{scored}"
+    scored = any(container.phase == "score" and not container.service for container in plan.containers)
+    more = f", and {count} more to score" if scored else ""
+    beside = f", with {len(plan.services)} of services beside each seed's" if plan.services else ""
+    return f"{count} container{'' if count == 1 else 's'}{more}{beside}"
 
 
 def _container(container: PlannedContainer, plan: Plan, home: str) -> Iterator[Iterator[str]]:
     """Yield the parts about one container; its sandbox unless that is the first one's."""
     yield _command(container)
-    if container.phase == "run" or container.sandbox != plan.containers[0].sandbox:
+    if container is plan.containers[0] or container.sandbox != plan.containers[0].sandbox:
         yield _sandbox(container.sandbox)
     yield _seen_inside(container, home)
 
 
 def _command(container: PlannedContainer) -> Iterator[str]:
-    word = "command" if container.phase == "run" else "score"
-    yield from _line(word, cut(" ".join(container.command), _LONGEST))
+    word = "service" if container.service else "command" if container.phase == "run" else "score"
+    name = f"{container.service}, beside [{container.phase}]: " if container.service else ""
+    yield from _line(word, name + cut(" ".join(container.command), _LONGEST))
+    if container.ready:
+        yield from _line("ready", f"when {container.ready} answers, within {_duration(container.timeout)}")
     yield from _line("in", container.working_directory)
 
 

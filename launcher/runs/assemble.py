@@ -8,12 +8,13 @@ from msgspec import Struct, to_builtins
 from launcher import __version__
 from launcher.canonical import canonical_bytes
 from launcher.digest import sha256_hex
-from launcher.environment.facts import Fact, environment_bytes, image_facts
+from launcher.environment.facts import Fact, environment_bytes, image_facts, service_image_facts
 from launcher.runs.events import EventLog, events_bytes, now
 from launcher.runs.kept import attempts_fact
 from launcher.runs.resources import Used, loaded_objects, resources_bytes
 from launcher.runs.resuming import state_facts
 from launcher.runs.scoring import Scored
+from launcher.runs.services import Place, service_folder
 from launcher.runs.tasks import RunPlan
 from launcher.spec import bundle
 from launcher.spec.claims import dependencies, evaluation_result
@@ -64,10 +65,17 @@ def _records(
         bundle.SBOM: sbom,
         bundle.SAMPLES: scored.samples,
         bundle.EVENTS: events_bytes([*log.events(), *scored.events]),
-        bundle.RESOURCES: resources_bytes(
-            [Used(run.replicate, phase, outcome) for run in scored.runs for phase, outcome in run.outcomes]
-        ),
+        bundle.RESOURCES: resources_bytes([*_containers(scored)]),
     }
+
+
+def _containers(scored: Scored) -> Iterator[Used]:
+    for run in scored.runs:
+        for phase, outcome in run.outcomes:
+            yield Used(run.replicate, phase, outcome)
+        for service in run.services:
+            if service.outcome:
+                yield Used(run.replicate, service.phase, service.outcome, service.name)
 
 
 def _run_facts(plan: RunPlan) -> Iterator[Fact]:
@@ -77,6 +85,9 @@ def _run_facts(plan: RunPlan) -> Iterator[Fact]:
     yield Fact("image.id", plan.image, "engine")
     yield from image_facts(pins)
     yield Fact("sandbox.profile", plan.profile.as_identity(), "engine")
+    for name, image in plan.resolution.services.items():
+        yield Fact(f"service.{name}.image.id", plan.service_images[name], "engine")
+        yield from service_image_facts(name, image.pins)
     for item in inputs:
         yield Fact(f"input.{item.name}.license", item.license, "declared")
 
@@ -91,15 +102,22 @@ def _process_facts(scored: Scored) -> Iterator[Fact]:
 def _write_kept_files(plan: RunPlan, scored: Scored, staging: Path) -> None:
     for run in scored.runs:
         for phase, _ in run.outcomes:
-            for stream in ("stdout", "stderr"):
-                captured = plan.logs(run.replicate, phase) / stream
-                if captured.is_file() and captured.stat().st_size:
-                    copy_new(captured, staging / bundle.LOGS / f"{phase}-{run.replicate}.{stream}")
+            _copy_logs(plan.logs(run.replicate, phase), staging, f"{phase}-{run.replicate}")
+        for service in run.services:
+            folder = service_folder(Place(plan, run.replicate, service.phase), service.name) / "logs"
+            _copy_logs(folder, staging, f"service-{service.name}-{service.phase}-{run.replicate}")
     for kept in scored.kept:
         copy_new(kept.path, staging / kept.place)
     if plan.resolution.patch is not None:
         (staging / bundle.ARTIFACTS).mkdir(exist_ok=True)
         write_new(staging / bundle.DRAFT_PATCH, plan.resolution.patch)
+
+
+def _copy_logs(folder: Path, staging: Path, name: str) -> None:
+    for stream in ("stdout", "stderr"):
+        captured = folder / stream
+        if captured.is_file() and captured.stat().st_size:
+            copy_new(captured, staging / bundle.LOGS / f"{name}.{stream}")
 
 
 def _attestations(

@@ -11,10 +11,11 @@ from launcher.resolve import Resolution
 from launcher.runs.events import EventLog, now
 from launcher.runs.kept import KeptReplicates, take
 from launcher.runs.leftovers import reap_dead
-from launcher.runs.preparation import have_image, stop_on_signal
+from launcher.runs.preparation import have_image, have_service_images, stop_on_signal
 from launcher.runs.replicates import run_replicates
 from launcher.runs.request import Edges, Launched, LaunchRequest
 from launcher.runs.resuming import require_room
+from launcher.runs.services import required_profiles
 from launcher.runs.site import shortcomings, site_facts
 from launcher.runs.tasks import RunPlan, profiles_of
 from launcher.store.attempts import begin_attempt, finish_attempt
@@ -38,12 +39,13 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
     with log.step("engine", "asking the engine") as detail:
         engine = edges.connect()
         reap_dead(edges.home, lambda: engine, thorough=True, held=resolution.lock.digest)
-        for each in filter(None, (profile, score_profile)):
+        for each in required_profiles(request.blueprint, profile, score_profile):
             engine.require(each)
         lacking = shortcomings(engine.describe(), edges.site)
         detail["runtime"] = profile.runtime
     with log.step("image", "having the image in the engine"):
         image = have_image(engine, resolution)
+        service_images = have_service_images(engine, resolution, image)
     if request.rerun:
         discard_progress(lock_folder(edges.home, resolution.lock.digest))
     require_room(edges.home, resolution.lock.digest, profile, len(request.blueprint.run.seeds))
@@ -55,7 +57,15 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
     }
     with closing(engine), begin_attempt(edges.home, resolution.lock.digest, facts) as attempt:
         plan = RunPlan(
-            resolution, attempt, image, profile, engine.describe(), edges.home.label, score_profile, lacking
+            resolution,
+            attempt,
+            image,
+            profile,
+            engine.describe(),
+            edges.home.label,
+            score_profile,
+            lacking,
+            service_images,
         )
         scored, signing = _run_and_score(request, edges, (engine, plan, log))
         bundle = _publish(edges, plan, log, (scored, signing))

@@ -2,17 +2,30 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from launcher.engines.engine import Engine
 from launcher.resolve import Resolution
+from launcher.sources.images import PinnedImage
 
 
 def have_image(engine: Engine, resolution: Resolution) -> str:
     """Return the engine's id of the pinned image, loading it where the engine lacks it."""
-    pins = resolution.image.pins
-    return engine.find_image(pins) or engine.load_image(resolution.image.require_layout(), pins)
+    return _have(engine, resolution.image)
+
+
+def have_service_images(engine: Engine, resolution: Resolution, own: str) -> Mapping[str, str]:
+    """Return the engine's ids of the services' images by service name; `own` is the evaluation's own."""
+    known = {resolution.image.pins: own}
+    for image in resolution.services.values():
+        if image.pins not in known:
+            known[image.pins] = _have(engine, image)
+    return {name: known[image.pins] for name, image in resolution.services.items()}
+
+
+def _have(engine: Engine, image: PinnedImage) -> str:
+    return engine.find_image(image.pins) or engine.load_image(image.require_layout(), image.pins)
 
 
 @contextmanager

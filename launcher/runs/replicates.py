@@ -1,4 +1,4 @@
-"""Run the replicates of an attempt side by side, as many at once as the processors allow."""
+"""Run the replicates of an attempt side by side, as many at once as this machine allows."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -8,20 +8,17 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from launcher.engines.engine import ContainerOutcome, Engine
+from launcher.engines.engine import ContainerOutcome, Engine, EngineFacts
 from launcher.errors import InfrastructureError
 from launcher.runs.events import EventLog, now
 from launcher.runs.failures import failure_of, judge
 from launcher.runs.resuming import watched
-from launcher.runs.tasks import (
-    Phase,
-    RunPlan,
-    bring_predictions,
-    container_task,
-    planned_task,
-)
+from launcher.runs.services import Place, ServiceRun, company, heaviest
+from launcher.runs.tasks import RunPlan, bring_predictions, container_task, planned_task
+from launcher.spec.blueprint import Run, Score
 from launcher.spec.predicates import Failure
 from launcher.spec.sandbox import SandboxProfile
+from launcher.spec.services import Phase
 
 _Made = TypeVar("_Made")
 
@@ -40,7 +37,7 @@ class ReplicateRun(Struct, frozen=True):
     """What became of one replicate: its containers' outcomes; `failure` is None when they did their part.
 
     `run` is None where `[run]` never started or was not to be run again, `score` where there is no second
-    container or it never started. `origin` is None where nothing was begun.
+    container or it never started; `services` are those of both. `origin` is None where nothing was begun.
     """
 
     replicate: int
@@ -50,6 +47,7 @@ class ReplicateRun(Struct, frozen=True):
     reason: str = ""
     score: ContainerOutcome | None = None
     origin: Origin | None = None
+    services: tuple[ServiceRun, ...] = ()
 
     @property
     def outcomes(self) -> tuple[tuple[Phase, ContainerOutcome], ...]:
@@ -126,8 +124,7 @@ def run_replicates(
         return run
 
     count = len(plan.seeds)
-    largest = max(plan.profile, plan.score_profile or plan.profile, key=lambda profile: profile.cpus)
-    width = parallel_width(plan.engine.cpus, largest, count)
+    width = parallel_width(plan.engine, _heaviest(plan), count)
     with ThreadPoolExecutor(width, thread_name_prefix="replicate") as pool:
         futures: list[Future[ReplicateRun]] = [pool.submit(one, replicate) for replicate in range(count)]
         try:
@@ -138,9 +135,14 @@ def run_replicates(
         return [future.result() for future in futures], made
 
 
-def parallel_width(cpus: int, profile: SandboxProfile, count: int) -> int:
-    """Return how many of `count` replicates run at once on `cpus` processors."""
-    return min(max(1, cpus // profile.cpus), count)
+def _heaviest(plan: RunPlan) -> SandboxProfile:
+    return heaviest(plan.resolution.blueprint, plan.profile, plan.score_profile)
+
+
+def parallel_width(facts: EngineFacts, profile: SandboxProfile, count: int) -> int:
+    """Return how many of `count` replicates, each as large as `profile`, run at once."""
+    side_by_side = min(facts.cpus // profile.cpus, facts.memory // profile.memory)
+    return min(max(1, side_by_side), count)
 
 
 def _run_one(
@@ -152,14 +154,14 @@ def _run_one(
         return run
     if watch[1].is_set():
         return replace(run, failure="interrupted", reason="stopped before it was scored")
-    failure: Failure | None
     try:
-        outcome = engine.run(container_task(plan, replicate, "score"), watch[0], watch[1])
+        done = _run_phase(engine, Place(plan, replicate, "score"), score, watch)
     except InfrastructureError as error:
         failure, reason = failure_of(error, planned_task(plan, replicate, "score").mounts)
         return replace(run, failure=failure, reason=f"scoring: {reason}")
-    failure, reason = judge(outcome, score, replicate, plan)
-    return replace(run, score=outcome, failure=failure, reason=f"scoring: {reason}" if reason else "")
+    reason = f"scoring: {done.reason}" if done.reason else ""
+    services = (*run.services, *done.services)
+    return replace(run, score=done.outcome, failure=done.failure, reason=reason, services=services)
 
 
 def _predict(
@@ -175,11 +177,38 @@ def _predict(
             bring_predictions(plan, replicate)
             return ReplicateRun(replicate, seed, None, None)
         with watched(plan, replicate, cancel) as state:
-            outcome = engine.run(container_task(plan, replicate), observer, state.cancel)
+            asked = plan.resolution.blueprint.run
+            done = _run_phase(engine, Place(plan, replicate, "run"), asked, (observer, state.cancel))
     except InfrastructureError as error:
         return ReplicateRun(replicate, seed, None, *failure_of(error, planned_task(plan, replicate).mounts))
-    failure, reason = state.judge(*judge(outcome, plan.resolution.blueprint.run, replicate, plan))
-    return ReplicateRun(replicate, seed, outcome, failure, reason)
+    failure, reason = state.judge(done.failure, done.reason)
+    return ReplicateRun(replicate, seed, done.outcome, failure, reason, services=done.services)
+
+
+class _Done(Struct, frozen=True):
+    outcome: ContainerOutcome | None
+    failure: Failure | None
+    reason: str
+    services: tuple[ServiceRun, ...] = ()
+
+
+def _run_phase(
+    engine: Engine, place: Place, asked: Run | Score, watch: tuple[_Observer, threading.Event]
+) -> _Done:
+    """Run the container of a phase, with its services beside it where it has any."""
+    plan, observer, cancel = place.plan, *watch
+    task = container_task(plan, place.replicate, place.phase)
+    if task.pod is None:
+        outcome = engine.run(task, observer, cancel)
+        return _Done(outcome, *judge(outcome, asked, place.replicate, plan))
+    with company(engine, place, cancel) as beside:
+        ran: ContainerOutcome | None = None
+        failure, reason = beside.wait_until_ready()
+        if failure is None:
+            ran = engine.run(replace(task, pod=beside.link), observer, beside.cancel)
+            failure, reason = judge(ran, asked, place.replicate, plan)
+        failure, reason = beside.settle(failure, reason)
+        return _Done(ran, failure, reason, beside.runs)
 
 
 def _log_replicate(log: EventLog, run: ReplicateRun) -> None:
@@ -190,5 +219,9 @@ def _log_replicate(log: EventLog, run: ReplicateRun) -> None:
         "reason": run.reason,
         **({} if run.origin is None else {"attempt": run.origin.attempt}),
     }
+    for service in run.services:
+        ready = None if service.ready_after is None else round(service.ready_after, 6)
+        beside = {"replicate": run.replicate, "phase": service.phase, "name": service.name}
+        log.add("service", seconds=ready, detail=beside)
     for phase, outcome in run.outcomes or (("run", None),):
         log.add(phase, seconds=round(outcome.seconds, 6) if outcome else None, detail=detail)

@@ -19,7 +19,7 @@ from launcher.runs.failures import overall_failure
 from launcher.runs.kept import taken_in_words
 from launcher.runs.replicates import ReplicateRun
 from launcher.runs.resuming import resumed_in_words
-from launcher.runs.tasks import Phase, RunPlan, artifact_place, prediction_place
+from launcher.runs.tasks import RunPlan, artifact_place, prediction_place
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.bundle import EVENTS, MAX_FILES, SAMPLES
 from launcher.spec.predicates import Failure, Mark, Suite
@@ -32,6 +32,7 @@ from launcher.spec.sample import (
     join_labels,
     read_container_samples,
 )
+from launcher.spec.services import Phase
 from launcher.spec.widenings import widened
 from launcher.store.trees import tree_files
 

@@ -3,9 +3,8 @@
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from launcher.canonical import canonical_bytes, freeze, thaw
@@ -17,26 +16,29 @@ from launcher.engines.engine import (
     EngineFacts,
     Mount,
 )
+from launcher.engines.pods import PodLink
 from launcher.resolve import Resolution
 from launcher.runs.request import LaunchRequest
 from launcher.spec.blueprint import Run, Score
 from launcher.spec.bundle import ARTIFACTS, PREDICTIONS, is_portable_name
 from launcher.spec.grammars import THREAD_VARIABLES
 from launcher.spec.sandbox import SandboxProfile, profile_for, profile_of_run
+from launcher.spec.services import Phase, shares_a_namespace
 from launcher.store.attempts import Attempt
 from launcher.store.files import copy_new
 from launcher.store.trees import tree_files
 
 LOG_BYTES = 4 << 20
-_CONFIG = "config.json"
-
-Phase = Literal["run", "score"]
+CONFIG = "config.json"
+# Stands where a launch has the engine's id of the pod.
+POD = "POD"
 
 
 class RunPlan(Struct, frozen=True):
     """All that the replicates of one attempt share; `score_profile` is that of the second container.
 
     `lacking` is what the site policy requires, and records where the host does not have it.
+    `service_images` are the engine's ids of the services' images, by service name.
     """
 
     resolution: Resolution
@@ -47,6 +49,7 @@ class RunPlan(Struct, frozen=True):
     home_label: str
     score_profile: SandboxProfile | None = None
     lacking: tuple[str, ...] = ()
+    service_images: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -134,8 +137,8 @@ def planned_task(plan: RunPlan, replicate: int, phase: Phase = "run") -> Contain
         name=f"evalctl-{plan.attempt.invocation_id}-{replicate}-{phase}",
         image=plan.image,
         command=asked.command,
-        environment=_environment(plan, asked.env, plan.seeds[replicate], profile.cpus),
-        working_directory=f"/eval/code/{blueprint.code.path}" if blueprint.code.path else "/eval/code",
+        environment=environment(plan, asked.env, plan.seeds[replicate], profile.cpus),
+        working_directory=working_directory(plan),
         mounts=tuple(_mounts(plan, replicate, phase)),
         profile=profile,
         labels={**labels(plan), REPLICATE_LABEL: str(replicate)},
@@ -144,7 +147,21 @@ def planned_task(plan: RunPlan, replicate: int, phase: Phase = "run") -> Contain
         logs=plan.logs(replicate, phase),
         log_limit=LOG_BYTES,
         state=plan.state(replicate) if phase == "run" and profile.state else None,
+        pod=PodLink(POD, hosts_file(plan, replicate, phase))
+        if shares_a_namespace(blueprint, phase)
+        else None,
     )
+
+
+def working_directory(plan: RunPlan) -> str:
+    """Return the folder in which every command begins."""
+    path = plan.resolution.blueprint.code.path
+    return f"/eval/code/{path}" if path else "/eval/code"
+
+
+def hosts_file(plan: RunPlan, replicate: int, phase: Phase) -> Path:
+    """Return the `/etc/hosts` of a phase whose containers share a network namespace."""
+    return plan.folder(replicate, phase) / "hosts"
 
 
 def _asked(plan: RunPlan, phase: Phase) -> tuple[Run | Score, SandboxProfile]:
@@ -174,7 +191,7 @@ def _open_to_sandbox(folder: Path) -> None:
 
 
 def _write_config(plan: RunPlan, replicate: int, phase: Phase) -> None:
-    path = plan.folder(replicate, phase) / _CONFIG
+    path = plan.folder(replicate, phase) / CONFIG
     config = thaw(freeze(plan.resolution.blueprint.config))
     value = {"config": config, "seed": plan.seeds[replicate], "replicate": replicate}
     path.write_bytes(canonical_bytes(value))
@@ -188,12 +205,12 @@ def _mounts(plan: RunPlan, replicate: int, phase: Phase) -> Iterator[Mount]:
     for item in resolution.blueprint.inputs:
         if phase == "score" or item.role != "held-out":
             yield Mount(resolution.inputs[item.name], f"/eval/inputs/{item.name}")
-    yield Mount(plan.folder(replicate, phase) / _CONFIG, "/eval/config.json")
+    yield Mount(plan.folder(replicate, phase) / CONFIG, "/eval/config.json")
     if phase == "score":
         yield Mount(plan.outputs(replicate, "run"), "/eval/predictions")
 
 
-def _environment(plan: RunPlan, own: Mapping[str, str], seed: int, cpus: int) -> dict[str, str]:
+def environment(plan: RunPlan, own: Mapping[str, str], seed: int, cpus: int) -> dict[str, str]:
     """Return the container's variables; ours win over the blueprint's, nothing comes from the host."""
     limit = plan.resolution.pins.limit
     return {

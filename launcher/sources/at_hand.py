@@ -1,8 +1,9 @@
 """See what of a blueprint is at hand, and fetch nothing."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from launcher.errors import InfrastructureError
 from launcher.sources.images import remembered_pins
@@ -13,6 +14,7 @@ from launcher.spec.blueprint import Blueprint, Code, Image, ImageReference, Inpu
 from launcher.spec.grammars import is_web
 from launcher.spec.image import ImagePins
 from launcher.spec.plan import PlannedCode, PlannedImage, PlannedInput, PlannedPlace, Whereabouts
+from launcher.spec.services import service_image
 from launcher.store.cache import Cache
 from launcher.store.trees import size_of
 
@@ -20,17 +22,18 @@ UNKNOWN = "DIGEST"
 
 
 class AtHand(Struct, frozen=True):
-    """Where the image, the code and the inputs of a blueprint are."""
+    """Where the image, the code, the inputs and the services' images of a blueprint are."""
 
     image: PlannedImage
     code: PlannedCode
     inputs: tuple[PlannedInput, ...]
+    services: Mapping[str, PlannedImage] = field(default_factory=dict)
 
     @property
     def missing(self) -> tuple[str, ...]:
         """What a resolution would have to bring here first."""
-        sound = self.image.pins and all(place.status != "broken" for place in self.image.places)
-        absent = [] if sound else ["the image"]
+        absent = [] if self.image.is_sound else ["the image"]
+        absent += [f"the image of `{name}`" for name, image in self.services.items() if not image.is_sound]
         absent += [] if self.code.status == "cached" else ["the code"]
         return (*absent, *(f"`{item.name}`" for item in self.inputs if item.status != "cached"))
 
@@ -41,6 +44,10 @@ def see(blueprint: Blueprint, cache: Cache, settings: FetchSettings) -> AtHand:
         see_image(blueprint.image, cache, settings),
         see_code(blueprint.code, cache, settings),
         tuple(see_input(item, cache, settings) for item in blueprint.inputs),
+        {
+            service.name: see_image(service_image(service, blueprint), cache, settings)
+            for service in blueprint.services
+        },
     )
 
 

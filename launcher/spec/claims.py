@@ -20,6 +20,8 @@ def dependencies(blueprint: Blueprint, pins: Pins) -> Iterator[Dependency]:
         public = item.access == "public" and is_web(item.uri)
         uri = item.uri if public and pin.sha256 == item.sha256 else None
         yield Dependency(f"{item.kind}/{item.name}", {"sha256": pin.sha256}, uri)
+    for name, image in pins.services.items():
+        yield Dependency(f"service/{name}/image", {"sha256": image.manifest.removeprefix("sha256:")})
     if pins.patch is not None:
         yield Dependency("patch", {"sha256": pins.patch})
 

@@ -1,6 +1,6 @@
 """Pins: the digests that say which image bytes run."""
 
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -26,3 +26,13 @@ class ImagePins(Struct, frozen=True):
     def named(self) -> str:
         """The digest that a blueprint pins: the index's where there is one."""
         return self.index or self.manifest
+
+    def as_identity(self) -> dict[str, Any]:
+        """Return the pins as JSON, for a lock's identity."""
+        return {
+            "index": self.index,
+            "manifest": self.manifest,
+            "config": self.config,
+            "diff_ids": list(self.diff_ids),
+            "platform": self.platform,
+        }

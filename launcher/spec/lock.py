@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct, field, to_builtins
 
 from launcher.canonical import canonical_bytes, freeze, parse_json
 from launcher.digest import digest_of, is_digest, is_sha256_hex
@@ -17,6 +17,7 @@ from launcher.spec.blueprint import Blueprint, Input, Metric
 from launcher.spec.image import ImagePins
 from launcher.spec.predicates import Mark
 from launcher.spec.sandbox import profile_for, profile_of_run
+from launcher.spec.services import service_image, services_identity
 
 SCHEMA = "evalctl/lock/v1"
 MAX_BYTES = 4 << 20
@@ -49,6 +50,7 @@ class Pins(Struct, frozen=True):
 
     `limit` is the number of items that a partial run keeps, `patch` the hex SHA-256 of a draft's changes to
     the commit, `predictions` the tree digest of what each replicate left in the run that is scored again.
+    `services` are the images of the services by name.
     """
 
     image: ImagePins
@@ -57,6 +59,7 @@ class Pins(Struct, frozen=True):
     limit: int | None = None
     patch: str | None = None
     predictions: tuple[str, ...] | None = None
+    services: Mapping[str, ImagePins] = field(default_factory=dict)
 
     @property
     def marks(self) -> tuple[Mark, ...]:
@@ -121,13 +124,7 @@ def identity_of(blueprint: Blueprint, pins: Pins) -> dict[str, Any]:
     return {
         "name": blueprint.about.name,
         "version": blueprint.about.version,
-        "image": {
-            "index": pins.image.index,
-            "manifest": pins.image.manifest,
-            "config": pins.image.config,
-            "diff_ids": list(pins.image.diff_ids),
-            "platform": pins.image.platform,
-        },
+        "image": pins.image.as_identity(),
         "code": {
             "commit": blueprint.code.commit,
             "path": blueprint.code.path,
@@ -151,6 +148,7 @@ def identity_of(blueprint: Blueprint, pins: Pins) -> dict[str, Any]:
         "resources": freeze(to_builtins(blueprint.resources)),
         "sandbox": profile_of_run(blueprint).as_identity(),
         "redactable": blueprint.redactable,
+        **services_identity(blueprint, pins.services),
         **_shortcomings(pins),
     }
 
@@ -165,15 +163,9 @@ def _shortcomings(pins: Pins) -> dict[str, Any]:
 def pins_from(identity: Mapping[str, Any]) -> Pins:
     """Take the pins out of a lock's `identity`; raises `MalformedError` where they are not well-formed."""
     try:
-        image, code = identity["image"], identity["code"]
+        code = identity["code"]
         pins = Pins(
-            ImagePins(
-                index=image["index"],
-                manifest=image["manifest"],
-                config=image["config"],
-                diff_ids=tuple(image["diff_ids"]),
-                platform=image["platform"],
-            ),
+            _image_pins(identity["image"]),
             CodePins(code["tree"], code["content"], dict(code["lockfiles"])),
             {
                 item["name"]: InputPin(item["sha256"], item["size"], item.get("tree", False))
@@ -182,6 +174,7 @@ def pins_from(identity: Mapping[str, Any]) -> Pins:
             identity.get("limit"),
             identity.get("patch"),
             tuple(identity["predictions"]) if "predictions" in identity else None,
+            {item["name"]: _image_pins(item["image"]) for item in identity.get("services", ())},
         )
         _check_pins(pins)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -189,12 +182,21 @@ def pins_from(identity: Mapping[str, Any]) -> Pins:
     return pins
 
 
+def _image_pins(image: Mapping[str, Any]) -> ImagePins:
+    return ImagePins(
+        index=image["index"],
+        manifest=image["manifest"],
+        config=image["config"],
+        diff_ids=tuple(image["diff_ids"]),
+        platform=image["platform"],
+    )
+
+
 def _check_pins(pins: Pins) -> None:
-    digests = [pins.image.manifest, pins.image.config, *pins.image.diff_ids]
-    if pins.image.index is not None:
-        digests.append(pins.image.index)
-    if not all(map(is_digest, digests)):
-        raise ValueError("image digests")
+    for image in (pins.image, *pins.services.values()):
+        digests = [image.manifest, image.config, *image.diff_ids, *filter(None, [image.index])]
+        if not all(map(is_digest, digests)):
+            raise ValueError("image digests")
     if not all(map(is_sha256_hex, [pins.code.content, *pins.code.lockfiles.values()])):
         raise ValueError("code digests")
     if not isinstance(pins.code.tree, str) or not all(map(_is_input_pin, pins.inputs.values())):
@@ -243,8 +245,15 @@ def _check_input(item: Input, pin: InputPin) -> None:
 
 
 def _pins_image(blueprint: Blueprint, pins: Pins) -> bool:
-    """Say whether the pins can be of the blueprint's digest: an index's, or else the manifest's own."""
-    return (blueprint.image.digest, blueprint.image.platform) == (pins.image.named, pins.image.platform)
+    """Say whether the pins can be of the blueprint's digests: an index's, or else the manifest's own."""
+    wanted = [blueprint.image, *(service_image(service, blueprint) for service in blueprint.services)]
+    names = [service.name for service in blueprint.services]
+    if set(pins.services) != set(names):
+        return False
+    found = [pins.image, *(pins.services[name] for name in names)]
+    return [(image.digest, image.platform) for image in wanted] == [
+        (image.named, image.platform) for image in found
+    ]
 
 
 def _input(item: Input, pin: InputPin) -> dict[str, Any]:

@@ -7,7 +7,7 @@ That `identity` is what the blueprint inside gives under the pins, and that the 
 from typing import Final, Literal, get_type_hints
 
 from launcher.spec import grammars
-from launcher.spec.blueprint import Determinism, Direction, Input, Run, Unpack
+from launcher.spec.blueprint import Determinism, Direction, Input, Run, Service, Unpack
 from launcher.spec.json_types import (
     COUNT,
     DIGEST,
@@ -101,6 +101,19 @@ _SCORE: Final[Schema] = {
         {"type": "object", "required": ["command", "timeout", "env", "resources", "sandbox"]},
     ]
 }
+_SERVICE: Final[Schema] = table(
+    {
+        "name": _pattern(grammars.NAME),
+        "phase": literal(get_type_hints(Service)["phase"]),
+        "image": _IMAGE,
+        "command": array(_TEXT, minItems=1),
+        "models": array(_pattern(grammars.NAME)),
+        "ready": optional(table({"http": _TEXT, "timeout": said(COUNT, "Seconds.")})),
+        "env": _ENVIRONMENT,
+        "resources": _OBJECT,
+        "sandbox": _OBJECT,
+    }
+)
 _METRIC: Final[Schema] = table(
     {
         "name": _pattern(grammars.NAME),
@@ -139,6 +152,7 @@ def lock_schema() -> Schema:
             "limit": {"type": "integer", "minimum": 1, "description": "Only so many items are kept."},
             "patch": said(HEX, "The changes of a draft to the commit."),
             "predictions": said(array(HEX), "What each replicate left, where only the scoring is run."),
+            "services": said(array(_SERVICE, minItems=1), "The containers beside `[run]` or `[score]`."),
         },
     )
     schema = table(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from launcher.spec.image import ImagePins
 
@@ -35,6 +35,11 @@ class PlannedImage(Struct, frozen=True):
     size: int | None = None
     in_engine: bool | None = None
     id: str | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether its pins are known and no place holds other bytes than they say."""
+        return self.pins is not None and all(place.status != "broken" for place in self.places)
 
     @property
     def bytes_to_load(self) -> int | None:
@@ -125,6 +130,8 @@ class Disk(Struct, frozen=True):
 class PlannedContainer(Struct, frozen=True):
     """One container of the first replicate; `request` is what the engine is asked, `timeout` in seconds.
 
+    `service` names the service that it is, empty for the phase's own; such a one may take `timeout` to be
+    ready, and `ready` is the address that says so.
     What a launch draws or a fetch tells stands in it as a word: INVOCATION, ATTEMPT, LOCK, HOME, COMMIT_TIME.
     """
 
@@ -136,12 +143,15 @@ class PlannedContainer(Struct, frozen=True):
     mounts: tuple[PlannedMount, ...]
     sandbox: Mapping[str, Any]
     request: Mapping[str, Any]
+    service: str = ""
+    ready: str = ""
 
 
 class Plan(Struct, frozen=True):
     """What a launch would do; `lock` is None where it is known only when `to_fetch_first` is here.
 
-    Each of `seeds` gets the `containers`, one after the other. `unmet` says what the engine cannot give.
+    Each of `seeds` gets the `containers`, one after the other, services before the container that they stand
+    beside; `services` are their images by name. `unmet` says what the engine cannot give.
     """
 
     name: str
@@ -162,6 +172,17 @@ class Plan(Struct, frozen=True):
     engine: PlannedEngine | None
     no_engine: str
     unmet: tuple[Unmet, ...]
+    services: Mapping[str, PlannedImage] = field(default_factory=dict)
+
+    @property
+    def seconds_for_one(self) -> int:
+        """How long one replicate may take, the services' start included."""
+        own = sum(container.timeout for container in self.containers if not container.service)
+        waits = {"run": 0, "score": 0}
+        for container in self.containers:
+            if container.service and container.ready:
+                waits[container.phase] = max(waits[container.phase], container.timeout)
+        return own + sum(waits.values())
 
     def as_json(self) -> dict[str, Any]:
         """Return the object of `plan --json`."""
@@ -179,5 +200,4 @@ class Plan(Struct, frozen=True):
         """How long the replicates may take together; None where no engine says how many run at once."""
         if self.parallel is None:
             return None
-        each = sum(container.timeout for container in self.containers)
-        return -(-len(self.seeds) // self.parallel) * each
+        return -(-len(self.seeds) // self.parallel) * self.seconds_for_one

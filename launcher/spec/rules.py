@@ -8,6 +8,7 @@ from typing import Any
 
 from launcher.spec.kinds import Fault, Rule, shown
 from launcher.spec.positions import Path
+from launcher.spec.service_rules import services_share_a_loopback
 from launcher.spec.units import size_text
 
 Values = Mapping[str, Any]
@@ -207,6 +208,7 @@ ACROSS_TABLES: tuple[Rule, ...] = (
     lineage_ends,
     one_primary,
     score_services_have_a_score,
+    services_share_a_loopback,
     harness_scores_itself,
     inspect_stays_inside,
 )

@@ -97,7 +97,7 @@ _READY = Table(
         Key(
             "http",
             pattern("an http address such as `http://server:8000/health`", grammars.HTTP, limit=2000),
-            "An address that must answer 200.",
+            "An address that must answer with a status of 2xx; its host is the service itself.",
         ),
         Key("timeout", duration(), "The longest to wait.", "10m"),
     ),
@@ -111,9 +111,9 @@ def _service(*, ready: dict[str, Any] | None, **rest: Any) -> values.Service:
 
 
 SERVICE = Table(
-    "A container beside `[run]` or `[score]`, on a private network without egress.",
+    "A container beside `[run]` or `[score]`; they share a loopback of their own and no other network.",
     (
-        Key("name", terms.NAME, "The host name by which it is reached."),
+        Key("name", terms.NAME, "The host name by which it is reached; each listens on a port of its own."),
         Key("phase", choice("run", "score"), "Beside which it runs.", "run"),
         Key("image", terms.IMAGE, "Its image."),
         Key("command", terms.COMMAND, "Its argument vector."),

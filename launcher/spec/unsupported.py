@@ -31,7 +31,7 @@ _in_layout = _starts("oci:")
 _REMOTE = _starts("s3:", "gs:", "hf:", "oci:", "git+https:", "doi:")
 
 _LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("service", _filled, "a `[[service]]`"),
+    ("service.*.resources.gpu", _given, "asking for GPUs for a service"),
     ("sandbox.network", _any_of("egress"), "a network inside the sandbox"),
     ("sandbox.allow-hosts", _filled, "a list of hosts to reach (`allow-hosts`)"),
     ("sandbox.secrets", _filled, "giving secrets to a container (`secrets`)"),
@@ -62,6 +62,21 @@ def unsupported(values: Mapping[str, Any]) -> Iterator[Fault]:
                 instead = _INSTEAD.get(pattern, "leave it out")
                 yield Fault(path, f"{what} is not supported by this version of evalctl; {instead}")
     yield from _registry_only(values.get("image"))
+    yield from _registry_services(values)
+
+
+_PULLING = "pulling from a registry is not supported by this version of evalctl"
+
+
+def _registry_services(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """Refuse a service's image that no OCI layout holds, unless it is the evaluation's own."""
+    image = values.get("image")
+    own = str(image.get("ref")).rpartition("@")[2] if isinstance(image, dict) else None
+    for path, reference in _matches(values, ("service", "*", "image"), ()):
+        if not isinstance(reference, str) or "@" not in reference or _in_layout(reference):
+            continue
+        if reference.rpartition("@")[2] != own:
+            yield Fault(path, f"{_PULLING}; name an `oci:PATH@sha256:...`")
 
 
 def _registry_only(image: Any) -> Iterator[Fault]:
@@ -72,9 +87,7 @@ def _registry_only(image: Any) -> Iterator[Fault]:
     mirrors = image.get("mirrors", ())
     places = [reference, *(mirrors if isinstance(mirrors, list) else ())]
     if not any(_in_layout(place) for place in places):
-        advice = "add an `oci:PATH` to `mirrors`"
-        message = f"pulling from a registry is not supported by this version of evalctl; {advice}"
-        yield Fault(("image", "ref"), message)
+        yield Fault(("image", "ref"), f"{_PULLING}; add an `oci:PATH` to `mirrors`")
 
 
 def _matches(value: Any, pattern: tuple[str, ...], path: Path) -> Iterator[tuple[Path, Any]]:

@@ -28,6 +28,7 @@ from launcher.engines.engine import (
     RefusalReason,
     Thing,
 )
+from launcher.engines.pods import pod_ended
 from launcher.engines.requirements import refuse_unmet
 from launcher.errors import InfrastructureError
 from launcher.sources.layout import Layout
@@ -68,7 +69,8 @@ class KilledError(Exception):
 class World:
     """What a program sees: its arguments, environment, mounts (target to folder), outputs and streams.
 
-    `stopped` is set when the launcher wants the program to end; one that does not look at it is abandoned.
+    `ports` are those on which somebody answers in its network namespace. `stopped` is set when the launcher
+    wants the program to end; one that does not look at it is abandoned.
     """
 
     arguments: tuple[str, ...]
@@ -77,6 +79,7 @@ class World:
     outputs: Path
     stopped: threading.Event
     stdin: bytes = b""
+    ports: set[int] = field(default_factory=set)
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
 
@@ -99,6 +102,7 @@ class FakeEngine:
         self.reachable = True
         self.folder: Path | None = None
         self.own_command: tuple[str, ...] = ()
+        self.pods: dict[str, FakePod] = {}
 
     def describe(self) -> EngineFacts:
         self._answer()
@@ -134,11 +138,20 @@ class FakeEngine:
         try:
             with tempfile.TemporaryDirectory() as folder:
                 performance = _Performance(task, Path(folder))
+                performance.world.ports = self._ports(task)
                 performance.play(self.programs.get(task.command[0]), cancel)
                 performance.tell(observer)
                 return performance.outcome(started)
         finally:
             self.containers.pop(task.name, None)
+
+    def hold(self, task: ContainerTask) -> "FakePod":
+        self._answer()
+        self.tasks.append(task)
+        self.containers[task.name] = task.labels
+        pod = FakePod(task, lambda: self.containers.pop(task.name, None))
+        self.pods[task.name] = pod
+        return pod
 
     def default_command(
         self, image: str, names: tuple[str, ...], labels: Mapping[str, str]
@@ -154,6 +167,7 @@ class FakeEngine:
         try:
             with tempfile.TemporaryDirectory() as folder, console.held():
                 performance = _Performance(replace(task, timeout=_FOR_EVER), Path(folder))
+                performance.world.ports = self._ports(task)
                 performance.world.stdin = b"".join(iter(console.read, b""))
                 performance.play(self.programs.get(task.command[0]), cancel)
                 console.write(bytes(performance.world.stdout))
@@ -182,9 +196,38 @@ class FakeEngine:
     def close(self) -> None:
         return
 
+    def _ports(self, task: ContainerTask) -> set[int]:
+        return self.pods[task.pod.container].ports if task.pod else set()
+
     def _answer(self) -> None:
         if not self.reachable:
             raise InfrastructureError("the container engine does not answer", code="engine-unreachable")
+
+
+class FakePod:
+    """A network namespace in memory: whoever listens adds the port to `ports`."""
+
+    def __init__(self, task: ContainerTask, gone: Callable[[], object]) -> None:
+        self.container = task.name
+        self.ports: set[int] = set()
+        self.alive = True
+        self._wanted = [int(port) for port in task.command[1::3]]
+        self._gone = gone
+
+    def answered(self, seconds: float) -> frozenset[int]:
+        if not self.alive:
+            raise pod_ended("a test ended it")
+        time.sleep(min(seconds, 0.01))
+        return frozenset(place for place, port in enumerate(self._wanted) if port in self.ports)
+
+    def close(self) -> None:
+        self._gone()
+
+    def __enter__(self) -> "FakePod":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class _Performance:
@@ -266,7 +309,9 @@ class _Performance:
             cpu_user_seconds=0.0,
             cpu_system_seconds=0.0,
             max_rss_bytes=0,
-            outputs=_collected(self.world.outputs, self.task),
+            outputs=_collected(self.world.outputs, self.task)
+            if self.task.keeps_outputs
+            else CollectedOutputs(complete=True),
             engine_exit_code=0,
             started=started,
             finished=finished,

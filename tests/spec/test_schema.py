@@ -25,6 +25,7 @@ BEYOND_A_SCHEMA = {
     "places_behind_wide_text",
     "references",
     "registry_only",
+    "services",
     "sizes_beyond_memory",
     "two_primaries",
 }
