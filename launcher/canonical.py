@@ -45,16 +45,18 @@ def _is_plain(value: Any) -> bool:
 
     In this range `repr` gives the shortest digits without an exponent, as ECMAScript does.
     """
-    if value is None or isinstance(value, str | bool):
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
         return True
-    if isinstance(value, int):
-        return -MAX_INTEGER <= value <= MAX_INTEGER
-    if isinstance(value, float):
+    if kind is int:
+        return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
+    if kind is float:
         return 1e-4 <= abs(value) < 1e16 and not value.is_integer()
-    if isinstance(value, list | tuple):
+    if kind is list or kind is tuple:
         return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and key.isascii() and _is_plain(item) for key, item in value.items())
+    if kind is dict:
+        names_fit = all(type(key) is str and key.isascii() for key in value)
+        return names_fit and all(map(_is_plain, value.values()))
     return False
 
 

@@ -5,6 +5,7 @@ rounds' ratios, with the smallest and the largest beside it. Nothing here passes
 """
 
 import argparse
+import json
 import os
 import shlex
 import shutil
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,10 @@ WRITE = (
 CONTAINER = ["python3.11", "-I", "-S", "-c", WRITE]
 MANY = 10_000
 REPLICATES = 20
+LAUNCHES = 50
+HARDENED = 10
+FLOOD = "import os\nfor _ in range(16384): os.write(1, b'y\\n' * 32768)"
+SLEEP_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Row:
     candidate: Sequence[str]
     yardstick: Sequence[str]
     goal: float
-    before: Callable[[], object] = lambda: None
+    most_rounds: int = 99
 
 
 def main() -> None:
@@ -48,9 +53,11 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory(prefix="evalctl-bench-") as folder:
         print(f"{rounds} rounds, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}\n")
-        print(f"{'what':<42} {'ratio':>6} {'min':>6} {'max':>6} {'goal':>6} {'ms':>7} {'of ms':>7}")
+        head = f"{'what':<42} {'ratio':>6} {'min':>6} {'max':>6} {'goal':>6} {'ms':>7} {'of ms':>7}"
+        print(f"{head} {'n':>4} {'load':>6}")
         for row in rows(Path(folder)):
             report(row, rounds)
+        figures(Path(folder))
 
 
 def rows(folder: Path) -> list[Row]:
@@ -61,12 +68,16 @@ def rows(folder: Path) -> list[Row]:
     write_blueprint(single, [0])
     write_blueprint(twenty, list(range(REPLICATES)))
     write_blueprint(folder / "many", [0], items=MANY)
+    for number in range(LAUNCHES):
+        text = (single / "blueprint.toml").read_text()
+        (single / f"{number}.toml").write_text(f"{text}[config]\nnumber = {number}\n")
     image = engine_image()
     docker = [shutil.which("docker") or "docker", "run", "--rm", "--network", "none"]
     bare = [*docker, image, *CONTAINER, "/tmp/samples.jsonl", "1"]  # noqa: S108 - inside the container
     launch = [EVALCTL, "launch", str(single / "blueprint.toml")]
     bundle = quiet(launch).stdout.strip().splitlines()[-1]
     many = quiet([EVALCTL, "launch", str(folder / "many" / "blueprint.toml")]).stdout.strip().splitlines()[-1]
+    launches = [PYTHON, "-m", "scripts.bench_launches", str(single)]
     nothing = [PYTHON, "-c", "pass"]
     side_by_side = f"seq {REPLICATES} | xargs -P2 -I{{}} {shlex.join(bare)}"
     return [
@@ -82,8 +93,32 @@ def rows(folder: Path) -> list[Row]:
         Row("report of 10,000 samples / verify of them",
             [EVALCTL, "report", many, "--out", str(folder / "report.html")],
             [EVALCTL, "verify", many], 1.5),
+        Row("50 launches of one process / xargs -P2", [*launches, str(LAUNCHES)],
+            ["sh", "-c", f"seq {LAUNCHES} | xargs -P2 -I{{}} {shlex.join(bare)}"], 2.0, 3),
+        Row("10 launches hardened / not", [*launches, str(HARDENED), "--width", "1"],
+            [*launches, str(HARDENED), "--width", "1", "--plain"], 1.05),
         build,
     ]  # fmt: skip
+
+
+def figures(folder: Path) -> None:
+    """Print what is no comparison: the cost of sampling, and the launcher's memory beside a flood."""
+    command = {"flood": ["python3.11", "-c", FLOOD], "sleep": ["sleep", str(SLEEP_SECONDS)]}
+    for name, words in command.items():
+        write_blueprint(folder / name, [0], command=words)
+    launched = [EVALCTL, "launch", str(folder / "flood" / "blueprint.toml"), "--json"]
+    print(f"\nlargest resident set while a run prints 1 GiB: {peak_of(launched) / 2**20:.0f} MiB (goal 150)")
+    shutil.copy(folder / "sleep" / "blueprint.toml", folder / "sleep" / "0.toml")
+    done = quiet([PYTHON, "-m", "scripts.bench_launches", str(folder / "sleep"), "1"], fails=True)
+    share = json.loads(done.stdout)["sampler_cpu_seconds"] / SLEEP_SECONDS
+    print(f"sampling one container for {SLEEP_SECONDS} s: {share:.2%} of a core (goal 1%)")
+
+
+def peak_of(command: Sequence[str]) -> int:
+    """Run `command`, which may fail, and return the most bytes that it, alone, had in memory."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _, _, usage = os.wait4(process.pid, 0)
+    return usage.ru_maxrss << 10
 
 
 def warm_build(folder: Path) -> Row:
@@ -99,14 +134,15 @@ def warm_build(folder: Path) -> Row:
 
 def report(row: Row, rounds: int) -> None:
     """Time one row and print its line."""
-    pairs = [(timed(row.candidate), timed(row.yardstick)) for _ in range(rounds + 1)][1:]
+    count = min(rounds, row.most_rounds)
+    pairs = [(timed(row.candidate), timed(row.yardstick)) for _ in range(count + 1)][1:]
     ratios = [candidate / yardstick for candidate, yardstick in pairs]
     median = statistics.median(ratios)
     mine = statistics.median(pair[0] for pair in pairs) * 1000
     other = statistics.median(pair[1] for pair in pairs) * 1000
     print(
         f"{row.name:<42} {median:6.2f} {min(ratios):6.2f} {max(ratios):6.2f} {row.goal:6.1f}"
-        f" {mine:7.0f} {other:7.0f}",
+        f" {mine:7.0f} {other:7.0f} {count:4} {os.getloadavg()[0]:6.1f}",
         flush=True,
     )
 
@@ -118,26 +154,24 @@ def timed(command: Sequence[str]) -> float:
     return time.perf_counter() - start
 
 
-def quiet(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run `command`, which must succeed within two minutes."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    if done.returncode:
+def quiet(command: Sequence[str], *, fails: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run `command`, which must succeed within two minutes unless it `fails`."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    if done.returncode and not fails:
         sys.exit(f"{shlex.join(command)} exited {done.returncode}:\n{done.stdout}{done.stderr}")
     return done
 
 
 def engine_image() -> str:
     """Load the image where the engine lacks it and return its Id there."""
-    import json
-
     done = quiet([EVALCTL, "image", "load", str(LAYOUT), "--json"])
     return str(json.loads(done.stdout)["id"])
 
 
-def write_blueprint(folder: Path, seeds: list[int], *, items: int = 1) -> None:
+def write_blueprint(
+    folder: Path, seeds: list[int], *, items: int = 1, command: Sequence[str] | None = None
+) -> None:
     """Write a blueprint that leaves `items` samples a seed, with its code in a git repository."""
-    import json
-
     folder.mkdir()
     (folder / "README").write_text("nothing\n")
     git = ["git", "-C", str(folder), "-c", "user.name=bench", "-c", "user.email=bench@example.org"]
@@ -145,7 +179,7 @@ def write_blueprint(folder: Path, seeds: list[int], *, items: int = 1) -> None:
         quiet([*git, *arguments])
     commit = quiet([*git, "rev-parse", "HEAD"]).stdout.strip()
     digest = json.loads((LAYOUT / "index.json").read_bytes())["manifests"][0]["digest"]
-    command = json.dumps([*CONTAINER, "/eval/out/samples.jsonl", str(items)])
+    words = json.dumps(command or [*CONTAINER, "/eval/out/samples.jsonl", str(items)])
     (folder / "blueprint.toml").write_text(f"""schema = "evalctl/blueprint/v1"
 [blueprint]
 name = "bench/nothing"
@@ -161,7 +195,7 @@ uri = "labels.jsonl"
 sha256 = "{labels(folder, items)}"
 role = "held-out"
 [run]
-command = {command}
+command = {words}
 seeds = {seeds}
 [score]
 labels = "labels"

@@ -31,10 +31,11 @@ class ImageClient(Protocol):
 
 
 class LoadedImage(Struct, frozen=True):
-    """An image in an engine: the Id to create containers by, and which pinned digest that Id is."""
+    """An image in an engine: the Id to create containers by, which pinned digest that Id is, its volumes."""
 
     id: str
     how: Literal["config", "manifest"]
+    volumes: tuple[str, ...] = ()
 
 
 def find_image(client: ImageClient, pins: ImagePins) -> LoadedImage | None:
@@ -56,7 +57,7 @@ def find_image(client: ImageClient, pins: ImagePins) -> LoadedImage | None:
         except ImageNotFound:
             continue
         _refuse_other_image(stated, digest, pins)
-        return LoadedImage(digest, how)
+        return LoadedImage(digest, how, tuple(sorted((stated.get("Config") or {}).get("Volumes") or ())))
     return None
 
 

@@ -93,7 +93,10 @@ class DockerClients:
                 context="expected a Unix socket: the engine mounts folders of this machine",
                 hint="unset DOCKER_HOST, or set it to unix:///var/run/docker.sock",
             )
-        return APIClient(base_url=address, version=_text(version), timeout=self._timeout)
+        client = APIClient(base_url=address, version=_text(version), timeout=self._timeout)
+        # No proxy stands before a Unix socket; the library would look for one at every request.
+        client.trust_env = False
+        return client
 
 
 def _api_version(answer: Mapping[str, Any]) -> tuple[int, int]:

@@ -39,21 +39,26 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from launcher.engines.attachment import Attachment
+    from launcher.engines.docker_archive import LoadedImage
     from launcher.sources.layout import Layout
 
 _Answer = TypeVar("_Answer")
+RequestOf = Callable[[ContainerTask], dict[str, Any]]
 _Watch = tuple[Observer, threading.Event]
 
 
 class DockerEngine:
     """Runs containers on a Docker Engine of this machine; `address` is None or as DOCKER_HOST has it."""
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, request: RequestOf = container_request) -> None:
+        """Use the engine at `address`; `request` writes what it is asked to create for a task."""
+        self._request = request
         self._clients = DockerClients(address)
         self._facts: EngineFacts | None = None
         self._removals: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._sampler = Sampler()
+        self._without_volumes: set[str] = set()
         self._describing = threading.Lock()
 
     def describe(self) -> EngineFacts:
@@ -82,14 +87,20 @@ class DockerEngine:
 
         with self._clients.lent() as client, engine_faults("look for an image"):
             found = find_image(client, pins)
-        return found.id if found else None
+        return self._known(found).id if found else None
 
     def load_image(self, layout: "Layout", pins: ImagePins) -> str:
         """Load an OCI image layout, prove it is `pins`, and return the engine's id of it."""
         from launcher.engines.docker_archive import load_image
 
         with self._clients.lent() as client, engine_faults("load an image"):
-            return load_image(client, layout, pins).id
+            return self._known(load_image(client, layout, pins)).id
+
+    def _known(self, image: "LoadedImage") -> "LoadedImage":
+        """Remember an image that declares no volume: no container of it needs to be asked for one."""
+        if not image.volumes:
+            self._without_volumes.add(image.id)
+        return image
 
     @contextmanager
     def export_image(self, image: str) -> Iterator[Iterable[bytes]]:
@@ -103,10 +114,13 @@ class DockerEngine:
         client = self._clients.take()
         container: str | None = None
         try:
-            container = create(client, task.name, container_request(task))
-            refuse_its_volumes(client, container, task.image)
+            container = create(client, task.name, self._request(task))
+            if task.image not in self._without_volumes:
+                refuse_its_volumes(client, container, task.image)
             transcript, usage = self._follow(client, container, task, (observer, cancel))
-            state = final_state(client, container)
+            # Where the first process and the kernel have said all, its exit is not worth the wait.
+            told = transcript.is_whole and usage.limits.memory_kills is not None
+            state = {} if told else final_state(client, container)
             return _outcome(transcript, state, usage, started)
         finally:
             self._retire(client, container)

@@ -120,7 +120,8 @@ class ContainerOutcome(Struct, frozen=True):
     the launcher stopped it (`timed_out`, `cancelled`) or, where neither is set, that the container ended
     without a report. `oom_killed` is the engine's word. `seconds` is the command's wall time; `started` and
     `finished` are monotonic seconds around the container. `engine_exit_code` is the first process's, not the
-    command's. `probe` is what the sandbox let its first process do before the command was started.
+    command's, None where nobody had to ask. `probe` is what the sandbox let its first process do before the
+    command was started.
     """
 
     exit_code: int | None

@@ -1,5 +1,6 @@
 """Watch what containers use while they run: one thread for all of an engine's containers."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -54,9 +55,11 @@ class Watch:
     def tick(self) -> None:
         """Take a sample and say when the next is due."""
         with self._lock:
-            if not self._ended:
-                self._sample()
-                self.due = time.monotonic() + self._interval()
+            if self._ended:
+                self.due = math.inf
+                return
+            self._sample()
+            self.due = time.monotonic() + self._interval()
 
     def end(self) -> None:
         """Take the last sample: the command has ended, and its control groups are about to."""
@@ -64,6 +67,7 @@ class Watch:
             if self._ended:
                 return
             self._ended = True
+            self.due = math.inf
             groups = self._find_groups()
             if groups is not None:
                 self._read(groups, self._at())
@@ -164,6 +168,6 @@ class Sampler:
                 pause = first.due - time.monotonic()
                 if pause <= 0:
                     return first
-                self._changed.wait(pause)
+                self._changed.wait(min(pause, threading.TIMEOUT_MAX))
             self._is_running = False
             return None

@@ -60,6 +60,11 @@ class Transcript(Struct, frozen=True):
     room: tuple[Room, ...] = ()
 
     @property
+    def is_whole(self) -> bool:
+        """Say whether the first process reported to the end: nobody else was left alive."""
+        return self.status is not None and self.outputs.complete
+
+    @property
     def exec_error(self) -> str | None:
         """Return why the command could not be started, if so."""
         if self.status is None or not self.status.exec_errno:

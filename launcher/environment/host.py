@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from launcher import __version__
@@ -14,6 +15,7 @@ def observe_host() -> list[Fact]:
     return [*_machine(), *_launcher()]
 
 
+@cache
 def launcher_commit() -> str | None:
     """Return the commit this launcher's sources are at (`-dirty` when changed), None when installed."""
     import subprocess

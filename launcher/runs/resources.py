@@ -84,7 +84,7 @@ def _counted(usage: Usage) -> Mapping[str, Any]:
         "pids_peak": usage.pids_peak,
         **to_builtins(usage.limits),
     }
-    known = {name: value for name, value in readings.items() if value is not None}
+    known = _without_none(readings)
     return {"source": usage.source, "interval": usage.interval, "samples": len(usage.samples), **known}
 
 
@@ -127,10 +127,15 @@ def _samples(used: Used, usage: Usage) -> Iterator[Mapping[str, Any]]:
 
 
 def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in table.items() if value is not None}
+    kept = {name: _shortest(value) for name, value in table.items() if value is not None}
     if "gpus" in kept:
         kept["gpus"] = [_without_none(gpu) for gpu in kept["gpus"]]
     return kept
+
+
+def _shortest(value: Any) -> Any:
+    """Return a number as the integer that it is written as: a short cut for the writer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _thinned(usages: list[Usage]) -> list[Usage]:

@@ -9,6 +9,7 @@ https://docs.docker.com/engine/security/seccomp/.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Literal
 
 from launcher.canonical import canonical_bytes
@@ -121,11 +122,13 @@ def seccomp_profile(variant: Variant = "cpu", widenings: tuple[str, ...] = ()) -
     }
 
 
+@cache
 def seccomp_text(variant: Variant = "cpu", widenings: tuple[str, ...] = ()) -> str:
     """Return the filter as the one JSON text whose digest the lock pins."""
     return canonical_bytes(seccomp_profile(variant, widenings)).decode()
 
 
+@cache
 def seccomp_digest(variant: Variant = "cpu", widenings: tuple[str, ...] = ()) -> str:
     """Return the digest of `seccomp_text`."""
     return digest_of(seccomp_text(variant, widenings).encode())
