@@ -3,29 +3,21 @@
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from launcher.cli.app import run
 from tests.engines import real_engines
+from tests.fakes.finished import Finished
 from tests.fakes.nvml import build_nvml
+from tests.fakes.real_world import RealWorld, make_real_world
 from tests.fakes.world import SmallWorld, copy_world, make_template
 
 own_docker, own_podman = real_engines.own_docker, real_engines.own_podman
 docker_engine, runsc_engine = real_engines.docker_engine, real_engines.runsc_engine
 podman_engine, restartable_engine = real_engines.podman_engine, real_engines.restartable_engine
 any_engine, engine_runtime = real_engines.any_engine, real_engines.engine_runtime
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What a command line came to."""
-
-    code: int
-    out: str
-    err: str
 
 
 Evalctl = Callable[..., Finished]
@@ -43,6 +35,12 @@ def world_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def world(world_template: Path, tmp_path: Path) -> SmallWorld:
     """Return a fresh world whose engine plays `answer`."""
     return copy_world(world_template, tmp_path / "world")
+
+
+@pytest.fixture
+def real(world: SmallWorld) -> Iterator[RealWorld]:
+    """Return a world whose launches are processes that talk to the engine of this machine."""
+    yield from make_real_world(world)
 
 
 @pytest.fixture

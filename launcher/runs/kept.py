@@ -81,6 +81,8 @@ def take(plan: RunPlan) -> Mapping[int, ReplicateRun]:
             if number not in taken and (run := _read(plan, place, signer)):
                 place.rename(plan.replicate(number))
                 taken[number] = run
+        with suppress(OSError):
+            (folder / "work").rmdir()
     return taken
 
 
