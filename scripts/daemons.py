@@ -42,6 +42,11 @@ def end_all(folder: Path) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     until(lambda: not processes_below(folder))
+    unmount_below(folder)
+
+
+def unmount_below(folder: Path) -> None:
+    """Take away what is mounted below `folder`."""
     for place in _mounts_below(folder):
         subprocess.run(["umount", "--lazy", place], capture_output=True, check=False)
 

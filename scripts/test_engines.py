@@ -1,6 +1,6 @@
 """Start container engines for tests alone: a second Docker Engine with gVisor's runsc, and Podman.
 
-Usage: python -m scripts.test_engines start|stop runsc|podman
+Usage: python -m scripts.test_engines start|stop runsc|podman|podman-runsc
 
 `start` prints an address for DOCKER_HOST or CONTAINER_HOST; the engine runs until `stop`. Each has sockets,
 storage and processes of its own under `build/engines/` and no network; the machine's engine is not touched.
@@ -23,15 +23,16 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from scripts.console import SetupError
-from scripts.daemons import end_all, lives, start_detached, until
+from scripts.daemons import end_all, lives, start_detached, unmount_below, until
 from scripts.engine import ping
 
 ROOT = Path(__file__).resolve().parent.parent
-Kind = Literal["runsc", "podman"]
+Kind = Literal["runsc", "podman", "podman-runsc"]
 _SEARCH_PATH: Final = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
 _NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
     "runsc": ("dockerd", "containerd", "runc", "runsc"),
-    "podman": ("podman", "conmon", "runc", "runsc"),
+    "podman": ("podman", "conmon", "runc"),
+    "podman-runsc": ("podman", "conmon", "runc", "runsc"),
 }
 _START_SECONDS: Final = 60.0
 # What a Unix socket's address holds, less the longest name that engines put below a folder of theirs.
@@ -63,7 +64,7 @@ class OwnEngine:
         """
         if ping(self.address).state == "ready":
             return
-        end_all(self.folder)
+        self.stop()
         self.folder.mkdir(parents=True, exist_ok=True)
         for left in (*self.folder.glob("*.pid"), *self.folder.glob("*.sock*")):
             left.unlink()
@@ -84,6 +85,8 @@ class OwnEngine:
     def stop(self) -> None:
         """End the engine with all its containers."""
         end_all(self.folder)
+        unmount_below(_short(self.folder))
+        shutil.rmtree(_short(self.folder), ignore_errors=True)
 
     def _start_docker(self) -> "subprocess.Popen[bytes]":
         socket = self.folder / "containerd.sock"
@@ -109,7 +112,9 @@ class OwnEngine:
         flags = " ".join(_RUNSC_FLAGS)
         runsc.write_text(f'#!/bin/sh\nexec {shutil.which("runsc", path=_SEARCH_PATH)} {flags} "$@"\n')
         runsc.chmod(0o755)
-        (self.folder / "containers.conf").write_text(_containers_conf(self.folder, runsc))
+        (self.folder / "containers.conf").write_text(
+            _containers_conf(self.folder, runsc, "runc" if self.kind == "podman" else "runsc")
+        )
         (self.folder / "storage.conf").write_text(_storage_conf(self.folder))
         environment = _environment() | {
             "CONTAINERS_CONF": str(self.folder / "containers.conf"),
@@ -142,8 +147,12 @@ def place(root: Path, name: str) -> Path:
     folder = root / "build" / "engines" / name
     if len(str(folder)) <= _LONGEST_FOLDER:
         return folder
-    mark = sha256(str(folder).encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"evalctl-engines-{mark}"
+    return _short(folder)
+
+
+def _short(folder: Path) -> Path:
+    """Return a folder with a short name that belongs to `folder`."""
+    return Path(tempfile.gettempdir()) / f"evalctl-{sha256(str(folder).encode()).hexdigest()[:12]}"
 
 
 @contextmanager
@@ -161,7 +170,7 @@ def lent(root: Path, kind: Kind, purpose: str = "tests") -> Iterator[OwnEngine]:
                 continue
             engine = OwnEngine(kind, folder)
             try:
-                end_all(folder)
+                engine.stop()
                 engine.start()
                 yield engine
             finally:
@@ -186,13 +195,16 @@ def _containerd_toml(folder: Path, socket: Path) -> str:
     )
 
 
-def _containers_conf(folder: Path, runsc: Path) -> str:
-    """Return Podman's settings; limits are lowered because a machine may not let its own be raised."""
+def _containers_conf(folder: Path, runsc: Path, runtime: str) -> str:
+    """Return Podman's settings; limits are lowered because a machine may not let its own be raised.
+
+    Its service gives every container the one runtime that is set here.
+    """
     runc = shutil.which("runc", path=_SEARCH_PATH)
     return (
         '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
-        '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
-        f'tmp_dir = "{folder}/run/libpod"\nstatic_dir = "{folder}/data/libpod"\n'
+        f'[engine]\nruntime = "{runtime}"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+        f'tmp_dir = "{folder}/run/libpod"\nstatic_dir = "{folder}/data/storage/libpod"\n'
         f'volume_path = "{folder}/data/volumes"\n'
         f'[engine.runtimes]\nrunc = ["{runc}"]\nrunsc = ["{runsc}"]\n'
         f'[network]\nnetwork_config_dir = "{folder}/networks"\n'
@@ -200,9 +212,10 @@ def _containers_conf(folder: Path, runsc: Path) -> str:
 
 
 def _storage_conf(folder: Path) -> str:
+    """Return where Podman keeps things; it cleans nothing up whose run root has more than 50 characters."""
     return (
         '[storage]\ndriver = "overlay"\n'
-        f'graphroot = "{folder}/data/storage"\nrunroot = "{folder}/run/storage"\n'
+        f'graphroot = "{folder}/data/storage"\nrunroot = "{_short(folder)}/storage"\n'
     )
 
 
@@ -224,7 +237,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2 or arguments[0] not in ("start", "stop") or arguments[1] not in get_args(Kind):
         print(__doc__, file=sys.stderr)
         return 2
-    verb, kind = arguments[0], "runsc" if arguments[1] == "runsc" else "podman"
+    verb, kind = arguments
     engine = OwnEngine(kind, place(ROOT, f"{kind}-{_MANUAL}"))  # type: ignore[arg-type]
     try:
         if verb == "start":

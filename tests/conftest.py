@@ -15,6 +15,7 @@ from tests.fakes.real_world import RealWorld, make_real_world
 from tests.fakes.world import SmallWorld, copy_world, make_template
 
 own_docker, own_podman = real_engines.own_docker, real_engines.own_podman
+own_podman_runsc, podman_runsc_engine = real_engines.own_podman_runsc, real_engines.podman_runsc_engine
 docker_engine, runsc_engine = real_engines.docker_engine, real_engines.runsc_engine
 podman_engine, restartable_engine = real_engines.podman_engine, real_engines.restartable_engine
 any_engine, engine_runtime = real_engines.any_engine, real_engines.engine_runtime

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from launcher.engines.podman_client import is_podman, podman_client
 from launcher.errors import EvalctlError, InfrastructureError, RequirementError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class DockerClients:
                 with engine_faults("be asked for its version"):
                     client = self._connect(OLDEST_API)
                     self._version = client.version(api_version=False)
-                if _api_version(self._version) == OLDEST_API:
+                if _api_version(self._version) == OLDEST_API and not is_podman(self._version):
                     self._idle.append(client)
             return self._version
 
@@ -93,7 +94,8 @@ class DockerClients:
                 context="expected a Unix socket: the engine mounts folders of this machine",
                 hint="unset DOCKER_HOST, or set it to unix:///var/run/docker.sock",
             )
-        client = APIClient(base_url=address, version=_text(version), timeout=self._timeout)
+        kind = podman_client() if self._version and is_podman(self._version) else APIClient
+        client = kind(base_url=address, version=_text(version), timeout=self._timeout)
         # No proxy stands before a Unix socket; the library would look for one at every request.
         client.trust_env = False
         return client

@@ -26,6 +26,7 @@ from launcher.engines.engine import (
 )
 from launcher.engines.guard import Guard
 from launcher.engines.handover import new_orders
+from launcher.engines.podman_client import is_podman
 from launcher.engines.pods import AttachedPod, Pod, PodLines
 from launcher.engines.requirements import refuse_shut_files, refuse_unmet
 from launcher.engines.sampling import Sampler, Watched
@@ -269,6 +270,11 @@ def _outcome(
     )
 
 
+def _runtimes(info: Mapping[str, Any], *, podman: bool) -> tuple[str, ...]:
+    """Return the runtimes that can be asked for; Podman gives every container its default one."""
+    return (str(info.get("DefaultRuntime", "")),) if podman else tuple(sorted(info.get("Runtimes") or {}))
+
+
 def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineFacts:
     bounds = (
         ("memory", "MemoryLimit"),
@@ -277,10 +283,10 @@ def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineFacts:
         ("pids", "PidsLimit"),
     )
     return EngineFacts(
-        name="docker",
+        name="podman" if is_podman(version) else "docker",
         version=str(version["Version"]),
         api_version=str(version["ApiVersion"]),
-        runtimes=tuple(sorted(info.get("Runtimes") or {})),
+        runtimes=_runtimes(info, podman=is_podman(version)),
         default_runtime=str(info.get("DefaultRuntime", "")),
         cgroup_version=str(info.get("CgroupVersion", "")),
         cgroup_driver=str(info.get("CgroupDriver", "")),

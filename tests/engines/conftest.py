@@ -31,10 +31,15 @@ def busybox_image(docker_engine: DockerEngine, busybox_layout: Path) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def volume_image(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def volume_layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the layout of an image that declares a volume."""
+    return write_busybox_layout(tmp_path_factory.mktemp("volume"), Volumes={"/data": {}})
+
+
+@pytest.fixture(scope="session")
+def volume_image(docker_engine: DockerEngine, volume_layout: Path) -> Iterator[str]:
     """Return the machine's engine's id of an image that declares a volume."""
-    layout = write_busybox_layout(tmp_path_factory.mktemp("volume"), Volumes={"/data": {}})
-    yield from _loaded(docker_engine, layout)
+    yield from _loaded(docker_engine, volume_layout)
 
 
 def _loaded(engine: DockerEngine, layout: Path) -> Iterator[str]:

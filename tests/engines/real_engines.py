@@ -17,7 +17,7 @@ from scripts.test_engines import Kind, OwnEngine, lent, missing_programs
 
 ROOT = Path(__file__).resolve().parents[2]
 # The engines that a test of `any_engine` runs on: the runtime that its tasks must name beside each.
-ENGINES = {"docker": "runc", "runsc": "runsc"}
+ENGINES = {"docker": "runc", "runsc": "runsc", "podman": "runc", "podman_runsc": "runsc"}
 
 
 def _lent(kind: Kind, purpose: str = "tests") -> Iterator[OwnEngine]:
@@ -40,8 +40,14 @@ def own_docker() -> Iterator[OwnEngine]:
 
 @pytest.fixture(scope="session")
 def own_podman() -> Iterator[OwnEngine]:
-    """Return a running Podman service of the tests' own, which has runc and runsc."""
+    """Return a running Podman service of the tests' own, whose runtime is runc."""
     yield from _lent("podman")
+
+
+@pytest.fixture(scope="session")
+def own_podman_runsc() -> Iterator[OwnEngine]:
+    """Return a running Podman service of the tests' own, whose runtime is runsc."""
+    yield from _lent("podman-runsc")
 
 
 @pytest.fixture
@@ -72,8 +78,16 @@ def runsc_engine(own_docker: OwnEngine) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def podman_engine(own_podman: OwnEngine) -> Iterator[Engine]:
-    """Return a Podman engine."""
+    """Return a Podman engine that runs tasks under runc."""
     engine = DockerEngine(own_podman.address)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def podman_runsc_engine(own_podman_runsc: OwnEngine) -> Iterator[Engine]:
+    """Return a Podman engine that runs tasks under runsc."""
+    engine = DockerEngine(own_podman_runsc.address)
     yield engine
     engine.close()
 

@@ -4,6 +4,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from msgspec.structs import replace
 
 from launcher.engines.engine import ContainerOutcome, ContainerTask, Engine, Mount
 from launcher.engines.reaper import reap
-from launcher.errors import RequirementError
+from launcher.errors import InfrastructureError, RequirementError
+from tests.engines.real_engines import ENGINES
 from tests.engines.tasks import LABELS, MakeTask, Watcher
 from tests.fakes.engine import FakeEngine, KilledError, Program, World
 
@@ -58,6 +61,21 @@ def _end_by_signal(world: World) -> int:
     raise KilledError(signal.SIGSEGV)
 
 
+def _leave_much(world: World) -> int:
+    (world.outputs / "big").write_bytes(bytes(6 << 20))
+    return 0
+
+
+def _fill_scratch(world: World) -> int:
+    (world.outputs / "full").write_bytes(b"")
+    return 28
+
+
+def _read_nothing(world: World) -> int:
+    world.stdout += b"0"
+    return 0
+
+
 def _never_end(world: World) -> int:
     (world.outputs / "partial").write_bytes(b"so far")
     world.stopped.wait()
@@ -81,6 +99,12 @@ SCRIPTS: Mapping[str, tuple[str, Program]] = {
     "tells-secrets": ('printf "%s %s" "$TOKEN" "$GREETING"', _tell_secrets),
     "exhausts-memory": ("x=a; while :; do x=$x$x$x$x; done", _exhaust_memory),
     "ends-by-signal": ("kill -SEGV $$", _end_by_signal),
+    "leaves-much": ("head -c 6291456 /dev/zero > /eval/out/big", _leave_much),
+    "fills-scratch": (
+        "head -c 9000000 /dev/zero > /eval/out/full 2>/dev/null || { : > /eval/out/full; exit 28; }",
+        _fill_scratch,
+    ),
+    "reads-stdin": ("cat | wc -c | tr -d '\\n '", _read_nothing),
     "never-ends": (
         "trap '' TERM; printf 'so far' > /eval/out/partial; while :; do sleep 1; done",
         _never_end,
@@ -92,6 +116,7 @@ SCRIPTS: Mapping[str, tuple[str, Program]] = {
 class Rig:
     """An engine with the means to run one of the scripts on it."""
 
+    name: str
     engine: Engine
     make: Callable[..., ContainerTask]
 
@@ -102,19 +127,21 @@ class Rig:
         return self.engine.run(task, Watcher(), cancel or threading.Event()), task
 
 
-@pytest.fixture(params=["fake", pytest.param("docker", marks=pytest.mark.engine)])
+@pytest.fixture(params=["fake", *(pytest.param(name, marks=pytest.mark.engine) for name in ENGINES)])
 def rig(request: pytest.FixtureRequest, make_task: MakeTask) -> Iterator[Rig]:
     if request.param == "fake":
         engine = FakeEngine({name: program for name, (_, program) in SCRIPTS.items()})
-        yield Rig(engine, lambda script, **changes: make_task("sha256:0", script, **changes))
+        yield Rig("fake", engine, lambda script, **changes: make_task("sha256:0", script, **changes))
         return
-    image = request.getfixturevalue("busybox_image")
+    real: Engine = request.getfixturevalue(f"{request.param}_engine")
+    image = request.getfixturevalue("image_on")(real)
 
     def make(script: str, **changes: Any) -> ContainerTask:
         command = ("sh", "-c", SCRIPTS[script][0]) if script in SCRIPTS else (script,)
-        return make_task(image, *command, **changes)
+        return make_task(image, *command, **{"runtime": ENGINES[request.param], **changes})
 
-    yield Rig(request.getfixturevalue("docker_engine"), make)
+    yield Rig(request.param, real, make)
+    real.remove(real.find(LABELS))
 
 
 def test_success_is_exit_code_zero_and_nothing_else(rig: Rig) -> None:
@@ -234,3 +261,52 @@ def test_an_engine_describes_itself(rig: Rig) -> None:
     assert facts.cpus > 0
     assert facts.memory > 0
     assert facts.default_runtime in facts.runtimes
+
+
+def test_many_bytes_come_out_whole(rig: Rig) -> None:
+    outcome, task = rig.run("leaves-much")
+    assert [(file.path, file.size) for file in outcome.outputs.files] == [("big", 6 << 20)]
+    assert (task.outputs / "big").read_bytes() == bytes(6 << 20)
+
+
+def test_full_outputs_are_the_commands_own_error_and_the_rest_comes_out(rig: Rig) -> None:
+    outcome, _ = rig.run("fills-scratch")
+    assert (outcome.exit_code, outcome.oom_killed) == (28, False)
+    assert [(file.path, file.size) for file in outcome.outputs.files] == [("full", 0)]
+
+
+def test_a_command_finds_its_standard_input_at_its_end(rig: Rig) -> None:
+    _, task = rig.run("reads-stdin")
+    assert (task.logs / "stdout").read_bytes() == b"0"
+
+
+def test_containers_are_found_by_their_labels_while_they_run_and_removed(rig: Rig) -> None:
+    task = rig.make("never-ends", timeout=60)
+    cancel = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(_to_any_end, rig, task, cancel)
+        try:
+            deadline = time.monotonic() + 30
+            while not (found := rig.engine.find(LABELS)):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert [labels["evalctl.attempt"] for labels in found.values()] == ["test"]
+            assert rig.engine.find({**LABELS, "evalctl.attempt": "another"}) == {}
+            rig.engine.remove(found)
+            rig.engine.remove(found)
+        finally:
+            cancel.set()
+        running.result(timeout=60)
+    assert rig.engine.find(LABELS) == {}
+
+
+def _to_any_end(rig: Rig, task: ContainerTask, cancel: threading.Event) -> None:
+    with suppress(InfrastructureError):
+        rig.engine.run(task, Watcher(), cancel)
+
+
+def test_several_threads_share_an_engine(rig: Rig) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        codes = list(pool.map(lambda _: rig.run("exits-three")[0].exit_code, range(6)))
+    assert codes == [3] * 6
+    assert rig.engine.find(LABELS) == {}
