@@ -41,6 +41,9 @@ GROUPS = (
             Command(("report",), "report", "report", "Write a bundle's report: HTML or Markdown."),
             Command(("import",), "import_logs", "import_", "Bring in logs of lm-eval or Inspect, unsigned."),
             Command(("list",), "list", "list_bundles", "List the attempts and bundles of this home."),
+            Command(("status",), "status", "status", "Show what runs in this home, and what never ended."),
+            Command(("logs",), "logs", "logs", "Print what an attempt's containers write, or wrote."),
+            Command(("cancel",), "cancel", "cancel", "Stop a running attempt as Ctrl-C does."),
         ),
     ),
     Group(

@@ -53,6 +53,8 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
         "name": request.blueprint.about.name,
         "signer": edges.signer.public.fingerprint,
         "runtime": profile.runtime,
+        "engine": f"{engine.describe().name} {engine.describe().version}",
+        "replicates": len(request.blueprint.run.seeds),
         "began": now(),
     }
     with closing(engine), begin_attempt(edges.home, resolution.lock.digest, facts) as attempt:

@@ -19,6 +19,7 @@ from launcher.spec.blueprint import Run, Score
 from launcher.spec.predicates import Failure
 from launcher.spec.sandbox import SandboxProfile
 from launcher.spec.services import Phase
+from launcher.store.progress import Progress
 
 _Made = TypeVar("_Made")
 
@@ -64,8 +65,9 @@ class ReplicateRun(Struct, frozen=True):
 class _Counter:
     """Adds up the samples of all replicates for the live line."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, progress: Progress) -> None:
         self._log = log
+        self._progress = progress
         self._counts: dict[int, int] = {}
 
     def observer(self, replicate: int) -> "_Observer":
@@ -73,6 +75,7 @@ class _Counter:
 
     def _update(self, replicate: int, count: int) -> None:
         self._counts[replicate] = count
+        self._progress.counted(replicate, count)
         self._log.reporter.samples(sum(self._counts.values()))
 
 
@@ -104,13 +107,17 @@ def run_replicates(
     (Ctrl-C) or here; engine faults become outcomes, never exceptions. What `meanwhile` raises stops the runs
     and is raised.
     """
-    plan, counter = keeper.plan, _Counter(log)
+    plan = keeper.plan
+    progress = Progress(plan.attempt.folder)
+    counter = _Counter(log, progress)
 
     def one(replicate: int) -> ReplicateRun:
         if (taken := keeper.taken.get(replicate)) is not None:
+            progress.became(replicate, "done")
             _log_replicate(log, taken)
             return taken
         began = now()
+        progress.became(replicate, "running")
         try:
             run = keeper.ended(
                 _run_one(engine, plan, replicate, (counter.observer(replicate), cancel)), began
@@ -119,6 +126,7 @@ def run_replicates(
             cancel.set()
             raise
         _log_replicate(log, run)
+        progress.became(replicate, "failed" if run.failure else "done")
         if run.failure:
             cancel.set()
         return run

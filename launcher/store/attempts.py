@@ -13,6 +13,7 @@ from launcher.store.closing import STATE_FOLDER, close_attempt
 from launcher.store.home import Home, make_private
 from launcher.store.journal import attempt_folders, lock_folder, not_writable, read_state, write_state
 from launcher.store.liveness import kept_alive
+from launcher.store.processes import own_process
 from launcher.store.removal import remove_tree
 
 if TYPE_CHECKING:
@@ -116,4 +117,5 @@ def _prepare(attempt: Attempt, facts: Mapping[str, Any]) -> None:
     except OSError as error:
         raise not_writable(attempt.folder, error) from error
     start = {"attempt": attempt.number, "invocation_id": attempt.invocation_id, "lock": attempt.lock}
+    start["process"] = own_process()
     write_state(attempt.folder, {**start, **facts, "step": "begun", "outcome": "unfinished", "bundle": None})

@@ -1,0 +1,124 @@
+"""`evalctl logs`."""
+
+import codecs
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Final, TextIO
+
+import typer
+
+from launcher.cli.connect import connect
+from launcher.cli.options import Json
+from launcher.cli.output import Page, print_json, say
+from launcher.errors import MalformedError
+from launcher.report.text import printable
+from launcher.runs.leftovers import reap_left_overs
+from launcher.runs.tail import STREAMS, Piece, Stream, Wanted, attempt_pieces, bundle_pieces
+from launcher.store.bundles import find_bundle
+from launcher.store.home import Home, find_home
+from launcher.store.naming import attempt_called
+
+_MOST_JSON: Final = 16 << 20
+
+
+def logs(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ATTEMPT|LOCK|BUNDLE",
+            help="The start of an attempt's id, of a lock's or bundle's digest, or a bundle's folder.",
+        ),
+    ],
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the attempt has ended.")
+    ] = False,
+    replicate: Annotated[
+        int, typer.Option(metavar="N", min=0, show_default=False, help="Whose output; default: 0.")
+    ] = 0,
+    stream: Annotated[
+        str | None, typer.Option(metavar="NAME", help="stdout or stderr; default: both.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Print what an attempt's containers write, or wrote.
+
+    What they write to stderr comes on stderr. On a terminal control characters are escaped; elsewhere every
+    byte is as it was written. Only what is captured is shown: `show` says where a log was cut.
+    """
+    home, wanted = find_home(), Wanted(replicate, _streams(stream))
+    if follow and as_json:
+        raise MalformedError(
+            "`--follow` and `--json` exclude each other",
+            code="usage",
+            hint="`--json` prints one object at the end",
+        )
+    reap_left_overs(home, connect, say)
+    pieces = _pieces(home, name, wanted, follow=follow)
+    if as_json:
+        print_json({"replicate": replicate, "files": _as_json(pieces)})
+        return 0
+    shown = _Shown()
+    for piece in pieces:
+        if not shown.write(piece):
+            break
+    return 0
+
+
+def _pieces(home: Home, name: str, wanted: Wanted, *, follow: bool) -> Iterator[Piece]:
+    """Return the pieces of the attempt called `name`, or of the bundle in that folder."""
+    if Path(name).is_dir():
+        return bundle_pieces(find_bundle(home, name), wanted)
+    return attempt_pieces(home, attempt_called(home, name), wanted, follow=follow)
+
+
+def _streams(name: str | None) -> tuple[Stream, ...]:
+    chosen = tuple(stream for stream in STREAMS if name in (None, stream))
+    if not chosen:
+        raise MalformedError(
+            f"there is no stream `{name}`",
+            code="unknown-stream",
+            context="expected stdout or stderr",
+            hint="see `evalctl logs --help`",
+        )
+    return chosen
+
+
+def _as_json(pieces: Iterator[Piece]) -> list[dict[str, Any]]:
+    kept: dict[tuple[str, str], bytearray] = {}
+    for piece in pieces:
+        kept.setdefault((piece.phase, piece.stream), bytearray()).extend(piece.data[:_MOST_JSON])
+    return [
+        {"phase": phase, "stream": stream, "bytes": len(data), "text": data.decode(errors="replace")}
+        for (phase, stream), data in kept.items()
+    ]
+
+
+class _Shown:
+    """Passes pieces on: as they are to a file or a pipe, escaped to a terminal."""
+
+    def __init__(self) -> None:
+        self._decoders: dict[tuple[str, str], codecs.IncrementalDecoder] = {}
+
+    def write(self, piece: Piece) -> bool:
+        """Show a piece on the stream that it was written to; return False once nobody reads any more."""
+        target: TextIO = sys.stdout if piece.stream == "stdout" else sys.stderr
+        data = self._escaped(piece).encode() if target.isatty() else piece.data
+        if isinstance(target, Page):
+            return target.pass_through(data)
+        with suppress(OSError):
+            if hasattr(target, "buffer"):
+                target.buffer.write(data)
+            else:
+                target.write(data.decode(errors="backslashreplace"))
+            target.flush()
+        return True
+
+    def _escaped(self, piece: Piece) -> str:
+        """Return the piece as text that moves no cursor; a letter may be cut between two pieces."""
+        key = (piece.phase, piece.stream)
+        if key not in self._decoders:
+            self._decoders[key] = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        text = self._decoders[key].decode(piece.data)
+        return "".join(each if each == "\t" else printable(each) for each in text)
