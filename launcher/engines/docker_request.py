@@ -26,6 +26,8 @@ HOSTS_SOURCE = _HERE / "hosts"
 POD_SOURCE = _HERE / "pod" / "evalctl-pod"
 OWN_FILES = {INIT_SOURCE: 0o555, HOSTS_SOURCE: 0o444, POD_SOURCE: 0o555}
 _NANO = 10**9
+# To the engine gVisor's own threads count, a guest's do not: with fewer, a burst of forks ends the sandbox.
+_LEAST_PIDS = {"runsc": 4096}
 
 
 def container_request(task: ContainerTask) -> dict[str, Any]:
@@ -131,7 +133,7 @@ def _limits(profile: SandboxProfile) -> Mapping[str, Any]:
         "Memory": profile.memory,
         "MemorySwap": profile.memory,
         "NanoCpus": profile.cpus * _NANO,
-        "PidsLimit": profile.pids,
+        "PidsLimit": max(profile.pids, _LEAST_PIDS.get(profile.runtime, 0)),
         "ShmSize": profile.shm,
         "Tmpfs": {scratch.path: scratch.mount_options() for scratch in profile.scratch},
         "Ulimits": [{"Name": name, "Soft": limit, "Hard": limit} for name, limit in profile.ulimits],

@@ -64,7 +64,7 @@ def read_container_events(data: bytes, replicate: int) -> list[Mapping[str, Any]
 
     Raises `MalformedError` (`bad-events`) naming the line.
     """
-    lines = data.split(b"\n")
+    lines = data.removesuffix(b"\n").split(b"\n")
     if len(lines) > MAX_CONTAINER_EVENTS:
         raise _bad(len(lines), f"more than {MAX_CONTAINER_EVENTS} events")
     return [_event(line, number, replicate) for number, line in enumerate(lines, 1) if line.strip()]

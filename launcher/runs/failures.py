@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from launcher.engines.engine import ContainerOutcome, Mount
 from launcher.errors import InfrastructureError
+from launcher.runs.request import Runtime
 from launcher.runs.tasks import RunPlan, artifact_place, prediction_place
 from launcher.spec.blueprint import Run, Score
 from launcher.spec.bundle import ARTIFACTS
@@ -37,13 +38,13 @@ def judge(
     outcome: ContainerOutcome, asked: Run | Score, replicate: int, plan: RunPlan
 ) -> tuple[Failure | None, str]:
     """Say what went wrong with a container, its outputs' names included; (None, "") where nothing did."""
-    failure, reason = classify(outcome, asked)
+    failure, reason = classify(outcome, asked, plan.profile.runtime)
     if failure is None and (odd := _unfit(outcome, replicate, plan)):
         return "candidate", f"its output `{odd}` has a name that no bundle may hold"
     return failure, reason
 
 
-def classify(outcome: ContainerOutcome, asked: Run | Score) -> tuple[Failure | None, str]:
+def classify(outcome: ContainerOutcome, asked: Run | Score, runtime: Runtime) -> tuple[Failure | None, str]:
     """Tell what went wrong from facts; docs/failures.md has the table.
 
     They are the launcher's deadline, the engine's state, the kernel's counts, and what the init saw of the
@@ -59,6 +60,8 @@ def classify(outcome: ContainerOutcome, asked: Run | Score) -> tuple[Failure | N
         return _not_started(outcome.exec_error, asked.command[0])
     if outcome.signal is not None or outcome.exit_code:
         return _failed(outcome)
+    if _ended_its_sandbox(outcome, runtime):
+        return "sandbox", "the container ended without a report, and gVisor lets a command end its own"
     if outcome.exit_code is None:
         return "engine", "the container ended without the report of its first process"
     if not outcome.outputs.complete:
@@ -68,6 +71,15 @@ def classify(outcome: ContainerOutcome, asked: Run | Score) -> tuple[Failure | N
         more = f" (and {len(outcome.outputs.refused) - 1} more)" if len(outcome.outputs.refused) > 1 else ""
         return "candidate", f"its output `{first.path}` is refused: {first.reason}{more}"
     return None, ""
+
+
+def _ended_its_sandbox(outcome: ContainerOutcome, runtime: Runtime) -> bool:
+    """Say whether the command may have ended the container itself.
+
+    Older gVisor delivers a deadly signal to the first process, and dies of many forks at once. Were that the
+    engine's failure, a candidate that dislikes its result could have as many attempts as it wants.
+    """
+    return runtime == "runsc" and outcome.exit_code is None and outcome.engine_exit_code is not None
 
 
 def _not_started(error: str, program: str) -> tuple[Failure, str]:

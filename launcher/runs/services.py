@@ -270,7 +270,7 @@ def _judge(service: Service, future: "Future[ContainerOutcome] | None") -> tuple
         return None, ""
     if outcome.exit_code == 0 and not outcome.oom_killed:
         return "candidate", "it exited with code 0 while it was needed"
-    failure, why = classify(outcome, Run(service.command))
+    failure, why = classify(outcome, Run(service.command), "runc")
     ended = failure == "candidate" and not outcome.exec_error
     return failure, f"{why} while it was needed" if ended else why
 

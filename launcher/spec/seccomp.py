@@ -35,12 +35,11 @@ pkey_alloc pkey_free pkey_mprotect
 _PROCESSES = """
 arch_prctl capget execve execveat exit exit_group fork futex futex_waitv get_robust_list getcpu getegid
 geteuid getgid getgroups getpgid getpgrp getpid getppid getpriority getresgid getresuid getrlimit getrusage
-getsid gettid getuid kill pause pidfd_open pidfd_send_signal prctl prlimit64 restart_syscall rseq
+getsid gettid getuid kill pause pidfd_open pidfd_send_signal prctl restart_syscall rseq
 rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait
 rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr
-sched_getparam sched_getscheduler sched_rr_get_interval sched_setaffinity sched_setattr sched_setparam
-sched_setscheduler sched_yield seccomp set_robust_list set_tid_address setpgid setpriority setrlimit setsid
-sigaltstack tgkill tkill vfork wait4 waitid
+sched_getparam sched_getscheduler sched_rr_get_interval sched_setaffinity sched_yield seccomp set_robust_list
+set_tid_address setpgid setrlimit setsid sigaltstack tgkill tkill vfork wait4 waitid
 """
 _TIME = """
 alarm clock_getres clock_gettime clock_nanosleep getitimer gettimeofday nanosleep setitimer time
@@ -60,9 +59,24 @@ _SYSTEM = "getrandom sysinfo uname"
 _GPU = "get_mempolicy mbind memfd_create set_mempolicy"
 
 _CLONE_NEW_MASK = 0x7E020000  # every CLONE_NEW* flag of clone(2)
-_SOCKET_DOMAINS = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6: the network namespace holds a loopback only
-_SOCKET_TYPES = (1, 2)  # SOCK_STREAM, SOCK_DGRAM
 _SOCKET_TYPE_MASK = 0xF
+_UNIX, _INET, _INET6 = 1, 2, 10
+_STREAM, _DATAGRAM = 1, 2
+# Family, type and protocol (0: the type's own; 6 is TCP, 17 is UDP): the namespace holds a loopback only.
+_SOCKETS_OF = (
+    *((_UNIX, kind, 0) for kind in (_STREAM, _DATAGRAM)),
+    *((family, _STREAM, protocol) for family in (_INET, _INET6) for protocol in (0, 6)),
+    *((family, _DATAGRAM, protocol) for family in (_INET, _INET6) for protocol in (0, 17)),
+)
+_INT = 0xFFFFFFFF  # what the kernel reads of an argument that is an int
+# Calls that would slow or limit pid 1, which has the same user: the caller itself alone, named by 0.
+_ON_ONESELF = {
+    "prlimit64": (0,),
+    "sched_setattr": (0,),
+    "sched_setparam": (0,),
+    "sched_setscheduler": (0,),
+    "setpriority": (0, 1),
+}
 _IOCTLS = (
     0x5401,  # TCGETS: isatty
     0x540F,  # TIOCGPGRP: shells asking for job control
@@ -112,10 +126,10 @@ def seccomp_profile(variant: Variant = "cpu", widenings: tuple[str, ...] = ()) -
             # Flags of clone3 lie in memory, out of a filter's reach; ENOSYS sends the C library to clone.
             {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS},
             *(_allow("ioctl", args=[_masked(1, mask, request)]) for mask, request in _ioctls(variant)),
+            *(_socket(family, kind, protocol) for family, kind, protocol in _SOCKETS_OF),
             *(
-                _allow("socket", args=[_equal(0, domain), _masked(1, _SOCKET_TYPE_MASK, kind)])
-                for domain in _SOCKET_DOMAINS
-                for kind in _SOCKET_TYPES
+                _allow(name, args=[_masked(index, _INT, 0) for index in indices])
+                for name, indices in _ON_ONESELF.items()
             ),
             *(_netlink() if "netlink" in widenings else ()),
         ],
@@ -137,6 +151,11 @@ def seccomp_digest(variant: Variant = "cpu", widenings: tuple[str, ...] = ()) ->
 def _ioctls(variant: Variant) -> Iterator[tuple[int, int]]:
     yield from ((0xFFFFFFFF, request) for request in _IOCTLS)
     yield from _GPU_IOCTLS if variant == "gpu" else ()
+
+
+def _socket(family: int, kind: int, protocol: int) -> dict[str, Any]:
+    arguments = [_equal(0, family), _masked(1, _SOCKET_TYPE_MASK, kind), _masked(2, _INT, protocol)]
+    return _allow("socket", args=arguments)
 
 
 def _netlink() -> Iterator[dict[str, Any]]:

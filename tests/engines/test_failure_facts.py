@@ -34,7 +34,7 @@ def test_the_class_of_a_real_container_follows_from_what_was_seen(
     failure: Failure,
 ) -> None:
     outcome, _ = shell(script, timeout=3, memory=64 << 20)
-    assert classify(outcome, Run(("sh",), timeout=3))[0] == failure, outcome
+    assert classify(outcome, Run(("sh",), timeout=3), "runc")[0] == failure, outcome
 
 
 @pytest.mark.engine
@@ -46,7 +46,7 @@ def test_a_call_of_another_architecture_is_a_violation_of_the_sandbox(
     program.write_bytes(_elf(b"\x31\xc0\xb0\x14\xcd\x80\xeb\xfe"))  # eax = 20; int 0x80; for ever
     program.chmod(0o755)
     outcome, _ = shell("exec /x", timeout=10, mounts=(Mount(program, "/x"),))
-    assert (outcome.signal, classify(outcome, Run(("sh",)))[0]) == (signal.SIGSYS, "sandbox")
+    assert (outcome.signal, classify(outcome, Run(("sh",)), "runc")[0]) == (signal.SIGSYS, "sandbox")
 
 
 @pytest.mark.engine
@@ -54,7 +54,7 @@ def test_a_file_that_no_scratch_folder_could_hold_is_disk(
     shell: Shell,
 ) -> None:
     outcome, _ = shell("exec dd if=/dev/zero of=/tmp/hole bs=1 count=1 seek=1000000000")
-    assert classify(outcome, Run(("sh",)))[0] == "disk"
+    assert classify(outcome, Run(("sh",)), "runc")[0] == "disk"
 
 
 def _elf(code: bytes) -> bytes:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from launcher.engines.engine import CollectedOutputs, ContainerOutcome, Mount, Room
 from launcher.errors import InfrastructureError
 from launcher.runs.failures import classify, failure_of
+from launcher.runs.request import Runtime
 from launcher.spec.blueprint import Run
 from launcher.spec.predicates import Failure
 from launcher.spec.usage import LimitsHit, Usage
@@ -55,15 +56,26 @@ BUSY = Usage(limits=LimitsHit(pids_refusals=3))
     ],
 )
 def test_each_fact_leads_to_its_class(change: dict[str, object], failure: Failure | None, said: str) -> None:
-    found, reason = classify(replace(DONE, **change), Run(("answer",), timeout=60))
+    found, reason = classify(replace(DONE, **change), Run(("answer",), timeout=60), "runc")
     assert found == failure
     assert said in reason
+
+
+@pytest.mark.parametrize(
+    ("runtime", "engine_exit_code", "failure"),
+    [("runsc", 2, "sandbox"), ("runsc", None, "engine"), ("runc", 2, "engine")],
+)
+def test_only_gvisor_lets_a_command_end_its_own_sandbox(
+    runtime: Runtime, engine_exit_code: int | None, failure: Failure
+) -> None:
+    silent = replace(DONE, exit_code=None, engine_exit_code=engine_exit_code)
+    assert classify(silent, Run(("answer",)), runtime)[0] == failure
 
 
 @pytest.mark.parametrize("program", ["/eval/code/run", "./run", "bin/run"])
 def test_a_program_of_the_code_that_is_none_is_the_candidates(program: str) -> None:
     outcome = replace(DONE, exit_code=None, exec_error="ENOEXEC: Exec format error")
-    assert classify(outcome, Run((program,)))[0] == "candidate"
+    assert classify(outcome, Run((program,)), "runc")[0] == "candidate"
 
 
 @pytest.mark.parametrize(

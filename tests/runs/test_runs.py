@@ -56,7 +56,7 @@ REFUSED = CollectedOutputs(refused=(Refusal("a", "link"), Refusal("b", "special"
     ],
 )
 def test_a_failure_follows_from_facts(change: dict[str, object], failure: Failure | None) -> None:
-    found, reason = classify(replace(DONE, **change), Run(("answer",), timeout=60))
+    found, reason = classify(replace(DONE, **change), Run(("answer",), timeout=60), "runc")
     assert found == failure
     assert bool(reason) == (failure is not None)
 
@@ -134,6 +134,7 @@ def test_a_bad_event_is_refused_with_its_line(line: str) -> None:
 def test_too_many_events_are_refused() -> None:
     with pytest.raises(MalformedError, match="more than"):
         read_container_events(b'{"step":"a"}\n' * (MAX_CONTAINER_EVENTS + 1), 0)
+    assert len(read_container_events(b'{"step":"a"}\n' * MAX_CONTAINER_EVENTS, 0)) == MAX_CONTAINER_EVENTS
 
 
 KEYS = st.sampled_from(["step", "phase", "seconds", "detail", "x"])

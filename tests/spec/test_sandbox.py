@@ -71,6 +71,29 @@ def test_the_filter_allows_no_call_that_widens() -> None:
     assert {"read", "write", "execve", "futex"} <= allowed
 
 
+def test_what_would_slow_or_limit_the_first_process_may_name_the_caller_alone() -> None:
+    rules = [rule for rule in seccomp_profile()["syscalls"] if rule["action"] == "SCMP_ACT_ALLOW"]
+    for name in ("prlimit64", "sched_setattr", "sched_setparam", "sched_setscheduler", "setpriority"):
+        (rule,) = (rule for rule in rules if name in rule["names"])
+        last = 1 if name == "setpriority" else 0
+        # An int argument is read without its upper half, so the filter must not look at that either.
+        whole = [{"value": 0xFFFFFFFF, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}] * (last + 1)
+        assert rule["args"] == [{"index": index, **one} for index, one in enumerate(whole)]
+
+
+def test_a_socket_has_its_types_own_protocol() -> None:
+    rules = [rule for rule in seccomp_profile()["syscalls"] if rule["names"] == ["socket"]]
+    allowed = {
+        tuple(argument["valueTwo" if at else "value"] for at, argument in enumerate(rule["args"]))
+        for rule in rules
+    }
+    assert allowed == {
+        *((1, kind, 0) for kind in (1, 2)),
+        *((family, 1, protocol) for family in (2, 10) for protocol in (0, 6)),
+        *((family, 2, protocol) for family in (2, 10) for protocol in (0, 17)),
+    }
+
+
 @pytest.mark.parametrize("name", OPENS)
 def test_every_widening_opens_something_and_says_what(name: str) -> None:
     narrow = profile_for(Resources(), Sandbox())
