@@ -50,7 +50,8 @@ def evalctl(
 ) -> Evalctl:
     """Return a function that runs one command line in `world`."""
     monkeypatch.setenv("EVALCTL_HOME", str(world.home.root))
-    for command in ("launch", "reproduce", "list", "plan", "doctor", "shell", "status", "logs", "cancel"):
+    commands = "launch reproduce list plan doctor shell status logs cancel gc"
+    for command in commands.split():
         monkeypatch.setattr(f"launcher.cli.{command}.connect", lambda *_: world.engine)
 
     def call(*arguments: str | Path) -> Finished:

@@ -48,7 +48,12 @@ GROUPS = (
     ),
     Group(
         "This machine",
-        (Command(("doctor",), "doctor", "doctor", "See whether this machine can launch; say what to mend."),),
+        (
+            Command(
+                ("doctor",), "doctor", "doctor", "See whether this machine can launch; say what to mend."
+            ),
+            Command(("gc",), "gc", "gc", "Remove what dead launches left, and what they kept."),
+        ),
     ),
     Group(
         "Images",

@@ -22,7 +22,7 @@ from launcher.report.wording import numbered
 from launcher.runs.events import now
 from launcher.runs.replicates import Origin, ReplicateRun
 from launcher.runs.tasks import RunPlan
-from launcher.store.closing import may_go_on
+from launcher.store.closing import PROGRESS, may_go_on
 from launcher.store.journal import attempt_folders, read_state
 from launcher.store.kept import read_record, write_record
 from launcher.store.removal import remove_tree
@@ -76,13 +76,13 @@ def take(plan: RunPlan) -> Mapping[int, ReplicateRun]:
     for folder in reversed(_earlier(plan)):
         if not may_go_on(read_state(folder)):
             continue
-        for place in _replicates(folder / "work", len(plan.seeds)):
+        for place in _replicates(folder / PROGRESS, len(plan.seeds)):
             number = int(place.name)
             if number not in taken and (run := _read(plan, place, signer)):
                 place.rename(plan.replicate(number))
                 taken[number] = run
         with suppress(OSError):
-            (folder / "work").rmdir()
+            (folder / PROGRESS).rmdir()
     return taken
 
 

@@ -13,26 +13,38 @@ if TYPE_CHECKING:
 
 
 def reap_left_overs(
-    home: Home, connect: "Callable[[], Engine]", say: Callable[[str], None], *, held: str = ""
+    home: Home,
+    connect: "Callable[[], Engine]",
+    say: Callable[[str], None],
+    *,
+    held: str = "",
+    everything: bool = False,
 ) -> None:
     """Close and remove what dead launchers left, for a command that is about something else.
 
-    An engine that is silent, or a home that is read-only, is told to `say`, and no reason to fail.
+    An engine that is silent, or a home that is read-only, is told to `say`, and no reason to fail. The engine
+    is asked for `everything` that nobody's mark tells of, or only where there is a mark.
     """
     try:
         close_unmarked(home, held)
-        reap_dead(home, connect, held=held)
+        reap_dead(home, connect, thorough=everything, everything=everything, held=held)
     except EvalctlError as error:
         say(f"left-overs of a dead launcher could not be removed: {error.message}")
 
 
 def reap_dead(
-    home: Home, connect: "Callable[[], Engine]", *, thorough: bool = False, held: str = ""
+    home: Home,
+    connect: "Callable[[], Engine]",
+    *,
+    thorough: bool = False,
+    everything: bool = False,
+    held: str = "",
 ) -> list[str]:
     """Close the attempts of launchers that died and remove what they had in the engine; return their ids.
 
     Only where there is one is the engine asked, unless `thorough`: then it is asked for containers that no
-    mark tells of. `held` is the digest of the lock that the caller holds, if any.
+    mark tells of, and with `everything` for networks and volumes too. `held` is the digest of the lock that
+    the caller holds, if any.
     """
     dead = close_dead_attempts(home, held=held)
     again = reaped_once(home)
@@ -41,7 +53,7 @@ def reap_dead(
     from launcher.engines.engine import THINGS
     from launcher.engines.reaper import reap
 
-    things = THINGS if dead or again else THINGS[:1]
+    things = THINGS if dead or again or everything else THINGS[:1]
     reap(connect(), home.label, lambda attempt: is_alive(home, attempt), things)
     for invocation_id in (*dead, *again):
         forget_attempt(home, invocation_id)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from launcher.errors import EvalctlError
 from launcher.store.bundles import publish
-from launcher.store.closing import STATE_FOLDER, close_attempt
+from launcher.store.closing import PROGRESS, STATE_FOLDER, close_attempt
 from launcher.store.home import Home, make_private
 from launcher.store.journal import attempt_folders, lock_folder, not_writable, read_state, write_state
 from launcher.store.liveness import kept_alive
@@ -36,7 +36,7 @@ class Attempt(Struct, frozen=True):
     @property
     def work(self) -> Path:
         """Where containers' outputs and logs are collected."""
-        return self.folder / "work"
+        return self.folder / PROGRESS
 
     @property
     def state(self) -> Path:

@@ -20,6 +20,7 @@ from launcher.store.removal import remove_tree
 
 # What the launcher leaves beside the files of a replicate that ended well (runs/kept.py).
 RECORD = "record.json"
+PROGRESS = "work"
 STATE_FOLDER = "state"
 # After these another attempt goes on with what the last one had.
 PASSING_FAILURES = frozenset({"engine", "image", "input", "interrupted"})
@@ -73,7 +74,7 @@ def close_attempt(home: Home, folder: Path) -> None:
     for temporary in folder.glob(".state.*"):
         temporary.unlink(missing_ok=True)
     if may_go_on(state):
-        _remove_unrecorded(folder / "work")
+        _remove_unrecorded(folder / PROGRESS)
     else:
         discard_progress(folder.parent)
 
@@ -86,7 +87,7 @@ def may_go_on(state: Mapping[str, Any]) -> bool:
 def discard_progress(lock: Path) -> None:
     """Remove from a lock's folder what is only kept for a later attempt to go on with."""
     for folder in attempt_folders(lock):
-        remove_tree(folder / "work")
+        remove_tree(folder / PROGRESS)
     remove_tree(lock / STATE_FOLDER)
 
 
