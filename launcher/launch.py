@@ -3,6 +3,7 @@
 from launcher.errors import MalformedError
 from launcher.resolve import require_same, resolve
 from launcher.runs.events import EventLog
+from launcher.runs.gpu_remarks import other_gpus
 from launcher.runs.leftovers import reap_left_overs
 from launcher.runs.request import FINISHED_FAILURES, RUNTIMES, Edges, Launched, LaunchRequest
 from launcher.runs.site import admitted
@@ -79,6 +80,7 @@ def find_finished(request: LaunchRequest, edges: Edges, lock: str) -> Launched |
             edges.reporter.stage(f"the bundle of attempt {state['attempt']} is damaged in the store")
             continue
         stronger = f"it ran under {state['runtime']}, which is stronger than {least}"
-        remarks = (stronger,) if state["runtime"] != least else ()
+        remarks: tuple[str, ...] = (stronger,) if state["runtime"] != least else ()
+        remarks += other_gpus(bundle, request, edges.gpus, edges.site)
         return Launched(bundle, lock, state["attempt"], reused=True, remarks=remarks)
     return None

@@ -16,8 +16,9 @@ from launcher.launch import find_finished
 from launcher.report.progress import SilentReporter
 from launcher.resolve import Choices, Resolution, require_same, resolve
 from launcher.runs.cost import cost_of
+from launcher.runs.gpu_plan import GpuPlan, plan_gpus
 from launcher.runs.replicates import parallel_width
-from launcher.runs.request import Edges, LaunchRequest
+from launcher.runs.request import Edges, GpuSight, LaunchRequest
 from launcher.runs.services import Place, required_profiles, service_task
 from launcher.runs.tasks import LOG_BYTES, RunPlan, planned_task, profiles_of
 from launcher.sources.at_hand import AtHand, code_folder, input_place, see
@@ -40,6 +41,7 @@ from launcher.spec.plan import (
 )
 from launcher.spec.sandbox import SandboxProfile
 from launcher.spec.services import Phase
+from launcher.spec.site import SitePolicy
 from launcher.store.attempts import Attempt, past_attempts
 from launcher.store.cache import Cache
 from launcher.store.home import Home
@@ -69,11 +71,16 @@ class EngineSight(Struct, frozen=True):
 
 
 class PlanEdges(Struct, frozen=True):
-    """What a plan looks at: the home, the engine, and who would sign (None before the first key)."""
+    """What a plan looks at: the home, the engine, who would sign (None before the first key), the GPUs.
+
+    `site` is what the people who run this machine demand.
+    """
 
     home: Home
     connect: "Callable[[], Engine]"
     signer: Signer | None
+    gpus: GpuSight = GpuSight()
+    site: SitePolicy = SitePolicy()
 
 
 class _Ground(Struct, frozen=True):
@@ -89,6 +96,7 @@ class _Ground(Struct, frozen=True):
     finished: Finished | None
     cost: Cost | None
     home: Home
+    gpus: GpuPlan
 
 
 def plan(request: LaunchRequest, edges: PlanEdges, bundle: Path | None = None) -> Plan:
@@ -106,6 +114,7 @@ def plan(request: LaunchRequest, edges: PlanEdges, bundle: Path | None = None) -
         require_same(resolution, request.lock)
     known = resolution.lock if resolution else request.lock
     lock = known.digest if known else None
+    engine = ask(edges.connect, [seen.image.pins, *(image.pins for image in seen.services.values())])
     return _compose(
         _Ground(
             request=request,
@@ -113,11 +122,12 @@ def plan(request: LaunchRequest, edges: PlanEdges, bundle: Path | None = None) -
             missing=missing,
             lock=lock,
             resolution=resolution or _as_if(request, seen, cache),
-            engine=ask(edges.connect, [seen.image.pins, *(image.pins for image in seen.services.values())]),
+            engine=engine,
             profiles=profiles_of(request),
             finished=_finished(request, edges, lock),
             cost=_cost(edges.home, lock, bundle),
             home=edges.home,
+            gpus=plan_gpus(request, edges.gpus, edges.site, engine.facts),
         )
     )
 
@@ -194,7 +204,8 @@ def _finished(request: LaunchRequest, edges: PlanEdges, lock: str | None) -> Fin
     """Return the run whose bundle a launch would return."""
     if lock is None or edges.signer is None or request.rerun:
         return None
-    found = find_finished(request, Edges(edges.home, edges.connect, edges.signer, SilentReporter()), lock)
+    here = Edges(edges.home, edges.connect, edges.signer, SilentReporter(), edges.site, edges.gpus)
+    found = find_finished(request, here, lock)
     return Finished(str(found.bundle), found.attempt) if found else None
 
 
@@ -231,8 +242,13 @@ def _compose(ground: _Ground) -> Plan:
         cost=ground.cost,
         engine=_engine(facts) if facts else None,
         no_engine=ground.engine.reason,
-        unmet=(*refused, *(_all_unmet(facts, wanted) if facts else ())),
+        unmet=(
+            *refused,
+            *(_all_unmet(facts, wanted) if facts else ()),
+            *(_unmet(error) for error in ground.gpus.refused),
+        ),
         services=services,
+        gpus=ground.gpus.planned,
     )
 
 
@@ -270,6 +286,9 @@ def _container(
 ) -> PlannedContainer:
     if ground.resolution.code.commit_time < 0:
         task = replace(task, environment={**task.environment, "SOURCE_DATE_EPOCH": COMMIT_TIME})
+    share = ground.gpus.shares.get((phase, service.name if service else ""))
+    if share is not None:
+        task = share.given_to(task, ground.engine.facts.gpu_driver if ground.engine.facts else "nvidia")
     request = container_request(task)
     return PlannedContainer(
         phase=phase,

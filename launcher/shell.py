@@ -16,10 +16,12 @@ from launcher.report.progress import Reporter
 from launcher.resolve import require_same, resolve
 from launcher.runs.leftovers import reap_dead
 from launcher.runs.preparation import have_image, have_service_images, stop_on_signal
-from launcher.runs.request import LaunchRequest
+from launcher.runs.request import GpuSight, LaunchRequest
 from launcher.runs.resuming import watched
 from launcher.runs.services import Place, company, required_profiles
+from launcher.runs.shares import Machine, observe_shares, wants_of
 from launcher.runs.tasks import RunPlan, container_task, profiles_of
+from launcher.spec.site import SitePolicy
 from launcher.store.attempts import begin_session
 from launcher.store.cache import Cache
 from launcher.store.home import Home
@@ -36,12 +38,17 @@ SHELLS: Mapping[str, tuple[str, ...]] = {
 
 
 class ShellEdges(Struct, frozen=True):
-    """What a session touches: the home, the engine, the person's terminal, and who hears of progress."""
+    """What a session touches: the home, the engine, the person's terminal, and who hears of progress.
+
+    `site` is what the people who run this machine demand of its GPUs.
+    """
 
     home: Home
     connect: "Callable[[], Engine]"
     console: Console
     reporter: Reporter
+    gpus: GpuSight = GpuSight()
+    site: SitePolicy = SitePolicy()
 
 
 class Session(Struct, frozen=True):
@@ -77,26 +84,44 @@ def shell(request: LaunchRequest, session: Session, edges: ShellEdges) -> Ended:
         reap_dead(edges.home, lambda: engine, thorough=True)
         for each in required_profiles(request.blueprint, profile, None):
             engine.require(each)
+        facts, say = engine.describe(), edges.reporter.stage
+        machine = observe_shares(request, facts, edges.gpus, edges.site, say)
         edges.reporter.stage("having the image in the engine")
         image = have_image(engine, resolution)
         services = have_service_images(engine, resolution, image)
         with begin_session(edges.home, resolution.lock.digest) as attempt:
-            facts, label = engine.describe(), edges.home.label
-            plan = RunPlan(resolution, attempt, image, profile, facts, label, service_images=services)
+            plan = RunPlan(
+                resolution,
+                attempt,
+                image,
+                profile,
+                facts,
+                edges.home.label,
+                service_images=services,
+                machine=machine,
+            )
             task = container_task(plan, session.replicate)
             command = session.command or _shell_of(engine, image, plan)
             cancel = threading.Event()
             with (
                 stop_on_signal(cancel, signal.SIGHUP),
                 watched(plan, session.replicate, cancel) as state,
-                _among_services(
-                    engine, task, Place(plan, session.replicate, "run"), edges, state.cancel
-                ) as inside,
+                _shared(machine, Place(plan, session.replicate, "run"), state.cancel) as place,
+                _among_services(engine, place.given(task), place, edges, state.cancel) as inside,
             ):
                 edges.reporter.stage(f"in the sandbox, with {command[0]}")
                 edges.reporter.close()
                 interaction = engine.interact(replace(inside, command=command), edges.console, state.cancel)
     return Ended(resolution.lock.digest, command, interaction)
+
+
+@contextmanager
+def _shared(machine: Machine, place: Place, cancel: threading.Event) -> Iterator[Place]:
+    """Give the containers of a phase their shares of the machine while the session lasts."""
+    wants = wants_of(place.plan.resolution.blueprint, place.phase)
+    with machine.lend(wants, cancel) as given:
+        shares = zip((want.service for want in wants), given or (), strict=False)
+        yield replace(place, shares=dict(shares))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from launcher.plan import PlanEdges
 from launcher.plan import plan as make_plan
 from launcher.report.planned import planned
 from launcher.report.text import amount
-from launcher.runs.request import LaunchRequest
+from launcher.runs.request import GpuSight, LaunchRequest
 from launcher.sources.inputs import FetchSettings
 from launcher.spec.plan import Plan
 from launcher.store.home import Home
@@ -25,7 +25,8 @@ REMOTE = 'name = "items"\nuri = "https://example.org/items"\nsha256 = "{items}"'
 def plan_of(world: SmallWorld, *, home: Home | None = None, **request: Any) -> Plan:
     blueprint = request.pop("blueprint", None) or world.read()
     settings = request.pop("settings", world.settings)
-    edges = PlanEdges(home or world.home, lambda: world.engine, world.signer)
+    gpus = request.pop("gpus", GpuSight())
+    edges = PlanEdges(home or world.home, lambda: world.engine, world.signer, gpus)
     return make_plan(LaunchRequest(blueprint, settings, **request), edges)
 
 

@@ -9,6 +9,7 @@ import typer
 from msgspec import to_builtins
 
 from launcher.cli.connect import EngineChoice, connect
+from launcher.cli.gpus import read_gpus
 from launcher.cli.options import BlueprintFolder, Json
 from launcher.cli.output import print_json
 from launcher.cli.signing import read_verifying_policy
@@ -64,7 +65,7 @@ def doctor(
     )
     checks = [*machine_checks(seen), *site_checks(seen.engine.facts, policy)]
     if target is not None:
-        checks += _of_target(PlanEdges(home, ask, None), target, policy, seen)
+        checks += _of_target(PlanEdges(home, ask, None, read_gpus(None), policy), target, policy, seen)
     if as_json:
         print_json({"checks": to_builtins(checks)})
     else:

@@ -11,6 +11,7 @@ import typer
 
 from launcher.cli.choices import Draft, Limit, read_choices
 from launcher.cli.connect import EngineChoice, connect
+from launcher.cli.gpus import Gpus, read_gpus
 from launcher.cli.models import Models
 from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline, Out, SigningKey
 from launcher.cli.output import hint, print_json, say, say_next
@@ -50,6 +51,7 @@ def launch(
     runtime: LeastRuntime = None,
     engine: EngineChoice = None,
     site: SiteFile = None,
+    gpus: Gpus = None,
     model: Models = None,
     limit: Limit = None,
     draft: Draft = False,
@@ -64,7 +66,7 @@ def launch(
     the bundle's path. Exit codes: 0 the result stands, 1 a threshold is missed or the evaluation failed,
     4 no score, 5 the interval does not decide, 6 this machine cannot give what the blueprint asks for.
     """
-    home, policy = find_home(), read_site(site)
+    home, policy, sight = find_home(), read_site(site), read_gpus(gpus)
     if out is not None:
         require_empty(out)
     target = read_target(file, blueprint_dir)
@@ -83,7 +85,7 @@ def launch(
         choices,
     )
     try:
-        edges = Edges(home, partial(connect, engine), read_signer(home, key), reporter, policy)
+        edges = Edges(home, partial(connect, engine), read_signer(home, key), reporter, policy, sight)
         launched = launch_blueprint(request, edges)
     finally:
         reporter.close()

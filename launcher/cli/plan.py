@@ -8,6 +8,7 @@ import typer
 
 from launcher.cli.choices import Draft, Limit, read_choices
 from launcher.cli.connect import EngineChoice, connect
+from launcher.cli.gpus import Gpus, read_gpus
 from launcher.cli.models import Models
 from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline
 from launcher.cli.output import print_json
@@ -45,6 +46,7 @@ def plan(
     runtime: LeastRuntime = None,
     engine: EngineChoice = None,
     site: SiteFile = None,
+    gpus: Gpus = None,
     model: Models = None,
     limit: Limit = None,
     draft: Draft = False,
@@ -67,8 +69,9 @@ def plan(
         runtime=read_runtime(runtime),
         choices=read_choices(target, model, limit, draft=draft),
     )
-    edges = PlanEdges(home, partial(connect, engine), read_existing_signer(home, key))
-    found = make_plan(admitted(request, read_site(site)), edges, bundle)
+    policy, signer = read_site(site), read_existing_signer(home, key)
+    edges = PlanEdges(home, partial(connect, engine), signer, read_gpus(gpus), policy)
+    found = make_plan(admitted(request, policy), edges, bundle)
     if as_json:
         print_json(found.as_json())
     else:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from launcher.cli.connect import EngineChoice, connect
+from launcher.cli.gpus import Gpus, read_gpus
 from launcher.cli.models import Models, read_models
 from launcher.cli.options import BundleName, Json, Offline, Out, SigningKey
 from launcher.cli.output import hint, print_json, say, say_next
@@ -57,6 +58,7 @@ def reproduce(
     offline: Offline = False,
     engine: EngineChoice = None,
     site: SiteFile = None,
+    gpus: Gpus = None,
     as_json: Json = False,
 ) -> int:
     """Launch a bundle's lock again and compare.
@@ -67,7 +69,7 @@ def reproduce(
     runnable here, 5 inconclusive. What was done only in part (`--score-only`, `--samples`) is signed as
     that, and no view counts it as a reproduction.
     """
-    home, demanded = find_home(), read_site(site)
+    home, demanded, sight = find_home(), read_site(site), read_gpus(gpus)
     if out is not None:
         require_empty(out)
     path = find_bundle(home, bundle)
@@ -79,7 +81,7 @@ def reproduce(
     try:
         original = Original(path, verify(path, policy, datetime.now(UTC)))
         settings = FetchSettings(blueprint_dir or path, offline=offline, say=reporter.stage)
-        edges = Edges(home, partial(connect, engine), own, reporter, demanded)
+        edges = Edges(home, partial(connect, engine), own, reporter, demanded, sight)
         reproduced = reproduce_bundle(original, settings, edges, scope)
     finally:
         reporter.close()

@@ -9,6 +9,7 @@ import typer
 from launcher.cli.choices import Draft, Limit, read_choices
 from launcher.cli.connect import EngineChoice, connect
 from launcher.cli.console import OwnConsole
+from launcher.cli.gpus import Gpus, read_gpus
 from launcher.cli.models import Models
 from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline
 from launcher.cli.output import print_json, say
@@ -45,6 +46,7 @@ def shell(
     runtime: LeastRuntime = None,
     engine: EngineChoice = None,
     site: SiteFile = None,
+    gpus: Gpus = None,
     blueprint_dir: BlueprintFolder = None,
     offline: Offline = False,
     model: Models = None,
@@ -71,7 +73,7 @@ def shell(
     )
     session = Session(tuple(command or ()), replicate)
     try:
-        edges = ShellEdges(home, partial(connect, engine), console, reporter)
+        edges = ShellEdges(home, partial(connect, engine), console, reporter, read_gpus(gpus), policy)
         ended = open_shell(admitted(request, policy), session, edges)
     finally:
         reporter.close()

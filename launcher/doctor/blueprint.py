@@ -14,7 +14,7 @@ def blueprint_checks(plan: Plan, seen: Observed, silent: Mapping[str, str]) -> I
     """Yield every check of a blueprint; `silent` says why a server of an input (or the code) is silent."""
     yield from requirements(plan)
     yield memory(plan, seen)
-    yield gpus(plan, seen)
+    yield gpus(plan)
     yield image(plan.image)
     for name, its_image in plan.services.items():
         yield image(its_image, f"image:{name}")
@@ -47,12 +47,18 @@ def memory(plan: Plan, seen: Observed) -> HealthCheck:
     return ok("memory", detail) if wanted <= there else warn("memory", detail, "free -h")
 
 
-def gpus(plan: Plan, seen: Observed) -> HealthCheck:
+def gpus(plan: Plan) -> HealthCheck:
     """Judge whether there are enough GPUs."""
-    wanted = plan.gpu["count"] if plan.gpu else 0
-    if wanted > len(seen.gpus.devices):
-        return fail("gpus-wanted", f"{wanted} wanted, {len(seen.gpus.devices)} found", "nvidia-smi")
-    return ok("gpus-wanted", str(wanted) if wanted else "none")
+    if not plan.gpus:
+        return ok("gpus-wanted", "none")
+    lacking = [item for item in plan.gpus if not item.given]
+    if lacking:
+        unmet = next((item for item in plan.unmet if "GPU" in item.what), None)
+        return fail(
+            "gpus-wanted", unmet.what if unmet else lacking[0].asked, unmet.fix if unmet else "nvidia-smi"
+        )
+    given = ", ".join(dict.fromkeys(f"{gpu.name} ({gpu.uuid})" for item in plan.gpus for gpu in item.given))
+    return ok("gpus-wanted", f"would get {given}")
 
 
 def image(wanted: PlannedImage, name: str = "image") -> HealthCheck:

@@ -162,6 +162,13 @@ def _refused(doing: str, error: Any) -> EvalctlError:
             context=said,
             hint="install it and name it in the engine's `runtimes`, or choose another with `--runtime`",
         )
+    if "could not select device driver" in lowered or "unresolvable cdi devices" in lowered:
+        return RequirementError(
+            "the engine cannot pass GPUs on to containers",
+            code="gpu-not-passed",
+            context=said,
+            hint="install the NVIDIA Container Toolkit and restart the engine, then try `evalctl doctor`",
+        )
     code, hint = "engine-refused", "see the engine's log"
     if "no such image" in lowered or "image not known" in lowered:
         code, hint = "image-gone", "launch again: the image is loaded anew"

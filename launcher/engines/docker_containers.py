@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.engines.attachment import Attachment
 from launcher.engines.docker_client import engine_faults
+from launcher.engines.docker_gpus import refuse_without_its_gpus
 from launcher.engines.requirements import refuse_volumes
 from launcher.errors import EvalctlError
 
@@ -23,10 +24,12 @@ def create(client: "APIClient", name: str, body: Mapping[str, Any]) -> str:
         return str(ask(body, name=name)["Id"])
 
 
-def refuse_its_volumes(client: "APIClient", container: str, image: str) -> None:
-    """Raise `RequirementError` where the engine gave the created container a volume of `image`."""
+def refuse_misfit(client: "APIClient", container: str, body: Mapping[str, Any]) -> None:
+    """Raise `RequirementError` where the container that was created has a volume, or lacks a GPU."""
     with engine_faults("create a container"):
-        refuse_volumes(client.inspect_container(container), image)
+        facts = client.inspect_container(container)
+    refuse_volumes(facts, body["Image"])
+    refuse_without_its_gpus(body, facts)
 
 
 def attach(client: "APIClient", container: str) -> Attachment:

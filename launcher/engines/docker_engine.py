@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from launcher.engines.docker_client import DockerClients, engine_faults
-from launcher.engines.docker_containers import attach, create, final_state, kill, refuse_its_volumes, start
+from launcher.engines.docker_containers import attach, create, final_state, kill, refuse_misfit, start
 from launcher.engines.docker_containers import remove as remove_container
+from launcher.engines.docker_gpus import gpu_driver, nvproxy
 from launcher.engines.docker_request import OWN_FILES, container_request, pod_request, session_request
 from launcher.engines.docker_session import default_command, interact
 from launcher.engines.docker_stats import first_process, one_sample
@@ -115,9 +116,10 @@ class DockerEngine:
         client = self._clients.take()
         container: str | None = None
         try:
-            container = create(client, task.name, self._request(task))
-            if task.image not in self._without_volumes:
-                refuse_its_volumes(client, container, task.image)
+            body = self._request(task)
+            container = create(client, task.name, body)
+            if task.gpus or task.image not in self._without_volumes:
+                refuse_misfit(client, container, body)
             transcript, usage = self._follow(client, container, task, (observer, cancel))
             # Where the first process and the kernel have said all, its exit is not worth the wait.
             told = transcript.is_whole and usage.limits.memory_kills is not None
@@ -281,6 +283,7 @@ def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineFacts:
         ("swap", "SwapLimit"),
         ("cpus", "CpuCfsQuota"),
         ("pids", "PidsLimit"),
+        ("cpuset", "CPUSet"),
     )
     return EngineFacts(
         name="podman" if is_podman(version) else "docker",
@@ -299,4 +302,6 @@ def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineFacts:
         operating_system=str(info.get("OperatingSystem", "")),
         architecture=str(info.get("Architecture", "")),
         components={item["Name"]: str(item["Version"]) for item in version.get("Components") or ()},
+        gpu_driver=gpu_driver(info, "docker"),
+        nvproxy=nvproxy(info),
     )

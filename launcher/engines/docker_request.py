@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from launcher.engines.docker_gpus import gpu_devices
 from launcher.engines.engine import ContainerTask, Mount
 from launcher.spec.sandbox import (
     HOSTNAME,
@@ -116,6 +117,8 @@ def _host_config(task: ContainerTask) -> Mapping[str, Any]:
         "AutoRemove": False,
         "Init": False,
         **_limits(task.profile),
+        **({"CpusetCpus": task.cpuset} if task.cpuset else {}),
+        **gpu_devices(task),
     }
 
 

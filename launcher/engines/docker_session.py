@@ -13,7 +13,7 @@ from launcher.engines.docker_containers import (
     create,
     final_state,
     kill,
-    refuse_its_volumes,
+    refuse_misfit,
     remove,
     start,
 )
@@ -45,7 +45,7 @@ def interact(
     started = time.monotonic()
     try:
         with guard.over(container):
-            refuse_its_volumes(client, container, body["Image"])
+            refuse_misfit(client, container, body)
             was_killed = _converse(client, container, console, cancel)
             state = final_state(client, container)
             return Interaction(

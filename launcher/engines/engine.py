@@ -25,6 +25,9 @@ REPLICATE_LABEL = "evalctl.replicate"
 Thing = Literal["container", "network", "volume"]
 THINGS: tuple[Thing, ...] = ("container", "network", "volume")
 
+# Who puts GPUs into a container: the engine's own hook, or a device specification (CDI).
+GpuDriver = Literal["nvidia", "cdi"]
+
 RefusalReason = Literal[
     "name", "depth", "link", "hard-link", "special", "setuid", "size", "count", "unreadable", "case"
 ]
@@ -44,7 +47,9 @@ class ContainerTask(Struct, frozen=True):
     `log_limit` bytes of each are kept. `secrets` join the command's environment inside the container, stand
     in no record of the engine, and win over `environment`. `state` is a folder that the container may write
     to, where its profile has one; whoever asks for the run watches it. `pod` is whose network namespace it
-    joins, instead of one of its own; without `keeps_outputs` nothing of `/eval/out` is handed over.
+    joins, instead of one of its own; without `keeps_outputs` nothing of `/eval/out` is handed over. The
+    container is kept to the processors of `cpuset` (as Linux lists them; empty: to none) and gets the GPUs,
+    or slices of GPUs, of these UUIDs through `gpu_driver`.
     """
 
     name: str
@@ -63,6 +68,9 @@ class ContainerTask(Struct, frozen=True):
     state: Path | None = None
     pod: PodLink | None = None
     keeps_outputs: bool = True
+    cpuset: str = ""
+    gpus: tuple[str, ...] = ()
+    gpu_driver: GpuDriver = "nvidia"
 
 
 class OutputFile(Struct, frozen=True):
@@ -180,7 +188,10 @@ class Interaction(Struct, frozen=True):
 
 
 class EngineFacts(Struct, frozen=True):
-    """What an engine says of itself and its host; `limits` are the bounds it can enforce."""
+    """What an engine says of itself and its host; `limits` are the bounds it can enforce.
+
+    `gpu_driver` is what puts GPUs into containers, `nvproxy` says that its runsc passes them on.
+    """
 
     name: str
     version: str
@@ -198,6 +209,8 @@ class EngineFacts(Struct, frozen=True):
     operating_system: str
     architecture: str
     components: Mapping[str, str] = field(default_factory=dict)
+    gpu_driver: GpuDriver = "nvidia"
+    nvproxy: bool = False
 
 
 class Observer(Protocol):

@@ -185,7 +185,7 @@ def _needs(plan: Plan) -> Iterator[str]:
     yield from _line("disk", f"in the home {home}; in the engine {amount(disk.engine)}")
     if disk.unknown:
         yield from _line("", f"of unknown size, not counted: {', '.join(disk.unknown)}")
-    yield from _line("gpus", "none" if plan.gpu is None else str(plan.gpu["count"]))
+    yield from _gpus(plan)
     if plan.engine is None:
         yield from _line("engine", f"none answers: {plan.no_engine}")
     else:
@@ -194,6 +194,18 @@ def _needs(plan: Plan) -> Iterator[str]:
     for unmet in plan.unmet:
         yield from _line("UNMET", unmet.what)
     yield from _line("cost", _cost(plan))
+
+
+def _gpus(plan: Plan) -> Iterator[str]:
+    if not plan.gpus:
+        yield from _line("gpus", "none")
+    for planned_gpus in plan.gpus:
+        scoring = ", to score" if planned_gpus.phase == "score" else ""
+        service = f", for {planned_gpus.service}" if planned_gpus.service else ""
+        yield from _line("gpus", f"{planned_gpus.asked}{service}{scoring}")
+        for gpu in planned_gpus.given:
+            later = ", when another launch is done with it" if planned_gpus.waits else ""
+            yield from _line("", f"would get {gpu.name}, {amount(gpu.memory)}, {gpu.uuid}{later}")
 
 
 def _cost(plan: Plan) -> str:

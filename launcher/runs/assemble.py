@@ -10,6 +10,7 @@ from launcher.canonical import canonical_bytes
 from launcher.digest import sha256_hex
 from launcher.environment.facts import Fact, environment_bytes, image_facts, service_image_facts
 from launcher.runs.events import EventLog, events_bytes, now
+from launcher.runs.gpu_record import share_facts
 from launcher.runs.kept import attempts_fact
 from launcher.runs.resources import Used, loaded_objects, resources_bytes
 from launcher.runs.resuming import state_facts
@@ -42,7 +43,7 @@ def assemble(plan: RunPlan, scored: Scored, signing: Signing, log: EventLog) -> 
     staging = plan.attempt.staging
     _write_kept_files(plan, scored, staging)
     facts = [*signing.facts, *_run_facts(plan), *_process_facts(scored), attempts_fact(plan, scored.runs)]
-    facts += state_facts(plan)
+    facts += [*state_facts(plan), *share_facts(plan, scored.runs)]
     for name, data in _records(plan, scored, (facts, signing.sbom), log).items():
         write_new(staging / name, data)
     digests = write_sums(staging)

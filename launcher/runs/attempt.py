@@ -16,6 +16,7 @@ from launcher.runs.replicates import run_replicates
 from launcher.runs.request import Edges, Launched, LaunchRequest
 from launcher.runs.resuming import require_room
 from launcher.runs.services import required_profiles
+from launcher.runs.shares import observe_shares
 from launcher.runs.site import shortcomings, site_facts
 from launcher.runs.tasks import RunPlan, profiles_of
 from launcher.store.attempts import begin_attempt, finish_attempt
@@ -42,6 +43,7 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
         for each in required_profiles(request.blueprint, profile, score_profile):
             engine.require(each)
         lacking = shortcomings(engine.describe(), edges.site)
+        machine = observe_shares(request, engine.describe(), edges.gpus, edges.site, edges.reporter.stage)
         detail["runtime"] = profile.runtime
     with log.step("image", "having the image in the engine"):
         image = have_image(engine, resolution)
@@ -68,13 +70,14 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
             score_profile,
             lacking,
             service_images,
+            machine,
         )
-        scored, signing = _run_and_score(request, edges, (engine, plan, log))
+        plan, scored, signing = _run_and_score(request, edges, (engine, plan, log))
         bundle = _publish(edges, plan, log, (scored, signing))
     return Launched(bundle, resolution.lock.digest, attempt.number, reused=False)
 
 
-def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Scored, Signing]":
+def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[RunPlan, Scored, Signing]":
     """Run the containers, and beside them prepare what does not wait for their outcome."""
     engine, plan, log = run
     cancel = threading.Event()
@@ -88,11 +91,13 @@ def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Sc
         text = "scoring the predictions again"
     with stop_on_signal(cancel, signal.SIGHUP), log.step("replicates", text):
         runs, signing = run_replicates(engine, keeper, log, cancel, lambda: _prepare(request, edges, run))
+    from launcher.runs.gpu_record import seen_after
     from launcher.runs.scoring import score
 
+    plan, runs = seen_after(plan, runs)
     plan.attempt.record("score")
     with log.step("metrics", "computing the metrics"):
-        return score(plan, runs), signing
+        return plan, score(plan, runs), signing
 
 
 def _prepare(request: LaunchRequest, edges: Edges, run: _Run) -> "Signing":

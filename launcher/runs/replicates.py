@@ -14,6 +14,7 @@ from launcher.runs.events import EventLog, now
 from launcher.runs.failures import failure_of, judge
 from launcher.runs.resuming import watched
 from launcher.runs.services import Place, ServiceRun, company, heaviest
+from launcher.runs.shares import Share, phases_of, wants_of
 from launcher.runs.tasks import RunPlan, bring_predictions, container_task, planned_task
 from launcher.spec.blueprint import Run, Score
 from launcher.spec.predicates import Failure
@@ -39,6 +40,7 @@ class ReplicateRun(Struct, frozen=True):
 
     `run` is None where `[run]` never started or was not to be run again, `score` where there is no second
     container or it never started; `services` are those of both. `origin` is None where nothing was begun.
+    `shares` is what of the machine its containers had, by phase and service (its own: "").
     """
 
     replicate: int
@@ -49,6 +51,7 @@ class ReplicateRun(Struct, frozen=True):
     score: ContainerOutcome | None = None
     origin: Origin | None = None
     services: tuple[ServiceRun, ...] = ()
+    shares: tuple[tuple[Phase, str, Share], ...] = ()
 
     @property
     def outcomes(self) -> tuple[tuple[Phase, ContainerOutcome], ...]:
@@ -132,7 +135,7 @@ def run_replicates(
         return run
 
     count = len(plan.seeds)
-    width = parallel_width(plan.engine, _heaviest(plan), count)
+    width = min(parallel_width(plan.engine, _heaviest(plan), count), _width_of_shares(plan))
     with ThreadPoolExecutor(width, thread_name_prefix="replicate") as pool:
         futures: list[Future[ReplicateRun]] = [pool.submit(one, replicate) for replicate in range(count)]
         try:
@@ -153,6 +156,11 @@ def parallel_width(facts: EngineFacts, profile: SandboxProfile, count: int) -> i
     return min(max(1, side_by_side), count)
 
 
+def _width_of_shares(plan: RunPlan) -> int:
+    blueprint = plan.resolution.blueprint
+    return min(plan.machine.width(wants_of(blueprint, phase)) for phase in phases_of(blueprint))
+
+
 def _run_one(
     engine: Engine, plan: RunPlan, replicate: int, watch: tuple[_Observer, threading.Event]
 ) -> ReplicateRun:
@@ -168,8 +176,10 @@ def _run_one(
         failure, reason = failure_of(error, planned_task(plan, replicate, "score").mounts)
         return replace(run, failure=failure, reason=f"scoring: {reason}")
     reason = f"scoring: {done.reason}" if done.reason else ""
-    services = (*run.services, *done.services)
-    return replace(run, score=done.outcome, failure=done.failure, reason=reason, services=services)
+    services, shares = (*run.services, *done.services), (*run.shares, *done.shares)
+    return replace(
+        run, score=done.outcome, failure=done.failure, reason=reason, services=services, shares=shares
+    )
 
 
 def _predict(
@@ -190,7 +200,9 @@ def _predict(
     except InfrastructureError as error:
         return ReplicateRun(replicate, seed, None, *failure_of(error, planned_task(plan, replicate).mounts))
     failure, reason = state.judge(done.failure, done.reason)
-    return ReplicateRun(replicate, seed, done.outcome, failure, reason, services=done.services)
+    return ReplicateRun(
+        replicate, seed, done.outcome, failure, reason, services=done.services, shares=done.shares
+    )
 
 
 class _Done(Struct, frozen=True):
@@ -198,14 +210,28 @@ class _Done(Struct, frozen=True):
     failure: Failure | None
     reason: str
     services: tuple[ServiceRun, ...] = ()
+    shares: tuple[tuple[Phase, str, Share], ...] = ()
 
 
 def _run_phase(
     engine: Engine, place: Place, asked: Run | Score, watch: tuple[_Observer, threading.Event]
 ) -> _Done:
+    """Run the containers of a phase, each with its share of the machine while they run."""
+    wants = wants_of(place.plan.resolution.blueprint, place.phase)
+    with place.plan.machine.lend(wants, watch[1]) as given:
+        if given is None:
+            return _Done(None, "interrupted", "stopped before it began")
+        shares = {want.service: share for want, share in zip(wants, given, strict=True)}
+        done = _run_together(engine, replace(place, shares=shares), asked, watch)
+        return replace(done, shares=tuple((place.phase, name, share) for name, share in shares.items()))
+
+
+def _run_together(
+    engine: Engine, place: Place, asked: Run | Score, watch: tuple[_Observer, threading.Event]
+) -> _Done:
     """Run the container of a phase, with its services beside it where it has any."""
     plan, observer, cancel = place.plan, *watch
-    task = container_task(plan, place.replicate, place.phase)
+    task = place.given(container_task(plan, place.replicate, place.phase))
     if task.pod is None:
         outcome = engine.run(task, observer, cancel)
         return _Done(outcome, *judge(outcome, asked, place.replicate, plan))

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from launcher.environment.gpus import observe_gpus
 from launcher.report.progress import Reporter
 from launcher.resolve import Choices
 from launcher.sources.inputs import FetchSettings
 from launcher.spec.blueprint import Blueprint
+from launcher.spec.gpu_grants import Grant
+from launcher.spec.gpus import GpuInventory
 from launcher.spec.lock import Lock
 from launcher.spec.site import SitePolicy
 from launcher.store.home import Home
@@ -45,8 +48,15 @@ class LaunchRequest(Struct, frozen=True):
         return max((self.blueprint.sandbox.runtime, self.runtime or RUNTIMES[0]), key=RUNTIMES.index)
 
 
+class GpuSight(Struct, frozen=True):
+    """How this machine's GPUs are looked at, and which of them a scheduler or a person grants a launch."""
+
+    look: Callable[[], GpuInventory] = observe_gpus
+    grants: tuple[Grant, ...] = ()
+
+
 class Edges(Struct, frozen=True):
-    """What touches the world: the home, the engine (connected when needed), the key, the screen.
+    """What touches the world: the home, the engine (connected when needed), the key, the screen, the GPUs.
 
     `site` is what the people who run this machine demand.
     """
@@ -56,6 +66,7 @@ class Edges(Struct, frozen=True):
     signer: Signer
     reporter: Reporter
     site: SitePolicy = SitePolicy()
+    gpus: GpuSight = GpuSight()
 
 
 class Launched(Struct, frozen=True):

@@ -215,6 +215,7 @@ def _deviations(plan: RunPlan, runs: list[ReplicateRun], harness: Sequence[Harne
     ]
     if plan.profile.runtime != blueprint.sandbox.runtime:
         said.append(f"ran under {plan.profile.runtime}, stronger than {blueprint.sandbox.runtime}")
+    said.extend(plan.gpu_remarks)
     said.extend(f"the host lacks {demand}, which the site policy requires" for demand in plan.lacking)
     for replicate, output in enumerate(harness):
         said.extend(f"replicate {replicate}: partial: {reason}" for reason in output.partial)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +14,7 @@ from launcher.engines.engine import REPLICATE_LABEL, ContainerOutcome, Container
 from launcher.engines.pods import Pod, PodLink
 from launcher.errors import InfrastructureError, RequirementError
 from launcher.runs.failures import classify, failure_of
+from launcher.runs.shares import Share
 from launcher.runs.tasks import (
     CONFIG,
     LOG_BYTES,
@@ -46,16 +47,25 @@ class ServiceRun(Struct, frozen=True):
 
 
 class Place(Struct, frozen=True):
-    """One phase of one replicate of an attempt."""
+    """One phase of one replicate of an attempt; `shares` is what its containers are given, by service.
+
+    The share of the phase's own container has no name.
+    """
 
     plan: RunPlan
     replicate: int
     phase: Phase
+    shares: Mapping[str, Share] = {}
 
     @property
     def services(self) -> tuple[Service, ...]:
         """The services of the phase."""
         return beside(self.plan.resolution.blueprint, self.phase)
+
+    def given(self, task: ContainerTask, service: str = "") -> ContainerTask:
+        """Return the task of a service, or of the phase's own container, with its share of the machine."""
+        share = self.shares.get(service)
+        return share.given_to(task, self.plan.engine.gpu_driver) if share else task
 
 
 def pod_task(place: Place) -> ContainerTask:
@@ -132,7 +142,8 @@ class Company:
     def start(self, engine: Engine, pool: ThreadPoolExecutor) -> None:
         """Start every service, all at once."""
         for service in self._place.services:
-            task = service_task(self._place, service, self.link.container)
+            own = service_task(self._place, service, self.link.container)
+            task = self._place.given(own, service.name)
             for folder in (task.outputs, task.logs):
                 folder.mkdir(parents=True, mode=0o700)
             future = pool.submit(engine.run, task, _NOBODY, self._stop)

@@ -19,6 +19,7 @@ from launcher.engines.engine import (
 from launcher.engines.pods import PodLink
 from launcher.resolve import Resolution
 from launcher.runs.request import LaunchRequest
+from launcher.runs.shares import Machine
 from launcher.spec.blueprint import Run, Score
 from launcher.spec.bundle import ARTIFACTS, PREDICTIONS, is_portable_name
 from launcher.spec.grammars import THREAD_VARIABLES
@@ -37,8 +38,9 @@ POD = "POD"
 class RunPlan(Struct, frozen=True):
     """All that the replicates of one attempt share; `score_profile` is that of the second container.
 
-    `lacking` is what the site policy requires, and records where the host does not have it.
-    `service_images` are the engine's ids of the services' images, by service name.
+    `lacking` is what the site policy requires, and records where the host does not have it, `gpu_remarks`
+    what differs in its GPUs since the run began. `service_images` are the engine's ids of the services'
+    images, by service name.
     """
 
     resolution: Resolution
@@ -50,6 +52,8 @@ class RunPlan(Struct, frozen=True):
     score_profile: SandboxProfile | None = None
     lacking: tuple[str, ...] = ()
     service_images: Mapping[str, str] = field(default_factory=dict)
+    machine: Machine = Machine()
+    gpu_remarks: tuple[str, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -19,7 +19,8 @@ DEFINITION = r"[a-z][a-z0-9-]*@[1-9][0-9]{0,3}|code:[^/\u0000-\u001f\\][^\u0000-
 MEASURED = rf"prediction|scores\.{NAME}"
 PLATFORM = r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?"
 HOST = r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?"
-VERSION_RANGE = r"(?:>=|<=|==|>|<)[0-9]+(?:\.[0-9]+)*"
+_BOUND = r"(?:>=|<=|==|>|<)[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}"
+VERSION_RANGE = rf"{_BOUND}(?:, ?{_BOUND})*"
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 
 THREAD_VARIABLES = (
@@ -31,6 +32,9 @@ THREAD_VARIABLES = (
     "RAYON_NUM_THREADS",
 )
 RESERVED_VARIABLES = frozenset({"HOME", "LC_ALL", "PYTHONHASHSEED", "SOURCE_DATE_EPOCH", "TZ"})
+GPU_VARIABLES = frozenset(
+    {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"}
+)
 RESERVED_PREFIX = "EVALCTL_"
 
 _DOMAIN = r"(?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*)(?::[0-9]{1,5})?"
@@ -165,4 +169,6 @@ def explain_variable(text: str) -> str:
         return "letters, digits and `_`, not a digit first"
     if text in RESERVED_VARIABLES or text.startswith(RESERVED_PREFIX):
         return "evalctl sets it itself; leave it out"
+    if text in GPU_VARIABLES:
+        return "evalctl decides which GPUs a container sees: ask for them in `[resources.gpu]`; leave it out"
     return "evalctl sets it to match `cpus`; leave it out" if text in THREAD_VARIABLES else ""

@@ -80,6 +80,27 @@ class PlannedMount(Struct, frozen=True):
     target: str
 
 
+class PlannedGpu(Struct, frozen=True):
+    """A GPU, or a slice of one, that a container would be given."""
+
+    uuid: str
+    name: str
+    memory: int
+
+
+class PlannedGpus(Struct, frozen=True):
+    """What a container asks for in words, and would be given; `waits`: others hold it.
+
+    `service` is its name, empty for the phase's own container.
+    """
+
+    phase: Literal["run", "score"]
+    asked: str
+    given: tuple[PlannedGpu, ...]
+    waits: bool = False
+    service: str = ""
+
+
 class PlannedEngine(Struct, frozen=True):
     """The engine that answered."""
 
@@ -173,6 +194,7 @@ class Plan(Struct, frozen=True):
     no_engine: str
     unmet: tuple[Unmet, ...]
     services: Mapping[str, PlannedImage] = field(default_factory=dict)
+    gpus: tuple[PlannedGpus, ...] = ()
 
     @property
     def seconds_for_one(self) -> int:

@@ -171,7 +171,7 @@ def profile_for(resources: Resources, sandbox: Sandbox) -> SandboxProfile:
     Raises `MalformedError` for a widening nobody knows, `RequirementError` for what no engine here can bound.
     """
     _refuse_unknown(sandbox.allow)
-    _refuse_unbounded(resources, sandbox)
+    _refuse_unbounded(sandbox)
     widenings = tuple(sorted(set(sandbox.allow)))
     variant: Variant = "cpu" if resources.gpu is None else "gpu"
     # What a GPU transfers from is locked; the container's memory bounds it all the same.
@@ -219,13 +219,12 @@ def _refuse_unknown(widenings: tuple[str, ...]) -> None:
         )
 
 
-def _refuse_unbounded(resources: Resources, sandbox: Sandbox) -> None:
+def _refuse_unbounded(sandbox: Sandbox) -> None:
     wanted = [
         name
         for name, asked in (
             ("network = egress", sandbox.network != "none"),
             ("secrets", bool(sandbox.secrets)),
-            ("resources.gpu", resources.gpu is not None),
         )
         if asked
     ]

@@ -99,7 +99,7 @@ def check(words: str, where: str) -> None:
 
 def test_every_option_that_a_hint_names_exists() -> None:
     known = {option for command in all_commands() for option in options_of(command)} | {"--help", "--version"}
-    foreign = {"--name-only", "--batch"}
+    foreign = {"--name-only", "--batch", "--nvproxy"}
     for path in SOURCES:
         for line, text in strings(path):
             for option in re.findall(r"`(--[a-z-]+)", text):

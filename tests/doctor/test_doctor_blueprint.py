@@ -3,6 +3,8 @@
 from msgspec.structs import replace
 
 from launcher.doctor.blueprint import blueprint_checks
+from launcher.runs.request import GpuSight
+from launcher.spec.gpus import GpuInventory
 from launcher.spec.health import HealthCheck
 from launcher.spec.plan import Plan, PlannedPlace
 from launcher.store.home import Home
@@ -43,10 +45,12 @@ def test_memory_that_is_taken_now_warns(world: SmallWorld) -> None:
 
 
 def test_gpus_that_are_not_here_fail(world: SmallWorld) -> None:
-    world.write()
-    plan = replace(plan_of(world), gpu={"count": 2})
-    assert judged(plan, "gpus-wanted").status == "fail"
-    assert judged(plan, "gpus-wanted", ill("gpus", devices=TWO)).status == "ok"
+    world.write(tail="[resources.gpu]\ncount = 2")
+    here = GpuSight(lambda: GpuInventory(TWO[:1]))
+    check = judged(plan_of(world, gpus=here), "gpus-wanted")
+    assert (check.status, "cannot give the GPUs" in check.detail) == ("fail", True)
+    check = judged(plan_of(world, gpus=GpuSight(lambda: GpuInventory(TWO))), "gpus-wanted")
+    assert (check.status, check.detail) == ("ok", "would get NVIDIA A100 (GPU-0), NVIDIA A100 (GPU-1)")
 
 
 def test_an_image_is_judged_by_where_it_is(world: SmallWorld) -> None:

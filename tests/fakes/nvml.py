@@ -1,5 +1,6 @@
 """Machines with GPUs, played by a small C library that answers as NVIDIA's NVML does."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,9 +44,9 @@ def build_nvml(folder: Path, *flags: str) -> Path:
 
 
 def uuid_of(index: int, part: int | None = None) -> str:
-    """Return the UUID of a GPU, or of one of its slices."""
+    """Return the UUID of a GPU, or of one of its slices; no two tests have the same."""
     kind, last = ("GPU", 0) if part is None else ("MIG", part + 1)
-    return f"{kind}-{index:08x}-0000-4000-8000-{last:012x}"
+    return f"{kind}-{index:08x}-{os.getpid() & 0xFFFF:04x}-4000-8000-{last:012x}"
 
 
 def gpu(index: int, model: str, **changes: Any) -> str:

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of
 from launcher.errors import MalformedError, RequirementError
-from launcher.spec.blueprint import MIB, Gpu, Resources, Sandbox
+from launcher.spec.blueprint import MIB, Resources, Sandbox
 from launcher.spec.sandbox import profile_for, under_runtime
 from launcher.spec.seccomp import allowed_calls, seccomp_digest, seccomp_profile
 from launcher.spec.widenings import OPENS, SYSTEM_CALLS, widened
@@ -48,11 +48,10 @@ def test_an_unknown_widening_is_refused() -> None:
 @pytest.mark.parametrize(
     ("resources", "sandbox"),
     [
-        (Resources(gpu=Gpu()), Sandbox()),
         (Resources(), Sandbox(network="egress")),
         (Resources(), Sandbox(secrets=("TOKEN",))),
     ],
-    ids=["gpu", "egress", "secrets"],
+    ids=["egress", "secrets"],
 )
 def test_what_cannot_be_bounded_yet_is_refused(resources: Resources, sandbox: Sandbox) -> None:
     with pytest.raises(RequirementError):

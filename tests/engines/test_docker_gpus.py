@@ -1,0 +1,163 @@
+"""GPUs and processors in what the Docker Engine is asked, and what it answers where it has no GPU."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from launcher.engines.docker_engine import DockerEngine
+from launcher.engines.docker_gpus import (
+    gpu_driver,
+    nvproxy,
+    refuse_without_its_gpus,
+    refuse_without_nvproxy,
+)
+from launcher.engines.docker_request import container_request, session_request
+from launcher.environment.processors import cpu_list, own_processors
+from launcher.errors import RequirementError
+from launcher.runs.shares import Share
+from launcher.spec.gpus import GpuDevice, GpuInventory, MigInstance, units
+from tests.engines.tasks import MakeTask, Watcher
+from tests.fakes.engine import FACTS
+
+GPUS = units(
+    GpuInventory(
+        (
+            GpuDevice(0, "GPU-0", "NVIDIA A100", 40 << 30, (8, 0)),
+            GpuDevice(1, "GPU-1", "NVIDIA A100", 40 << 30, (8, 0)),
+            GpuDevice(
+                2,
+                "GPU-2",
+                "NVIDIA A100",
+                40 << 30,
+                (8, 0),
+                mig=True,
+                instances=(MigInstance(0, "MIG-2", "3g.20gb", 20 << 30),),
+            ),
+        )
+    )
+)
+
+
+def host_of(request: dict[str, Any]) -> dict[str, Any]:
+    host: dict[str, Any] = request["HostConfig"]
+    return host
+
+
+def test_gpus_are_asked_for_by_uuid(make_task: MakeTask) -> None:
+    task = Share((0, 1, 2), exclusive=True, gpus=GPUS[:2]).given_to(make_task("image", "true"))
+    for request in (container_request(task), session_request(task, terminal=False)):
+        assert host_of(request)["CpusetCpus"] == "0-2"
+        assert host_of(request)["DeviceRequests"] == [
+            {
+                "Driver": "nvidia",
+                "DeviceIDs": ["GPU-0", "GPU-1"],
+                "Capabilities": [["gpu", "compute", "utility"]],
+            }
+        ]
+        assert "CUDA_VISIBLE_DEVICES=0,1" in request["Env"]
+        assert "CUDA_DEVICE_ORDER=PCI_BUS_ID" in request["Env"]
+
+
+def test_specifications_name_them_by_kind(make_task: MakeTask) -> None:
+    task = Share(gpus=GPUS[:2]).given_to(make_task("image", "true"), "cdi")
+    assert host_of(container_request(task))["DeviceRequests"] == [
+        {"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=GPU-0", "nvidia.com/gpu=GPU-1"]}
+    ]
+
+
+def test_a_slice_is_found_by_cuda_itself(make_task: MakeTask) -> None:
+    task = Share(gpus=GPUS[2:]).given_to(make_task("image", "true"))
+    assert task.gpus == ("MIG-2",)
+    assert "CUDA_VISIBLE_DEVICES" not in task.environment
+
+
+def test_a_task_without_a_share_asks_for_nothing(make_task: MakeTask) -> None:
+    assert {"CpusetCpus", "DeviceRequests"}.isdisjoint(host_of(container_request(make_task("image", "true"))))
+
+
+def test_an_engine_that_drops_gpus_is_found_out(make_task: MakeTask) -> None:
+    body = container_request(Share(gpus=GPUS[:1]).given_to(make_task("image", "true")))
+    refuse_without_its_gpus(body, {"HostConfig": {"DeviceRequests": host_of(body)["DeviceRequests"]}})
+    for silent in ({}, {"HostConfig": {"DeviceRequests": None}}, {"HostConfig": {"DeviceRequests": []}}):
+        with pytest.raises(RequirementError) as caught:
+            refuse_without_its_gpus(body, silent)
+        assert caught.value.code == "gpu-not-passed"
+
+
+@pytest.mark.parametrize(
+    ("info", "name", "driver"),
+    [
+        ({}, "docker", "nvidia"),
+        ({"CDISpecDirs": None}, "docker", "nvidia"),
+        ({"CDISpecDirs": ["/absent"]}, "docker", "nvidia"),
+        ({"DiscoveredDevices": []}, "docker", "nvidia"),
+        ({"DiscoveredDevices": [{"Source": "cdi", "ID": "other.org/x=0"}]}, "docker", "nvidia"),
+        ({"DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=GPU-0"}]}, "docker", "cdi"),
+        ({}, "podman", "cdi"),
+    ],
+)
+def test_specifications_are_used_where_the_engine_has_them(
+    info: dict[str, Any], name: str, driver: str
+) -> None:
+    assert gpu_driver(info, name) == driver
+
+
+def test_specifications_are_looked_for_in_the_engines_folders(tmp_path: Path) -> None:
+    info = {"CDISpecDirs": [str(tmp_path)]}
+    (tmp_path / "nvidia.yaml").write_text("kind: nvidia.com/gpu\ndevices:\n- name: '0'\n")
+    assert gpu_driver(info, "docker") == "nvidia"
+    (tmp_path / "nvidia.yaml").write_text("kind: nvidia.com/gpu\ndevices:\n- name: GPU-0\n")
+    assert gpu_driver(info, "docker") == "cdi"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "known"),
+    [
+        (None, False),
+        ([], False),
+        (["--nvproxy"], True),
+        (["--nvproxy=true"], True),
+        (["--nvproxy=false"], False),
+    ],
+)
+def test_runsc_without_its_proxy_gets_no_gpu(arguments: list[str] | None, *, known: bool) -> None:
+    info = {"Runtimes": {"runsc": {"path": "runsc", "runtimeArgs": arguments}}}
+    assert nvproxy(info) is known
+    facts = replace(FACTS, nvproxy=known)
+    refuse_without_nvproxy(facts, "runc")
+    if known:
+        refuse_without_nvproxy(facts, "runsc")
+    else:
+        with pytest.raises(RequirementError) as caught:
+            refuse_without_nvproxy(facts, "runsc")
+        assert caught.value.code == "gpu-runtime"
+
+
+@pytest.mark.engine
+def test_a_real_engine_without_gpus_is_a_clear_refusal(
+    docker_engine: DockerEngine, busybox_image: str, make_task: MakeTask
+) -> None:
+    if any(Path("/dev").glob("nvidia[0-9]*")):
+        pytest.skip("this machine has a GPU")
+    task = Share(gpus=GPUS[:1]).given_to(make_task(busybox_image, "true"))
+    with pytest.raises(RequirementError) as caught:
+        docker_engine.run(task, Watcher(), threading.Event())
+    assert caught.value.code == "gpu-not-passed"
+    assert "nvidia" in str(caught.value.context)
+
+
+@pytest.mark.engine
+def test_a_real_engine_keeps_a_container_to_its_processors(
+    docker_engine: DockerEngine, busybox_image: str, make_task: MakeTask
+) -> None:
+    own = own_processors()
+    chosen = (own[-1].number,)
+    script = "grep Cpus_allowed_list /proc/self/status; nproc"
+    task = Share(chosen, exclusive=True).given_to(make_task(busybox_image, "sh", "-c", script))
+    outcome = docker_engine.run(task, Watcher(), threading.Event())
+    assert outcome.exit_code == 0
+    said = (task.logs / "stdout").read_text().split()
+    assert said == ["Cpus_allowed_list:", cpu_list(chosen), "1"]
