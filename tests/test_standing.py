@@ -172,6 +172,32 @@ def test_the_process_that_is_described_is_interrupted() -> None:
     assert os.getpid() != asked["pid"]
 
 
+def test_a_launcher_in_another_terminal_is_stopped_and_signs_what_was(
+    world: SmallWorld, evalctl: Evalctl
+) -> None:
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.runs.slow_launcher", world.root],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=root,
+        text=True,
+    ) as launcher:
+        assert launcher.stdout is not None
+        assert launcher.stdout.readline() == "began\n"
+        (row,) = attempts(evalctl)
+        done = evalctl("cancel", row["id"][:8], "--json")
+        assert launcher.wait(30) == 0
+        assert launcher.stdout.read() == "ended\n"
+    assert done.code == 0, done.err
+    said = json.loads(done.out)
+    assert (said["invocation_id"], said["outcome"]) == (row["id"], "failed")
+    bundle = world.home.bundle(said["bundle"])
+    assert json.loads((bundle / "result.json").read_text())["failure"] == "interrupted"
+    assert evalctl("verify", bundle).code == 0
+    assert attempts(evalctl) == []
+
+
 def test_an_attempt_is_found_by_the_start_of_its_id(world: SmallWorld) -> None:
     world.launch()
     (folder,) = world.home.runs.glob("*/1")

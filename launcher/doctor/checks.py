@@ -22,6 +22,9 @@ _FLEETING = frozenset({"tmpfs", "ramfs"})
 _LAYERED = frozenset({"overlay2", "overlayfs", "overlay", "btrfs", "zfs", "fuse-overlayfs"})
 _BOUNDS = ("memory", "cpus", "pids")
 _RESTART = "sudo systemctl restart docker"
+_DELEGATE = (
+    "sudo systemctl edit user@.service   # [Service] Delegate=cpu cpuset io memory pids; cgroup v2 only"
+)
 _MOVE_HOME = "export EVALCTL_HOME=/a/larger/local/disk/evalctl"
 
 
@@ -155,8 +158,24 @@ def engine(facts: EngineFacts) -> HealthCheck:
     return ok("engine", said)
 
 
+def podman_runtimes(facts: EngineFacts) -> HealthCheck:
+    """Judge the one runtime that a Podman service gives to every container."""
+    (given,) = facts.runtimes or ("none",)
+    choose = (
+        '$EDITOR ~/.config/containers/containers.conf   # [engine] runtime = "{}"; start the service anew'
+    )
+    if given == "runsc":
+        return ok("runtimes", "runsc")
+    if given == "runc":
+        detail = "runc alone: Podman gives one runtime, and what asks for runsc is refused"
+        return warn("runtimes", detail, choose.format("runsc"))
+    return fail("runtimes", f"{given}: launches ask for runc or runsc", choose.format("runc"))
+
+
 def runtimes(facts: EngineFacts) -> HealthCheck:
     """Judge which isolation can be asked for."""
+    if facts.name == "podman":
+        return podman_runtimes(facts)
     if "runc" not in facts.runtimes:
         detail = f"no runc among {', '.join(facts.runtimes) or 'none'}"
         return fail("runtimes", detail, f"sudo apt-get install runc && {_RESTART}")
@@ -172,6 +191,9 @@ def limits(facts: EngineFacts, machine: MachineFacts) -> HealthCheck:
     missing = [bound for bound in _BOUNDS if bound not in facts.limits]
     kernel = "cgroup_enable=memory swapaccount=1"
     fix = f"sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&{kernel} /' /etc/default/grub && sudo update-grub"
+    if missing and "name=rootless" in facts.security_options:
+        detail = f"{mode}: without root the engine cannot bound {', '.join(missing)}"
+        return fail("limits", detail, _DELEGATE)
     if missing:
         return fail("limits", f"{mode}: cannot bound {', '.join(missing)}", f"{fix} && sudo reboot")
     if "swap" not in facts.limits:

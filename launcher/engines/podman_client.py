@@ -5,7 +5,7 @@ The class is made where it is used, since docker-py is not imported before an en
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,21 @@ _SCRATCH: Final = "evalctl-scratch-"
 def is_podman(version: Mapping[str, Any]) -> bool:
     """Say whether an engine's answer to `/version` is Podman's."""
     return any(part.get("Name") == COMPONENT for part in version.get("Components") or ())
+
+
+def with_true_limits(info: Mapping[str, Any], controllers: Collection[str]) -> dict[str, Any]:
+    """Return the answer to `/info` of a Podman without root, with the bounds that it can set.
+
+    It says that it can set all, and sets none whose control group it was not given.
+    """
+    return {
+        **info,
+        "MemoryLimit": "memory" in controllers,
+        "SwapLimit": "memory" in controllers and bool(info.get("SwapLimit")),
+        "CpuCfsQuota": "cpu" in controllers,
+        "PidsLimit": "pids" in controllers,
+        "SecurityOptions": [*(info.get("SecurityOptions") or ()), "name=rootless"],
+    }
 
 
 @cache
@@ -58,6 +73,14 @@ def podman_client() -> "type[APIClient]":
             finally:
                 if path:
                     Path(path).unlink()
+
+        def info(self) -> Any:
+            """Return what Podman says of itself, with the bounds that it can really set."""
+            said = super().info()
+            if not said.get("Rootless"):
+                return said
+            answer = self._get(f"{self.base_url}{_LIBPOD}/info")
+            return with_true_limits(said, self._result(answer, json=True)["host"]["cgroupControllers"] or ())
 
         def inspect_container(self, container: str) -> Any:
             """Return what the engine says of a container, less its scratch folders' volumes."""

@@ -64,6 +64,28 @@ ILLS = {
     "another processor": ("engine", "fail", ill("engine.facts", architecture="aarch64"), "x86_64 alone"),
     "no runc": ("runtimes", "fail", ill("engine.facts", runtimes=("crun",)), "no runc among crun"),
     "no gVisor": ("runtimes", "warn", ill("engine.facts", runtimes=("runc",)), "no runsc"),
+    "a Podman of runc alone": (
+        "runtimes",
+        "warn",
+        ill("engine.facts", name="podman", runtimes=("runc",)),
+        "one runtime",
+    ),
+    "a Podman of another runtime": (
+        "runtimes",
+        "fail",
+        ill("engine.facts", name="podman", runtimes=("crun",)),
+        "crun: launches ask",
+    ),
+    "an engine without root or groups": (
+        "limits",
+        "fail",
+        ill(
+            "engine.facts",
+            limits=(),
+            security_options=("name=seccomp", "name=apparmor", "name=rootless"),
+        ),
+        "without root the engine cannot bound memory, cpus, pids",
+    ),
     "no bound of processes": (
         "limits",
         "fail",

@@ -21,9 +21,9 @@ def is_static_busybox() -> bool:
     return BUSYBOX.is_file() and b"ld-linux" not in BUSYBOX.read_bytes()[:4096]
 
 
-def write_busybox_layout(folder: Path, **config: Any) -> Path:
+def write_busybox_layout(folder: Path, *, files: tuple[str, ...] = (), **config: Any) -> Path:
     """Write the layout; `config` goes into the image's configuration, such as `Volumes`."""
-    layer = write_layer(folder, [_root_file_system()], "busybox")
+    layer = write_layer(folder, [_root_file_system(files)], "busybox")
     stated = {
         "architecture": "amd64",
         "os": "linux",
@@ -42,7 +42,7 @@ def load_busybox(engine: Engine, layout: Path) -> str:
     return engine.load_image(*open_only_image(layout, PLATFORM))
 
 
-def _root_file_system() -> bytes:
+def _root_file_system(files: tuple[str, ...]) -> bytes:
     applets = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -56,6 +56,8 @@ def _root_file_system() -> bytes:
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             archive.addfile(entry)
+        for file in files:
+            archive.addfile(tarfile.TarInfo(file))
     return buffer.getvalue()
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from launcher.engines.docker_client import DockerClients
 from launcher.engines.docker_request import container_request
 from launcher.engines.engine import Engine
-from launcher.engines.podman_client import is_podman
+from launcher.engines.podman_client import is_podman, with_true_limits
 from launcher.engines.podman_request import Beside, filter_of, scratch_volumes, specification
 from launcher.errors import RequirementError
 from launcher.spec.sandbox import MASKED_PATHS
@@ -128,3 +128,12 @@ def test_an_image_that_declares_a_volume_is_refused(
         podman_engine.run(task, Watcher(), threading.Event())
     assert caught.value.code == "image-volumes"
     assert podman_engine.find(LABELS, "volume") == {}
+
+
+def test_without_root_only_the_bounds_of_given_control_groups_count() -> None:
+    said = {"MemoryLimit": True, "SwapLimit": True, "CpuCfsQuota": True, "PidsLimit": True}
+    none = with_true_limits({**said, "SecurityOptions": ["name=seccomp"]}, [])
+    assert not any(none[key] for key in said)
+    assert none["SecurityOptions"] == ["name=seccomp", "name=rootless"]
+    some = with_true_limits(said, ["cpu", "memory", "pids"])
+    assert all(some[key] for key in said)
