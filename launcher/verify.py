@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.digest import sha256_hex, sums_text
-from launcher.environment.agreement import compare_environment, refuse_launch
+from launcher.environment.agreement import compare_environment, compare_probes, refuse_launch
 from launcher.errors import CheckFailedError, EvalctlError, MalformedError
 from launcher.metrics.confusion import confusion
 from launcher.metrics.evaluation import evaluate, sample_counts
@@ -176,6 +176,10 @@ def _check_contents(
         checked("lock", lambda: _compare_lock(contents, signed, provenance)),
         *_widenings(contents),
         checked("environment", lambda: compare_environment(files, contents.lock.identity, provenance)),
+        checked(
+            "probe",
+            lambda: compare_probes(files[bundle.ENVIRONMENT], contents.blueprint, contents.result),
+        ),
         checked("metrics", lambda: _compare_metrics(contents)),
         checked("claims", lambda: _compare_claims(contents, signed)),
         *_shortcomings(contents, digests),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from launcher.environment.facts import read_facts
 from launcher.errors import InfrastructureError, RequirementError
 from launcher.spec.bundle import REQUIRED
 from launcher.spec.grammars import THREAD_VARIABLES
@@ -90,6 +91,28 @@ def test_a_failed_run_says_how_its_sandbox_was_widened(world: SmallWorld) -> Non
     world.plays(lambda _: 3)
     launched = world.launch(sections={"sandbox": 'allow = ["exec-tmp"]'})
     assert result_of(launched.bundle)["deviations"] == ["it exited with code 3", *widened(("exec-tmp",))]
+
+
+def test_a_sandbox_weaker_than_its_profile_is_a_failure_of_its_own(
+    world: SmallWorld, evalctl: Evalctl
+) -> None:
+    played: list[int] = []
+    world.plays(lambda _: played.append(1) or 0)
+    world.engine.weaken = lambda report: replace(report, interfaces=("lo", "eth0"))
+    reason = failed_as(evalctl, world, "sandbox")
+    assert "weaker than its profile: interfaces" in reason
+    assert played == []
+    again = evalctl("launch", world.file, "--json")
+    assert (again.code, json.loads(again.out)["attempt"]) == (1, 1)
+
+
+def test_what_the_probe_saw_stands_in_the_environment_once_for_all_replicates(world: SmallWorld) -> None:
+    launched = world.launch(sections={"run": 'command = ["answer"]\nseeds = [1, 2, 3]'})
+    facts = read_facts((launched.bundle / "environment.json").read_bytes())
+    (probed,) = (fact for fact in facts if fact.source == "probe")
+    (report,) = probed.value
+    assert (probed.name, report["replicates"]) == ("probe.run", [0, 1, 2])
+    assert report["report"]["interfaces"] == ["lo"]
 
 
 @pytest.mark.parametrize("name", ["con", "dot.", "a" * 201, "/".join(["a" * 190] * 3)])

@@ -164,6 +164,14 @@ def _sbom(change: Callable[[Any], Any]) -> Forge:
     return lambda bundle: change_json(bundle / "sbom.cdx.json", change)
 
 
+def _probe(**changes: Any) -> Forge:
+    def change(environment: Any) -> None:
+        probed = next(fact for fact in environment["facts"] if fact["name"] == "probe.run")
+        probed["value"][0]["report"].update(changes)
+
+    return lambda bundle: change_json(bundle / "environment.json", change)
+
+
 def _samples(change: Callable[[list[Any]], list[Any]]) -> Forge:
     def forge(bundle: Path) -> None:
         path = bundle / "samples.jsonl"
@@ -272,6 +280,18 @@ LIES: dict[str, tuple[Forge, str]] = {
         lambda bundle: (bundle / "environment.json").write_bytes(b"{}\n"),  # type: ignore[dict-item]
         "`environment.json` is not a list of facts",
     ),
+    "a sandbox that was not probed": (
+        _fact("probe.run", []),
+        "not every container of the phase `run` was probed",
+    ),
+    "a probe that found more than the profile allows": (
+        _probe(**{"no-new-privileges": False}),
+        "weaker than its profile: privileges",
+    ),
+    "a probe of a network": (_probe(interfaces=["lo", "eth0"]), "weaker than its profile: interfaces"),
+    "a probe that does not say": (_probe(attempts={}), "the report does not say"),
+    "a probe of another form": (_probe(more=1), "a report of the probe is malformed"),
+    "a probe that is no list": (_fact("probe.run", 7), "the probe's reports are malformed"),
     "an inventory of another image": (
         _sbom(lambda it: it["metadata"]["component"].update(version="sha256:" + "0" * 64)),
         "it is of another image",

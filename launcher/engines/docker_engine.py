@@ -268,6 +268,8 @@ def _outcome(
         stdout=transcript.stdout,
         stderr=transcript.stderr,
         room=transcript.room,
+        probe=transcript.probe,
+        differences=transcript.differences,
         usage=usage,
     )
 

@@ -129,7 +129,7 @@ class ContainerOutcome(Struct, frozen=True):
     without a report. `oom_killed` is the engine's word. `seconds` is the command's wall time; `started` and
     `finished` are monotonic seconds around the container. `engine_exit_code` is the first process's, not the
     command's, None where nobody had to ask. `probe` is what the sandbox let its first process do before the
-    command was started.
+    command was started; `differences` say how that is more than the profile allows: then it never was.
     """
 
     exit_code: int | None
@@ -151,6 +151,7 @@ class ContainerOutcome(Struct, frozen=True):
     room: tuple[Room, ...] = ()
     usage: Usage = Usage()
     probe: ProbeReport | None = None
+    differences: tuple[str, ...] = ()
 
 
 class Console(Protocol):

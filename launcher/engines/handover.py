@@ -1,7 +1,8 @@
 """The init's side of the conversation, parsed strictly: bytes in, events out, no input or output of its own.
 
-The format is stated at the head of `init/init.c`. Before the final token everything is the command's and may
-be anything at all; after it everything is pid 1's, and one byte that does not fit is an error.
+The format is stated at the head of `init/init.c`. The probe's report comes first. Before the final token
+everything else is the command's and may be anything at all; after it everything is pid 1's, and one byte that
+does not fit is an error.
 """
 
 import os
@@ -12,14 +13,17 @@ from typing import Literal
 from msgspec import Struct
 
 from launcher.engines.engine import Refusal, RefusalReason, Room
+from launcher.engines.probe import MAX_REPORT
 from launcher.errors import InfrastructureError, MalformedError
 
 STOP = b"s"
+GO = b"g"
 DISMISSED = b"d"
 MAX_PATH = 4096
 MAX_SECRETS = 64 << 10
 _MAGIC = 0x32545645
 _ORDERS = struct.Struct("<IIQ32s16sI")
+_PROBE = struct.Struct("<cI")
 _PROGRESS = struct.Struct("<16sQ")
 _STATUS = struct.Struct("<BIIQQQQ")
 _ROOM = struct.Struct("<BQQ")
@@ -77,6 +81,12 @@ def _secret_entries(secrets: Mapping[str, str]) -> bytes:
     return data
 
 
+class Probed(Struct, frozen=True):
+    """What the probe says; nothing goes on before the launcher has answered."""
+
+    data: bytes
+
+
 class Output(Struct, frozen=True):
     """Bytes the command wrote to its standard output."""
 
@@ -118,8 +128,8 @@ class Ended(Struct, frozen=True):
     """The hand-over is whole."""
 
 
-Event = Output | Progress | Status | Room | FileBegan | FileData | Refusal | Ended
-_State = Literal["output", "status", "records", "file", "ended"]
+Event = Probed | Output | Progress | Status | Room | FileBegan | FileData | Refusal | Ended
+_State = Literal["probe", "output", "status", "records", "file", "ended"]
 
 
 class HandoverParser:
@@ -128,14 +138,14 @@ class HandoverParser:
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
         self._buffer = bytearray()
-        self._state: _State = "output"
+        self._state: _State = "probe"
         self._left_in_file = 0
         self._files = self._refusals = self._bytes = 0
 
     @property
     def begun(self) -> bool:
         """Say whether the final token was seen: the evaluation is over and nothing of it lives."""
-        return self._state != "output"
+        return self._state not in ("probe", "output")
 
     @property
     def ended(self) -> bool:
@@ -148,9 +158,11 @@ class HandoverParser:
         Raises `InfrastructureError` (`handover-malformed`).
         """
         self._buffer += data
+        if self._state == "probe":
+            yield from self._read_probe()
         if self._state == "output":
             yield from self._read_output()
-        while self._state != "output":
+        while self.begun:
             event = self._next()
             if event is None:
                 return
@@ -161,6 +173,19 @@ class HandoverParser:
         if self._state == "output" and self._buffer:
             yield Output(bytes(self._buffer))
             self._buffer.clear()
+
+    def _read_probe(self) -> Iterator[Event]:
+        """Read the report that comes before anything else; only the first process lives so far."""
+        if not self._buffer.startswith(b"P"[: len(self._buffer)]):
+            raise _malformed(f"expected a record b'P', got {bytes(self._buffer[:1])!r}")
+        if len(self._buffer) < _PROBE.size:
+            return
+        length = _PROBE.unpack_from(self._buffer)[1]
+        if length > MAX_REPORT:
+            raise _malformed(f"a report of {length} bytes")
+        if len(self._buffer) >= _PROBE.size + length:
+            self._state = "output"
+            yield Probed(self._take(_PROBE.size + length)[_PROBE.size :])
 
     def _read_output(self) -> Iterator[Event]:
         """Search for the final token first: no progress frame, forged or torn, can swallow a part of it."""

@@ -15,6 +15,7 @@ from launcher.engines.collector import Collector
 from launcher.engines.engine import CapturedLog, CollectedOutputs, ContainerTask, Observer, Refusal, Room
 from launcher.engines.handover import (
     DISMISSED,
+    GO,
     STOP,
     Ended,
     Event,
@@ -23,9 +24,13 @@ from launcher.engines.handover import (
     HandoverParser,
     Orders,
     Output,
+    Probed,
     Progress,
     Status,
 )
+from launcher.engines.probe import read_probe
+from launcher.environment.probe import differences
+from launcher.spec.probe import ProbeReport
 
 _GLANCE_SECONDS = 0.2
 
@@ -58,6 +63,8 @@ class Transcript(Struct, frozen=True):
     stdout: CapturedLog
     stderr: CapturedLog
     room: tuple[Room, ...] = ()
+    probe: ProbeReport | None = None
+    differences: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -113,6 +120,9 @@ class Supervision:
         self._collector = Collector(task.outputs, orders.size)
         self._status: Status | None = None
         self._room: list[Room] = []
+        self._probe: ProbeReport | None = None
+        self._differences: tuple[str, ...] = ()
+        self._answer = b""
         self._dismissed = False
 
     def follow(
@@ -123,6 +133,8 @@ class Supervision:
         ended: Callable[[], None] = lambda: None,
     ) -> Transcript:
         """Read until the stream ends; send the stop byte at the deadline or on `cancel`.
+
+        The command starts only once the probe's report was found to be as the profile has it.
 
         `kill` is called once, when the container has not obeyed in time or its hand-over stalls; `ended`
         once, when nobody but the first process lives, which waits for it to return.
@@ -136,6 +148,9 @@ class Supervision:
                 clock.heard()
                 for stream, piece in self._frames.feed(data):
                     self._take(stream, piece)
+            if self._answer:
+                connection.send(self._answer)
+                self._answer = b""
             if self._status is not None and not self._dismissed:
                 self._dismissed = True
                 ended()
@@ -162,6 +177,8 @@ class Supervision:
 
     def _handle(self, event: Event) -> None:
         match event:
+            case Probed(data):
+                self._compare(data)
             case Output(data):
                 self._stdout.write(data)
             case FileData(data):
@@ -179,6 +196,13 @@ class Supervision:
             case Ended():
                 self._collector.finish_file()
 
+    def _compare(self, data: bytes) -> None:
+        """Let the command be started where the sandbox is as its profile has it, and only there."""
+        profile = self._task.profile
+        self._probe = read_probe(data)
+        self._differences = differences(self._probe, profile, profile.runtime)
+        self._answer = STOP if self._differences else GO
+
     def _finish(self, stop_reason: StopReason | None) -> Transcript:
         for event in self._parser.close():
             self._handle(event)
@@ -189,6 +213,8 @@ class Supervision:
             stdout=self._stdout.finish(),
             stderr=self._stderr.finish(),
             room=tuple(self._room),
+            probe=self._probe,
+            differences=self._differences,
         )
 
 

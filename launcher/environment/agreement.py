@@ -1,17 +1,30 @@
 """Whether environment and inventory in a bundle are of what its lock pins."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from launcher.digest import sha256_hex
-from launcher.environment.facts import image_facts, read_environment, service_image_facts
+from launcher.environment.facts import (
+    Fact,
+    image_facts,
+    read_environment,
+    read_facts,
+    service_image_facts,
+)
+from launcher.environment.probe import differences
 from launcher.environment.sbom import empty_sbom_bytes
 from launcher.environment.sbom_reading import check_sbom
 from launcher.errors import CheckFailedError
 from launcher.spec import bundle
+from launcher.spec.blueprint import Blueprint
 from launcher.spec.lock import pins_from
 from launcher.spec.predicates import Provenance
-from launcher.spec.sandbox import under_runtime
+from launcher.spec.probe import ProbeReport, report_from_json
+from launcher.spec.result import Result
+from launcher.spec.sandbox import SandboxProfile, profile_for, profile_of_run, under_runtime
+from launcher.spec.services import Phase, beside, service_profile
 
 
 def compare_environment(
@@ -36,6 +49,66 @@ def compare_environment(
     if runtime not in (pinned["runtime"], "runsc") or runtime != provenance.internal.get("runtime"):
         raise _another(f"the runtime {runtime!a} is not what was asked for and signed")
     check_sbom(files[bundle.SBOM], pins)
+
+
+def compare_probes(environment: bytes, blueprint: Blueprint, result: Result) -> None:
+    """Check that each container was probed, and found to be what the blueprint's profile allows.
+
+    Of an attempt that failed, not every container was; a weaker one is a failure of class `sandbox`. Raises
+    `CheckFailedError`.
+    """
+    facts = read_facts(environment)
+    found = {fact.name: fact.value for fact in facts if fact.source == "probe"}
+    runtime = _runtime(facts)
+    weaker = []
+    for phase, profile in _profiles(blueprint, result):
+        own = replace(profile, runtime="runsc" if runtime == "runsc" else "runc")
+        reports = _reports(found.pop(f"probe.{phase}", []))
+        if result.status == "succeeded" and reports.keys() != {one.replicate for one in result.replicates}:
+            raise _another(f"not every container of the phase `{phase}` was probed")
+        weaker += [said for report in reports.values() for said in differences(report, own, runtime)]
+    if found:
+        raise _another(f"it tells of a probe that never was: {min(found)!a}")
+    if weaker and result.failure != "sandbox":
+        raise _another(f"the sandbox was weaker than its profile: {weaker[0]}")
+
+
+def _runtime(facts: Iterable[Fact]) -> str:
+    for fact in facts:
+        if fact.name == "sandbox.profile" and isinstance(fact.value, dict):
+            named = fact.value.get("runtime")
+            if named in ("runc", "runsc"):
+                return str(named)
+    raise _another("it does not say under which runtime the probe looked")
+
+
+def _profiles(blueprint: Blueprint, result: Result) -> Iterator[tuple[str, SandboxProfile]]:
+    """Yield the phases and services whose containers ran, each with its profile."""
+    phases: list[Phase] = []
+    if "score-only" not in result.marks:
+        phases.append("run")
+        yield "run", profile_of_run(blueprint)
+    if blueprint.score is not None and blueprint.score.command:
+        phases.append("score")
+        yield "score", profile_for(blueprint.score.resources, blueprint.sandbox)
+    for phase in phases:
+        for service in beside(blueprint, phase):
+            yield f"service.{service.name}", service_profile(service, blueprint)
+
+
+def _reports(value: Any) -> Mapping[int, ProbeReport]:
+    """Return the report of each replicate; the same one may stand for several."""
+    found: dict[int, ProbeReport] = {}
+    try:
+        for item in value:
+            report = report_from_json(item["report"])
+            for number in item["replicates"]:
+                if type(number) is not int or number in found:
+                    raise _another("a replicate has two reports of the probe")
+                found[number] = report
+    except (KeyError, TypeError) as error:
+        raise _another("the probe's reports are malformed") from error
+    return found
 
 
 def refuse_launch(files: Mapping[str, bytes], digests: Mapping[str, str]) -> None:

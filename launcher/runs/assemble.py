@@ -8,6 +8,7 @@ from msgspec import Struct, to_builtins
 from launcher import __version__
 from launcher.canonical import canonical_bytes
 from launcher.digest import sha256_hex
+from launcher.engines.engine import ContainerOutcome
 from launcher.environment.facts import Fact, environment_bytes, image_facts, service_image_facts
 from launcher.runs.events import EventLog, events_bytes, now
 from launcher.runs.gpu_record import share_facts
@@ -21,6 +22,7 @@ from launcher.spec import bundle
 from launcher.spec.claims import dependencies, evaluation_result
 from launcher.spec.lock import Lock, pins_from
 from launcher.spec.predicates import LOCAL_BUILDER, Builder, LockStatement, Provenance, Suite
+from launcher.spec.probe import ProbeReport
 from launcher.spec.statement import lock_statement, provenance_statement, result_statement
 from launcher.store.bundles import write_sums
 from launcher.store.files import copy_new, write_new
@@ -42,8 +44,8 @@ def assemble(plan: RunPlan, scored: Scored, signing: Signing, log: EventLog) -> 
     """Write every file of the bundle into `plan.attempt.staging` and return the bundle's digest."""
     staging = plan.attempt.staging
     _write_kept_files(plan, scored, staging)
-    facts = [*signing.facts, *_run_facts(plan), *_process_facts(scored), attempts_fact(plan, scored.runs)]
-    facts += [*state_facts(plan), *share_facts(plan, scored.runs)]
+    facts = [*signing.facts, *_run_facts(plan), *_process_facts(scored), *_probe_facts(scored)]
+    facts += [attempts_fact(plan, scored.runs), *state_facts(plan), *share_facts(plan, scored.runs)]
     for name, data in _records(plan, scored, (facts, signing.sbom), log).items():
         write_new(staging / name, data)
     digests = write_sums(staging)
@@ -98,6 +100,30 @@ def _process_facts(scored: Scored) -> Iterator[Fact]:
     loaded = loaded_objects(outcome for run in scored.runs for _, outcome in run.outcomes)
     if loaded.looks:
         yield Fact("process.shared-objects", to_builtins(loaded), "host")
+
+
+def _probe_facts(scored: Scored) -> Iterator[Fact]:
+    """Yield, for each phase and service, what the probe saw, with the replicates that saw the same."""
+    seen: dict[str, list[tuple[ProbeReport, list[int]]]] = {}
+    for name, replicate, outcome in _probed(scored):
+        reports = seen.setdefault(name, [])
+        same = [numbers for report, numbers in reports if report == outcome.probe]
+        if same:
+            same[0].append(replicate)
+        elif outcome.probe is not None:
+            reports.append((outcome.probe, [replicate]))
+    for name, reports in seen.items():
+        listed = [{"replicates": numbers, "report": report.as_json()} for report, numbers in reports]
+        yield Fact(f"probe.{name}", listed, "probe")
+
+
+def _probed(scored: Scored) -> Iterator[tuple[str, int, ContainerOutcome]]:
+    for run in scored.runs:
+        for phase, outcome in run.outcomes:
+            yield phase, run.replicate, outcome
+        for service in run.services:
+            if service.outcome:
+                yield f"service.{service.name}", run.replicate, service.outcome
 
 
 def _write_kept_files(plan: RunPlan, scored: Scored, staging: Path) -> None:

@@ -50,6 +50,8 @@ def classify(outcome: ContainerOutcome, asked: Run | Score, runtime: Runtime) ->
     They are the launcher's deadline, the engine's state, the kernel's counts, and what the init saw of the
     command's end. An exit code proves nothing but that the command failed.
     """
+    if outcome.differences:
+        return "sandbox", f"it is weaker than its profile: {outcome.differences[0]}"
     if outcome.oom_killed:
         return "out-of-memory", "the kernel ended a process: the container's memory was used up"
     if outcome.timed_out:

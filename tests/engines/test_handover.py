@@ -15,6 +15,7 @@ from launcher.engines.handover import (
     HandoverParser,
     Orders,
     Output,
+    Probed,
     Progress,
     Status,
     new_orders,
@@ -23,6 +24,10 @@ from launcher.errors import EvalctlError, InfrastructureError
 
 ORDERS = Orders(final_token=b"F" * 31 + b"!", progress_token=b"P" * 15 + b"?", entries=2000, size=1000)
 STATUS = b"S" + struct.pack("<BIIQQQQ", 0, 3 << 8, 0, 2_500_000_000, 1_000_000, 500_000, 4)
+
+
+def probed(report: bytes) -> bytes:
+    return b"P" + struct.pack("<I", len(report)) + report
 
 
 def progress(count: int) -> bytes:
@@ -75,6 +80,7 @@ EVENTS: list[Event] = [
 def parse(chunks: Sequence[bytes]) -> tuple[list[Event], HandoverParser]:
     """Parse and join neighbouring pieces, so that the cut of the chunks does not show."""
     parser = HandoverParser(ORDERS)
+    assert [*parser.feed(probed(b"lines"))] == [Probed(b"lines")]
     events = [event for chunk in chunks for event in parser.feed(chunk)]
     events += parser.close()
     output = b"".join(event.data for event in events if isinstance(event, Output))

@@ -4,15 +4,18 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from launcher.engines.engine import ContainerTask
-from launcher.engines.handover import DISMISSED, STOP, Orders
+from launcher.engines.handover import DISMISSED, GO, STOP, Orders
 from launcher.engines.supervision import Patience, Supervision, Transcript
+from launcher.errors import InfrastructureError
 from tests.engines.tasks import MakeTask, Watcher
-from tests.engines.test_handover import end, file
+from tests.engines.test_handover import end, file, probed
 
+REPORT = (Path(__file__).parent / "reports" / "runc.txt").read_bytes()
 ORDERS = Orders(b"F" * 32, b"P" * 16, entries=2000, size=1000)
 SWIFT = Patience(grace=0.3, stall=0.3)
 
@@ -29,16 +32,21 @@ class Container:
     """Says its pieces, then what `on_stop` or `on_kill` adds; ends where a piece is empty."""
 
     def __init__(
-        self, *pieces: bytes, on_stop: tuple[bytes, ...] = (), on_kill: tuple[bytes, ...] = (b"",)
+        self,
+        *pieces: bytes,
+        on_stop: tuple[bytes, ...] = (),
+        on_kill: tuple[bytes, ...] = (b"",),
+        report: bytes | None = REPORT,
     ) -> None:
-        self.pieces = list(pieces)
+        self.pieces = [*([framed(probed(report))] if report is not None else []), *pieces]
         self.on_stop, self.on_kill = on_stop, on_kill
         self.sent: list[bytes] = []
         self.kills = 0
 
     def send(self, data: bytes) -> None:
         self.sent.append(data)
-        self.pieces += self.on_stop
+        if data == STOP:
+            self.pieces += self.on_stop
 
     def receive(self, seconds: float) -> bytes | None:
         if self.pieces:
@@ -86,7 +94,7 @@ def test_a_stopped_command_has_no_end_of_its_own(follow: Follow) -> None:
     container = Container(on_stop=(hand_over, b""))
     transcript = follow(container, timeout=0)
     assert (transcript.signal, transcript.was_stopped_by) == (None, "timeout")
-    assert container.sent == [STOP, DISMISSED]
+    assert container.sent == [GO, STOP, DISMISSED]
     assert container.kills == 0
 
 
@@ -95,7 +103,7 @@ def test_a_container_that_does_not_obey_is_killed_after_its_grace(follow: Follow
     cancel.set()
     container = Container()
     transcript = follow(container, cancel)
-    assert (container.sent, container.kills) == ([STOP], 1)
+    assert (container.sent, container.kills) == ([GO, STOP], 1)
     assert transcript.was_stopped_by == "cancel"
     assert not transcript.outputs.complete
 
@@ -120,3 +128,27 @@ def test_a_container_that_vanishes_reports_nothing(follow: Follow) -> None:
     assert transcript.status is None
     assert transcript.exit_code is None
     assert transcript.stdout.total == 6
+
+
+def test_a_sandbox_that_is_weaker_than_its_profile_never_sees_its_command(follow: Follow) -> None:
+    weaker = REPORT.replace(b"guards 1 2", b"guards 0 2")
+    container = Container(b"", report=weaker)
+    transcript = follow(container)
+    assert container.sent == [STOP]
+    assert transcript.differences == ("privileges: the process may gain privileges",)
+    assert transcript.probe is not None
+    assert transcript.was_stopped_by is None
+
+
+def test_a_report_that_is_broken_off_stops_the_run(follow: Follow) -> None:
+    container = Container(b"", report=REPORT[:-10])
+    with pytest.raises(InfrastructureError, match="malformed"):
+        follow(container)
+    assert container.sent == []
+
+
+def test_a_container_that_ends_within_its_report_reports_nothing(follow: Follow) -> None:
+    whole = probed(REPORT)
+    container = Container(framed(whole[:100]), b"", report=None)
+    transcript = follow(container)
+    assert (transcript.probe, transcript.status, container.sent) == (None, None, [])

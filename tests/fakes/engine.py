@@ -30,10 +30,13 @@ from launcher.engines.engine import (
 )
 from launcher.engines.pods import pod_ended
 from launcher.engines.requirements import refuse_unmet
+from launcher.environment.probe import differences
 from launcher.errors import InfrastructureError
 from launcher.sources.layout import Layout
 from launcher.spec.image import ImagePins
+from launcher.spec.probe import ProbeReport
 from launcher.spec.sandbox import SandboxProfile
+from tests.fakes.probe import clean_report
 
 FACTS = EngineFacts(
     name="fake",
@@ -103,6 +106,7 @@ class FakeEngine:
         self.folder: Path | None = None
         self.own_command: tuple[str, ...] = ()
         self.pods: dict[str, FakePod] = {}
+        self.weaken: Callable[[ProbeReport], ProbeReport] = lambda report: report
 
     def describe(self) -> EngineFacts:
         self._answer()
@@ -139,9 +143,12 @@ class FakeEngine:
             with tempfile.TemporaryDirectory() as folder:
                 performance = _Performance(task, Path(folder))
                 performance.world.ports = self._ports(task)
-                performance.play(self.programs.get(task.command[0]), cancel)
+                report = self.weaken(clean_report(task.profile))
+                found = differences(report, task.profile, task.profile.runtime)
+                if not found:
+                    performance.play(self.programs.get(task.command[0]), cancel)
                 performance.tell(observer)
-                return performance.outcome(started)
+                return replace(performance.outcome(started), probe=report, differences=found)
         finally:
             self.containers.pop(task.name, None)
 

@@ -9,5 +9,5 @@ gcc -std=c11 -Os -Wall -Wextra -Werror -ffreestanding -nostdlib -nostartfiles -s
     -fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-ident -fcf-protection=none \
     -fno-tree-loop-distribute-patterns -mno-red-zone -mgeneral-regs-only \
     -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,noseparate-code -Wl,--gc-sections -s \
-    -o "$output" init.c
+    -o "$output" init.c probe.c
 chmod 755 "$output"

@@ -7,6 +7,8 @@
  * they join its environment when it is started and are wiped here, so no record of the engine ever has them.
  * Standard output carries, in this order:
  *
+ *   0. P, u32 length, that many bytes: what a child of this process, gone by then, could do in this sandbox
+ *      (probe.c). This process then waits for one byte: "go", and anything else means that no command is started;
  *   1. the command's own output, mixed with progress frames (progress token, u64 count of sample lines);
  *   2. the final token, only once every other process of this pid namespace has been killed and reaped;
  *   3. records, integers little-endian:
@@ -31,9 +33,11 @@
  * No libc: the image may have none, and a few kilobytes of system calls can be read in one sitting.
  */
 #include "system.h"
+#include "probe.h"
 
 enum { MAGIC = 0x32545645 /* "EVT2" */, MAX_SECRETS = 64 << 10, TOKEN = 32, PROGRESS_TOKEN = 16, MAX_DEPTH = 6, MAX_NAME = 255 };
-enum { EXIT_HANDED_OVER = 0, EXIT_MISUSED = 64, EXIT_NO_ORDERS = 65, EXIT_ABANDONED = 66, EXIT_BROKEN = 70 };
+enum { EXIT_HANDED_OVER = 0, EXIT_MISUSED = 64, EXIT_NO_ORDERS = 65, EXIT_ABANDONED = 66, EXIT_NO_GO = 67, EXIT_BROKEN = 70 };
+enum { GO = 'g' };
 enum { EXEC_NOT_EXECUTABLE = 126, EXEC_NOT_FOUND = 127 };
 enum reason {
     REFUSED_NAME = 1,
@@ -380,6 +384,45 @@ static long reap(int options) {
     return pid;
 }
 
+/* Return only when this process is alone. The kernel signals all at once: no fork slips through. */
+static void kill_everybody(void) {
+    do call2(__NR_kill, -1, SIGKILL);
+    while (reap(0) != -ECHILD);
+}
+
+static struct rusage before;
+static char report[PROBE_BYTES];
+
+/* Let a child look around, alone with this process; end whatever it may have left, and hand its report over. */
+static void tell_probe(void) {
+    int ends[2];
+    if (call2(__NR_pipe2, ends, O_CLOEXEC) < 0) leave(EXIT_BROKEN);
+    long child = call0(__NR_fork);
+    if (child < 0) leave(EXIT_BROKEN);
+    if (child == 0) {
+        take_signals_by_default();
+        call2(__NR_prctl, PR_SET_DUMPABLE, 1); /* as the command will be */
+        leave(!write_to(ends[1], report, probe(report)));
+    }
+    call1(__NR_close, ends[1]);
+    u64 length = 0;
+    for (long got; (got = call3(__NR_read, ends[0], report + length, PROBE_BYTES - length)) > 0;)
+        length += (u64)got;
+    call1(__NR_close, ends[0]);
+    kill_everybody();
+    call2(__NR_getrusage, RUSAGE_CHILDREN, &before);
+    put('P', 1);
+    put(length, 4);
+    flush_record();
+    write_all(report, length);
+}
+
+static void wait_for_go(void) {
+    u8 byte;
+    if (!read_exactly(0, &byte, 1)) leave(EXIT_ABANDONED);
+    if (byte != GO) leave(EXIT_NO_GO);
+}
+
 enum ending { ENDED_ITSELF, STOPPED_BY_LAUNCHER, LAUNCHER_GONE };
 
 static enum ending watch(int signals, int outputs, const u8 *token) {
@@ -406,10 +449,8 @@ static enum ending watch(int signals, int outputs, const u8 *token) {
     }
 }
 
-/* Return only when this process is alone. The kernel signals all at once: no fork slips through. */
-static void kill_everybody(void) {
-    do call2(__NR_kill, -1, SIGKILL);
-    while (reap(0) != -ECHILD);
+static u64 microseconds(struct __kernel_old_timeval after, struct __kernel_old_timeval then) {
+    return (u64)(after.tv_sec - then.tv_sec) * 1000000 + (u64)after.tv_usec - (u64)then.tv_usec;
 }
 
 static void put_status(enum ending ending) {
@@ -421,8 +462,8 @@ static void put_status(enum ending ending) {
     put(command.status, 4);
     put(command.exec_error, 4);
     put(command.ended - command.started, 8);
-    put((u64)usage.ru_utime.tv_sec * 1000000 + (u64)usage.ru_utime.tv_usec, 8);
-    put((u64)usage.ru_stime.tv_sec * 1000000 + (u64)usage.ru_stime.tv_usec, 8);
+    put(microseconds(usage.ru_utime, before.ru_utime), 8);
+    put(microseconds(usage.ru_stime, before.ru_stime), 8);
     put((u64)usage.ru_maxrss, 8);
     flush_record();
 }
@@ -506,9 +547,12 @@ __attribute__((used, noreturn)) static void begin(long *stack) {
     static struct orders orders;
     if (!read_exactly(0, &orders, sizeof orders) || orders.magic != MAGIC) leave(EXIT_NO_ORDERS);
     if (!read_secrets(orders.secrets)) leave(EXIT_NO_ORDERS);
-    int outputs = (int)open_under(AT_FDCWD, OUTPUTS, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
     int signals = watch_children();
-    if (outputs < 0 || signals < 0) leave(EXIT_BROKEN);
+    if (signals < 0) leave(EXIT_BROKEN);
+    tell_probe();
+    wait_for_go();
+    int outputs = (int)open_under(AT_FDCWD, OUTPUTS, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
+    if (outputs < 0) leave(EXIT_BROKEN);
     start_command(arguments + 1, environment);
     enum ending ending = watch(signals, outputs, orders.progress_token);
     kill_everybody();
