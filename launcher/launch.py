@@ -1,5 +1,9 @@
 """Launch: resolve, look for a finished run of the lock, and only else run one."""
 
+from functools import partial
+
+from msgspec.structs import replace
+
 from launcher.errors import MalformedError
 from launcher.resolve import require_same, resolve
 from launcher.runs.events import EventLog
@@ -26,7 +30,8 @@ def launch(request: LaunchRequest, edges: Edges) -> Launched:
     request = admitted(request, edges.site)
     log = EventLog(edges.reporter)
     with log.step("resolve", "resolving the blueprint") as detail:
-        resolution = resolve(request.blueprint, Cache(edges.home.cache), request.settings, request.choices)
+        settings = replace(request.settings, retried=partial(_log_retry, log))
+        resolution = resolve(request.blueprint, Cache(edges.home.cache), settings, request.choices)
         detail["lock"] = resolution.lock.digest
     if request.lock is not None:
         require_same(resolution, request.lock)
@@ -43,6 +48,10 @@ def launch(request: LaunchRequest, edges: Edges) -> Launched:
         from launcher.runs.attempt import run_attempt
 
         return run_attempt(request, edges, resolution, log)
+
+
+def _log_retry(log: EventLog, name: str, error: str) -> None:
+    log.add("retry", detail={"input": name, "error": error})
 
 
 def _refuse_long(note: str) -> None:

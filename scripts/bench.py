@@ -103,7 +103,10 @@ def rows(folder: Path) -> list[Row]:
 
 def figures(folder: Path) -> None:
     """Print what is no comparison: the cost of sampling, and the launcher's memory beside a flood."""
-    command = {"flood": ["python3.11", "-c", FLOOD], "sleep": ["sleep", str(SLEEP_SECONDS)]}
+    command = {
+        "flood": ["python3.11", "-c", FLOOD],
+        "sleep": ["python3.11", "-c", f"import time; time.sleep({SLEEP_SECONDS})"],
+    }
     for name, words in command.items():
         write_blueprint(folder / name, [0], command=words)
     launched = [EVALCTL, "launch", str(folder / "flood" / "blueprint.toml"), "--json"]

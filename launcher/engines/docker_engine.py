@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec.structs import replace
+
 from launcher.engines.docker_client import DockerClients, engine_faults
 from launcher.engines.docker_containers import attach, create, final_state, kill, refuse_misfit, start
 from launcher.engines.docker_containers import remove as remove_container
@@ -25,12 +27,14 @@ from launcher.engines.engine import (
     Observer,
     Thing,
 )
+from launcher.engines.gpu_readings import ReadGpus, gpu_readings
 from launcher.engines.guard import Guard
 from launcher.engines.handover import new_orders
 from launcher.engines.podman_client import is_podman
 from launcher.engines.pods import AttachedPod, Pod, PodLines
 from launcher.engines.requirements import refuse_shut_files, refuse_unmet
 from launcher.engines.sampling import Sampler, Watched
+from launcher.engines.steps import Steps
 from launcher.engines.supervision import Supervision, Transcript
 from launcher.errors import EvalctlError
 from launcher.spec.image import ImagePins
@@ -46,7 +50,7 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 RequestOf = Callable[[ContainerTask], dict[str, Any]]
-_Watch = tuple[Observer, threading.Event]
+_Watch = tuple[Observer, threading.Event, Steps]
 
 
 class DockerEngine:
@@ -116,15 +120,17 @@ class DockerEngine:
         client = self._clients.take()
         container: str | None = None
         try:
-            body = self._request(task)
-            container = create(client, task.name, body)
-            if task.gpus or task.image not in self._without_volumes:
-                refuse_misfit(client, container, body)
-            transcript, usage = self._follow(client, container, task, (observer, cancel))
+            steps, body = Steps(), self._request(task)
+            with steps.step("create"):
+                container = create(client, task.name, body)
+                if task.gpus or task.image not in self._without_volumes:
+                    refuse_misfit(client, container, body)
+            transcript, usage = self._follow(client, container, task, (observer, cancel, steps))
             # Where the first process and the kernel have said all, its exit is not worth the wait.
             told = transcript.is_whole and usage.limits.memory_kills is not None
             state = {} if told else final_state(client, container)
-            return _outcome(transcript, state, usage, started)
+            outcome = _outcome(transcript, state, usage, started)
+            return replace(outcome, steps=steps.done())
         finally:
             self._retire(client, container)
 
@@ -136,23 +142,29 @@ class DockerEngine:
         watch: _Watch,
     ) -> tuple[Transcript, Usage]:
         """Attach, give the init its orders, start, and read to the end; meanwhile see what is used."""
-        observer, cancel = watch
+        observer, cancel, steps = watch
         entries, size = (MAX_OUTPUT_ENTRIES, task.profile.output_bytes) if task.keeps_outputs else (0, 0)
         orders = new_orders(entries=entries, size=size, secrets=task.secrets)
         supervision = Supervision(task, orders, observer)
         try:
-            with closing(attach(client, container)) as connection:
+            with closing(attach(client, container)) as connection, gpu_readings(task.gpus) as read_gpus:
                 connection.send(orders.encode())
-                start(client, container)
-                with self._sampler.watching(self._watched(container, task)) as used:
+                with steps.step("start"):
+                    start(client, container)
+                with self._sampler.watching(self._watched(container, task, read_gpus)) as used:
+
+                    def ended() -> None:
+                        steps.command_ended()
+                        used.end()
+
                     transcript = supervision.follow(
-                        connection, cancel, lambda: kill(client, container), used.end
+                        connection, cancel, lambda: kill(client, container), ended
                     )
                 return transcript, used.finish()
         finally:
             supervision.close()
 
-    def _watched(self, container: str, task: ContainerTask) -> Watched:
+    def _watched(self, container: str, task: ContainerTask, read_gpus: ReadGpus) -> Watched:
         def ask(look: Callable[["APIClient", str], _Answer]) -> _Answer:
             with self._clients.lent() as client:
                 return look(client, container)
@@ -161,6 +173,7 @@ class DockerEngine:
             container,
             process=lambda: ask(first_process),
             stats=lambda: ask(one_sample),
+            read_gpus=read_gpus,
             is_native=task.profile.runtime == "runc",
         )
 

@@ -121,6 +121,14 @@ class CapturedLog(Struct, frozen=True):
         return self.captured < self.total
 
 
+class ContainerStep(Struct, frozen=True):
+    """One thing done to a container: when it began, in monotonic seconds, and how long it took."""
+
+    name: Literal["create", "start", "collect"]
+    began: float
+    seconds: float
+
+
 class ContainerOutcome(Struct, frozen=True):
     """What became of a container, from facts alone.
 
@@ -150,6 +158,7 @@ class ContainerOutcome(Struct, frozen=True):
     stderr: CapturedLog = CapturedLog()
     room: tuple[Room, ...] = ()
     usage: Usage = Usage()
+    steps: tuple[ContainerStep, ...] = ()
     probe: ProbeReport | None = None
     differences: tuple[str, ...] = ()
 

@@ -21,29 +21,27 @@ _FIRST_SECONDS: Final = 1.0
 # What asks the engine costs it more than a look at a file.
 _ENGINE_INTERVAL: Final = 5.0
 
-ReadGpus = Callable[[tuple[str, ...]], Sequence[GpuReading]]
-
 
 class Watched(Struct, frozen=True):
     """A container to be watched.
 
     `process` tells its first process on this host, `stats` asks the engine where control groups cannot be
-    seen; `is_native` says that its programs are processes of this host's kernel.
+    seen, `read_gpus` tells of the GPUs it was given; `is_native` says that its programs are processes of this
+    host's kernel.
     """
 
     container: str
     process: Callable[[], int | None]
     stats: Callable[[], UsageSample | None]
-    gpus: tuple[str, ...] = ()
+    read_gpus: Callable[[], Sequence[GpuReading]] = tuple
     is_native: bool = True
 
 
 class Watch:
     """The series of one container; used by the sampler's thread and by the one that follows the container."""
 
-    def __init__(self, watched: Watched, read_gpus: ReadGpus) -> None:
+    def __init__(self, watched: Watched) -> None:
         self._watched = watched
-        self._read_gpus = read_gpus
         self._began = time.monotonic()
         self._lock = threading.Lock()
         self._groups: Cgroups | None = None
@@ -103,7 +101,7 @@ class Watch:
         """Add a sample, unless it is one of a container that is gone."""
         if sample is None or (sample.cpu_seconds is None and sample.memory_bytes is None):
             return False
-        gpus = tuple(self._read_gpus(self._watched.gpus)) if self._watched.gpus else ()
+        gpus = tuple(self._watched.read_gpus())
         taken = (*self._usage.samples, replace(sample, at=at, gpus=gpus))
         usage = replace(self._usage, source=source, samples=taken)
         self._usage = usage.thinned() if len(taken) > MAX_SAMPLES else usage
@@ -128,8 +126,7 @@ class Watch:
 class Sampler:
     """Takes the samples of all watches; its thread lives while there is something to watch."""
 
-    def __init__(self, read_gpus: ReadGpus = lambda _: ()) -> None:
-        self._read_gpus = read_gpus
+    def __init__(self) -> None:
         self._watches: list[Watch] = []
         self._changed = threading.Condition()
         self._is_running = False
@@ -147,7 +144,7 @@ class Sampler:
             watch.end()
 
     def _begin(self, watched: Watched) -> Watch:
-        watch = Watch(watched, self._read_gpus)
+        watch = Watch(watched)
         with self._changed:
             self._watches.append(watch)
             if not self._is_running:

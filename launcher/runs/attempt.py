@@ -118,6 +118,7 @@ def _publish(edges: Edges, plan: RunPlan, log: EventLog, made: "tuple[Scored, Si
     from launcher.runs.assemble import assemble
 
     scored, signing = made
+    log.add("bundle", detail={})
     plan.attempt.record("bundle")
     edges.reporter.stage("signing the bundle")
     digest = assemble(plan, scored, signing, log)

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from launcher.canonical import canonical_bytes, parse_json
@@ -57,6 +57,12 @@ class EventLog:
 def now() -> str:
     """Return the current time as RFC 3339 text in UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment(monotonic: float) -> str:
+    """Return the time, as `now` does, of a moment of this process's monotonic clock."""
+    ago = timedelta(seconds=time.monotonic() - monotonic)
+    return (datetime.now(UTC) - ago).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_container_events(data: bytes, replicate: int) -> list[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from launcher.engines.engine import ContainerOutcome, Engine, EngineFacts
 from launcher.errors import InfrastructureError
+from launcher.runs.container_events import log_replicate
 from launcher.runs.events import EventLog, now
 from launcher.runs.failures import failure_of, judge
 from launcher.runs.resuming import watched
@@ -117,7 +118,7 @@ def run_replicates(
     def one(replicate: int) -> ReplicateRun:
         if (taken := keeper.taken.get(replicate)) is not None:
             progress.became(replicate, "done")
-            _log_replicate(log, taken)
+            log_replicate(log, taken, ran_here=False)
             return taken
         began = now()
         progress.became(replicate, "running")
@@ -128,8 +129,8 @@ def run_replicates(
         except BaseException:
             cancel.set()
             raise
-        _log_replicate(log, run)
         progress.became(replicate, "failed" if run.failure else "done")
+        log_replicate(log, run)
         if run.failure:
             cancel.set()
         return run
@@ -243,19 +244,3 @@ def _run_together(
             failure, reason = judge(ran, asked, place.replicate, plan)
         failure, reason = beside.settle(failure, reason)
         return _Done(ran, failure, reason, beside.runs)
-
-
-def _log_replicate(log: EventLog, run: ReplicateRun) -> None:
-    detail: Mapping[str, object] = {
-        "replicate": run.replicate,
-        "seed": run.seed,
-        "failure": run.failure,
-        "reason": run.reason,
-        **({} if run.origin is None else {"attempt": run.origin.attempt}),
-    }
-    for service in run.services:
-        ready = None if service.ready_after is None else round(service.ready_after, 6)
-        beside = {"replicate": run.replicate, "phase": service.phase, "name": service.name}
-        log.add("service", seconds=ready, detail=beside)
-    for phase, outcome in run.outcomes or (("run", None),):
-        log.add(phase, seconds=round(outcome.seconds, 6) if outcome else None, detail=detail)

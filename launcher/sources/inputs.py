@@ -25,11 +25,16 @@ _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class FetchSettings(Struct, frozen=True):
-    """Where relative paths start, and whether the network may be used; `say` tells of progress."""
+    """Where relative paths start, and whether the network may be used.
+
+    `say` tells of progress; `retried` is told the name of an input and what kind of error was met, each time
+    that a download is tried again.
+    """
 
     base: Path
     offline: bool = False
     say: Callable[[str], None] = lambda _: None
+    retried: Callable[[str, str], None] = lambda *_: None
 
 
 class Fetched(Struct, frozen=True):
@@ -133,7 +138,7 @@ def _chunks(item: Input, settings: FetchSettings) -> Iterator[bytes]:
                 context=redacted(item.uri),
                 hint="launch once without --offline",
             )
-        return _download(item)
+        return _download(item, settings)
     return _read_file(item, local_path(item.uri, settings.base))
 
 
@@ -164,7 +169,7 @@ def _read_file(item: Input, path: Path) -> Iterator[bytes]:
         ) from error
 
 
-def _download(item: Input) -> Iterator[bytes]:
+def _download(item: Input, settings: FetchSettings) -> Iterator[bytes]:
     """Yield the body; failures that may pass are tried again from the start of the request.
 
     A connection that breaks in the body resumes at the byte it reached where the server can (RFC 9110,
@@ -174,7 +179,7 @@ def _download(item: Input) -> Iterator[bytes]:
 
     received = 0
     for attempt in range(_ATTEMPTS):
-        response = _open(item, received)
+        response = _open(item, received, settings)
         try:
             while chunk := response.read(_CHUNK):
                 received += len(chunk)
@@ -184,12 +189,13 @@ def _download(item: Input) -> Iterator[bytes]:
         except (OSError, http.client.HTTPException) as error:
             if attempt == _ATTEMPTS - 1:
                 raise _unreachable(item, error) from error
+            settings.retried(item.name, _kind(error))
         finally:
             response.close()
     raise _unreachable(item, EOFError("the connection ended early each time"))
 
 
-def _open(item: Input, offset: int) -> "http.client.HTTPResponse":
+def _open(item: Input, offset: int, settings: FetchSettings) -> "http.client.HTTPResponse":
     """Open `item.uri` at byte `offset`, waiting longer after each passing failure (tenacity)."""
     import http.client
 
@@ -199,6 +205,9 @@ def _open(item: Input, offset: int) -> "http.client.HTTPResponse":
         retry=tenacity.retry_if_exception(_passes),
         wait=tenacity.wait_exponential(multiplier=0.2, max=10) + tenacity.wait_random(0, 0.2),
         stop=tenacity.stop_after_attempt(_ATTEMPTS),
+        before_sleep=lambda state: settings.retried(
+            item.name, _kind(state.outcome.exception() if state.outcome else None)
+        ),
         reraise=True,
     )
     try:
@@ -253,6 +262,12 @@ def _passes(error: BaseException) -> bool:
     if isinstance(reason, socket.gaierror):
         return reason.errno == socket.EAI_AGAIN
     return isinstance(reason, OSError | http.client.BadStatusLine)
+
+
+def _kind(error: BaseException | None) -> str:
+    """Name an error without the address, which may hold a secret."""
+    status = getattr(error, "code", None)
+    return f"HTTP {status}" if isinstance(status, int) else type(error).__name__
 
 
 def _unreachable(item: Input, error: BaseException) -> InfrastructureError:

@@ -9,12 +9,17 @@ UsageSource = Literal["cgroup-v1", "cgroup-v2", "engine"]
 
 
 class GpuReading(Struct, frozen=True):
-    """One GPU at one moment, by its UUID; `utilisation` is the busy share in percent, None: not told."""
+    """One GPU, or a slice of one, at one moment, by its UUID; None: its driver does not tell.
+
+    `utilisation` is the busy share in percent.
+    """
 
     uuid: str
     utilisation: float | None = None
     memory_bytes: int | None = None
     power_watts: float | None = None
+    temperature_celsius: int | None = None
+    sm_clock_mhz: int | None = None
 
 
 class UsageSample(Struct, frozen=True, omit_defaults=True):

@@ -30,6 +30,8 @@ _GPU: Final = table(
         "utilisation": {"type": "number", "minimum": 0, "description": "Busy share in percent."},
         "memory_bytes": COUNT,
         "power_watts": {"type": "number", "minimum": 0},
+        "temperature_celsius": {"type": "integer"},
+        "sm_clock_mhz": COUNT,
     },
 )
 

@@ -20,8 +20,10 @@ def watched(**changes: object) -> Watched:
 
 
 def test_an_engine_is_asked_where_control_groups_cannot_be_seen() -> None:
-    sampler = Sampler(lambda uuids: [GpuReading(uuid, utilisation=50) for uuid in uuids])
-    with sampler.watching(watched(gpus=("GPU-1",))) as watch:
+    def gpus() -> list[GpuReading]:
+        return [GpuReading("GPU-1", utilisation=50)]
+
+    with Sampler().watching(watched(read_gpus=gpus)) as watch:
         deadline = time.monotonic() + 10
         while not watch.finish().samples and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -37,7 +39,7 @@ def test_a_container_that_nobody_can_watch_has_no_usage() -> None:
 
 
 def test_a_long_series_is_thinned_and_keeps_its_ends() -> None:
-    watch = Watch(watched(), lambda _: ())
+    watch = Watch(watched())
     for _ in range(MAX_SAMPLES * 3):
         watch.tick()
     usage = watch.finish()
