@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from launcher.errors import InfrastructureError
 from launcher.store.journal import exclusive, write_state
@@ -144,6 +145,20 @@ def test_an_engine_that_was_slow_to_create_is_asked_once_more(world: SmallWorld,
     assert evalctl("list").code == 0
     assert world.engine.containers == {}
     assert list((world.home.root / "reaped").iterdir()) == []
+
+
+def test_what_another_engine_has_stays_known_until_that_one_is_asked(
+    world: SmallWorld, evalctl: Evalctl
+) -> None:
+    world.launch()
+    die_after(world, 1, step="run", bundle=None, engine="podman 4.3.1")
+    for _ in range(3):
+        assert evalctl("list").code == 0
+        assert len(list((world.home.root / "live").iterdir())) == 1
+    world.engine.facts = replace(world.engine.facts, name="podman")
+    assert evalctl("list").code == evalctl("list").code == 0
+    assert not list((world.home.root / "live").iterdir())
+    assert not list((world.home.root / "reaped").iterdir())
 
 
 def test_an_attempt_without_a_mark_is_closed_by_list_and_by_its_own_lock(

@@ -17,6 +17,7 @@ _WORDS = {
     "dead-attempt": "a dead attempt",
     "replicates": "replicates that had ended well",
     "state": "`/eval/state` of a resumable run",
+    "trash": "what could not be removed before",
 }
 
 

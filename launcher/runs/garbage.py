@@ -15,7 +15,7 @@ from launcher.store.removal import remove_tree
 
 _COUNTED = 10_000_000
 
-What = Literal["dead-attempt", "replicates", "state"]
+What = Literal["dead-attempt", "replicates", "state", "trash"]
 
 
 class Garbage(Struct, frozen=True):
@@ -35,8 +35,11 @@ def dead_attempts(home: Home) -> list[Garbage]:
 def collect_progress(home: Home, *, remove: bool) -> Iterator[Garbage]:
     """Yield what is kept for attempts to go on with, of each lock that no launcher holds; perhaps remove it.
 
-    Bundles, journals and the cache are never touched.
+    What could not be removed before is tried again. Bundles, journals and the cache are never touched.
     """
+    for place in sorted(home.trash.iterdir()) if home.trash.is_dir() else ():
+        size = measure(place, _COUNTED).bytes
+        yield Garbage("trash", place, size, gone=remove and remove_tree(place))
     for lock in sorted(home.runs.iterdir()) if home.runs.is_dir() else ():
         if not any(place.exists() for _, place in _progress(lock)):
             continue

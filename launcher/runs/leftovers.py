@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from launcher.errors import EvalctlError
 from launcher.store.closing import close_dead_attempts, close_unmarked
 from launcher.store.home import Home
-from launcher.store.liveness import forget_attempt, is_alive, reaped_once
+from launcher.store.journal import read_state
+from launcher.store.liveness import forget_attempt, is_alive, marked_folder, reaped_once
 
 if TYPE_CHECKING:
     from launcher.engines.engine import Engine
@@ -54,7 +55,17 @@ def reap_dead(
     from launcher.engines.reaper import reap
 
     things = THINGS if dead or again or everything else THINGS[:1]
-    reap(connect(), home.label, lambda attempt: is_alive(home, attempt), things)
+    engine = connect()
+    reap(engine, home.label, lambda attempt: is_alive(home, attempt), things)
     for invocation_id in (*dead, *again):
-        forget_attempt(home, invocation_id)
+        if _was_on(home, invocation_id, engine):
+            forget_attempt(home, invocation_id)
     return dead
+
+
+def _was_on(home: Home, invocation_id: str, engine: "Engine") -> bool:
+    """Say whether an attempt ran on this engine, as far as its journal tells: else another has its things."""
+    places = (home.root / place / invocation_id for place in ("live", "reaped"))
+    folders = [folder for mark in places if (folder := marked_folder(home, mark))]
+    named = [str(read_state(folder).get("engine") or "") for folder in folders]
+    return not any(named) or engine.describe().name in (name.partition(" ")[0] for name in named)

@@ -14,7 +14,7 @@ from launcher.store.home import Home, make_private
 from launcher.store.journal import attempt_folders, lock_folder, not_writable, read_state, write_state
 from launcher.store.liveness import kept_alive
 from launcher.store.processes import own_process
-from launcher.store.removal import remove_tree
+from launcher.store.removal import put_away
 
 if TYPE_CHECKING:
     from launcher.spec.result import Result
@@ -106,7 +106,7 @@ def begin_session(home: Home, lock: str) -> Iterator[Attempt]:
             make_private(session.work)
             yield session
         finally:
-            remove_tree(session.folder)
+            put_away(session.folder, home.trash)
 
 
 def _prepare(attempt: Attempt, facts: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from launcher.store.journal import (
     write_state,
 )
 from launcher.store.liveness import dead_marks, living_folders, marked_folder, sweep_unborn
-from launcher.store.removal import remove_tree
+from launcher.store.removal import put_away, remove_tree
 
 # What the launcher leaves beside the files of a replicate that ended well (runs/kept.py).
 RECORD = "record.json"
@@ -88,7 +88,7 @@ def discard_progress(lock: Path) -> None:
     """Remove from a lock's folder what is only kept for a later attempt to go on with."""
     for folder in attempt_folders(lock):
         remove_tree(folder / PROGRESS)
-    remove_tree(lock / STATE_FOLDER)
+    put_away(lock / STATE_FOLDER, Home(lock.parent.parent).trash)
 
 
 def _ended(home: Home, folder: Path, state: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -110,7 +110,7 @@ def _settle(home: Home, folder: Path, invocation_id: str) -> None:
     if folder.resolve().is_relative_to(home.runs.resolve()) and folder.name.isdigit():
         close_attempt(home, folder)
     elif folder == home.root / "sessions" / invocation_id:
-        remove_tree(folder)
+        put_away(folder, home.trash)
 
 
 @contextmanager

@@ -40,6 +40,11 @@ class Home(Struct, frozen=True):
         """Finished bundles, each under the hex of its digest."""
         return self.root / "bundles"
 
+    @property
+    def trash(self) -> Path:
+        """What was to be removed and is another user's; `gc` tries again."""
+        return self.root / "trash"
+
     def bundle(self, digest: str) -> Path:
         """Return where the finished bundle of this digest is, or would be."""
         return self.bundles / digest.removeprefix("sha256:")

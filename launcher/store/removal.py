@@ -36,6 +36,17 @@ def remove_tree(path: Path) -> bool:
     return not path.exists()
 
 
+def put_away(path: Path, trash: Path) -> None:
+    """Remove `path`, or move what of it is another user's into `trash`: either way nothing is there any more.
+
+    A container's user may leave folders that only it, or root, can empty.
+    """
+    if remove_tree(path):
+        return
+    trash.mkdir(mode=0o700, exist_ok=True)
+    path.rename(trash / os.urandom(8).hex())
+
+
 def _empty(top: int) -> None:
     numbers = count()
     while folders := _unlink_files(top):

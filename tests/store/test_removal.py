@@ -89,3 +89,28 @@ def test_folders_without_permissions_are_removed_by_who_is_not_root(tmp_path: Pa
         assert (done.stdout, list(place.iterdir())) == ("True\n", []), done.stderr
     finally:
         assert remove_tree(place)
+
+
+def test_what_cannot_be_removed_is_put_away(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root becomes another user")
+    place = Path("/tmp") / f"evalctl-away-{os.getpid()}"
+    (place / "state" / "theirs" / "below").mkdir(parents=True)
+    for folder in (place, place / "state"):
+        os.chown(folder, 65532, 65532)
+    try:
+        command = [sys.executable, "-c", AWAY, str(place), "65532"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert sorted(path.name for path in place.iterdir()) == ["trash"], done.stderr
+        assert len(list((place / "trash").glob("*/theirs/below"))) == 1
+    finally:
+        assert remove_tree(place)
+
+
+AWAY = """
+import os, sys
+from pathlib import Path
+from launcher.store.removal import put_away
+os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
+put_away(Path(sys.argv[1]) / "state", Path(sys.argv[1]) / "trash")
+"""
