@@ -357,6 +357,7 @@ def _disk(ground: _Ground, images: Sequence[PlannedImage]) -> Disk:
     # What comes out of a container is collected first, then copied into the bundle.
     profiles = [profile for profile in ground.profiles if profile]
     each = sum(2 * (profile.output_bytes + 2 * LOG_BYTES) for profile in profiles)
+    each += sum(profile.state.bytes for profile in profiles if profile.state)
     unknown = [name for name, size in inputs.items() if size is None]
     unknown += ["the code"] if ground.seen.code.status != "cached" else []
     unknown += ["an image" if len(images) > 1 else "the image"] if None in sizes else []

@@ -130,6 +130,21 @@ def test_two_launchers_of_one_lock_share_one_run(real: RealWorld) -> None:
 
 
 @pytest.mark.engine
+def test_launchers_of_several_locks_do_not_disturb_each_other(real: RealWorld) -> None:
+    processes = []
+    for number in range(3):
+        real.write(SHORT, config=f"number = {number}")
+        file = real.world.file.with_name(f"{number}.toml")
+        file.write_bytes(real.world.file.read_bytes())
+        processes.append(real.start("launch", str(file), "--json"))
+    launched = [json.loads(process.communicate(timeout=60)[0]) for process in processes]
+    assert [one["status"] for one in launched] == ["succeeded"] * 3
+    assert len({one["bundle"] for one in launched}) == 3
+    assert real.attempts() == [(1, "succeeded", None)] * 3
+    assert left_over(real) == []
+
+
+@pytest.mark.engine
 def test_a_list_while_a_launch_runs_leaves_its_container_alone(real: RealWorld) -> None:
     process = real.launch()
     real.wait_for_container(process)

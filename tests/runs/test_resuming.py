@@ -191,7 +191,11 @@ def test_a_disk_without_room_is_a_requirement_unmet(
 
 def test_plan_shows_it_and_shell_gets_one_of_its_own(world: SmallWorld, evalctl: Evalctl) -> None:
     world.write(run=RUN)
+    planned = json.loads(evalctl("plan", world.file, "--json").out)["disk"]["attempt"]
     assert "/eval/state (kept, watched)" in " ".join(evalctl("plan", world.file).out.split())
+    world.write()
+    assert planned - json.loads(evalctl("plan", world.file, "--json").out)["disk"]["attempt"] == 16 << 20
+    world.write(run=RUN)
     world.plays(Counting(2))
     launch(world)
     seen: list[int] = []
