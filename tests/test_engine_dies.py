@@ -58,8 +58,8 @@ def test_an_engine_restarted_in_mid_run_gives_a_signed_infrastructure_failure(
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["before", "behind"])
-@pytest.mark.parametrize("word", [b"/containers/create", b"/attach", b"/start", b"/wait", b"DELETE "])
-def test_an_engine_that_dies_at_any_request_costs_at_most_the_attempt(
+@pytest.mark.parametrize("word", [b"/containers/create", b"/attach", b"/start", b'"item-20"', b"DELETE "])
+def test_an_engine_that_dies_at_any_request_or_in_the_hand_over_costs_at_most_the_attempt(
     real: RealWorld, tmp_path: Path, word: bytes, answered: bool
 ) -> None:
     if word == b"DELETE ":

@@ -14,7 +14,7 @@ from launcher.runs.leftovers import reap_dead
 from launcher.runs.preparation import have_image, have_service_images, stop_on_signal
 from launcher.runs.replicates import run_replicates
 from launcher.runs.request import Edges, Launched, LaunchRequest
-from launcher.runs.resuming import require_room
+from launcher.runs.resuming import empty_states, require_room
 from launcher.runs.services import required_profiles
 from launcher.runs.shares import observe_shares
 from launcher.runs.site import shortcomings, site_facts
@@ -74,6 +74,8 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
         )
         plan, scored, signing = _run_and_score(request, edges, (engine, plan, log))
         bundle = _publish(edges, plan, log, (scored, signing))
+        if scored.failure is None:
+            empty_states(engine, plan)
     return Launched(bundle, resolution.lock.digest, attempt.number, reused=False)
 
 

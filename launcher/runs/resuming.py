@@ -9,21 +9,25 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from launcher.canonical import canonical_bytes, parse_json
+from launcher.engines.engine import ContainerTask, Engine
 from launcher.environment.facts import Fact
 from launcher.errors import EvalctlError, RequirementError
 from launcher.report.wording import numbered
-from launcher.runs.tasks import RunPlan, state_folder
+from launcher.runs.tasks import RunPlan, planned_task, state_folder
 from launcher.spec.predicates import Failure
-from launcher.spec.sandbox import SandboxProfile, State
+from launcher.spec.sandbox import STATE, SandboxProfile, State
 from launcher.store.closing import STATE_FOLDER
 from launcher.store.files import write_atomically
 from launcher.store.home import Home, make_private
 from launcher.store.journal import lock_folder
 from launcher.store.measure import measure
+from launcher.store.removal import remove_tree
 
 # What the disk of the state must keep for everybody else.
 LEAST_FREE = 256 << 20
@@ -32,6 +36,9 @@ _PERIOD = 1.0
 # A walk over many files is not begun again at once: it takes this share of the time at most.
 _SHARE = 0.05
 _FED = "attempts.json"
+# Permissions first: a folder that its owner may not write to is not emptied.
+SWEEP = f"cd {STATE} || exit; chmod -R u+rwx -- * .[!.]* ..?*; rm -rf -- * .[!.]* ..?*"
+_SWEEP_SECONDS = 60.0
 
 
 class StateWatch:
@@ -183,3 +190,40 @@ def _have(plan: RunPlan, replicate: int) -> Path:
     # The container's user is nobody here, perhaps not even by number; the folder above keeps others out.
     os.chmod(folder, 0o777)  # noqa: PTH101, S103
     return folder
+
+
+def empty_states(engine: Engine, plan: RunPlan) -> None:
+    """Empty what this user may not, as the container's user, with the image's own tools where it has them.
+
+    What stays is put away when the attempt is closed.
+    """
+    for replicate in range(len(plan.seeds)) if plan.profile.state else ():
+        folder = plan.state(replicate)
+        if remove_tree(folder):
+            continue
+        with suppress(EvalctlError):
+            engine.run(_sweep(plan, replicate), _Nobody(), threading.Event())
+            remove_tree(folder)
+
+
+def _sweep(plan: RunPlan, replicate: int) -> ContainerTask:
+    """Return the task that empties a replicate's state: it sees nothing else of the run."""
+    task = planned_task(plan, replicate)
+    own = plan.replicate(replicate) / "sweep"
+    for name in ("out", "logs"):
+        (own / name).mkdir(parents=True, mode=0o700)
+    return replace(
+        task,
+        name=f"{task.name}-sweep",
+        command=("/bin/sh", "-c", SWEEP),
+        working_directory="/",
+        mounts=(),
+        timeout=_SWEEP_SECONDS,
+        outputs=own / "out",
+        logs=own / "logs",
+    )
+
+
+class _Nobody:
+    def samples_so_far(self, count: int) -> None:
+        """Take no note."""

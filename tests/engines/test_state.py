@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from launcher.engines.engine import ContainerTask, Engine
 from launcher.engines.reaper import reap
+from launcher.runs.resuming import SWEEP
 from launcher.spec.sandbox import STATE, State
 from tests.engines.tasks import LABELS, MakeTask, Watcher
 
@@ -36,6 +37,24 @@ def test_what_is_written_to_the_state_is_there_in_the_next_container(
     assert (state / "n").read_text() == "2\n"
     assert (state / "n").stat().st_uid == 65532
     assert (task.logs / "stdout").read_text() == "1\n"
+
+
+HOSTILE = (
+    "cd /eval/state; mkdir -p shut/below .hidden ..odd; touch shut/below/f -- -rf; ln -s /etc l; chmod 0 shut"
+)
+
+
+@pytest.mark.engine
+def test_a_state_is_emptied_by_the_containers_own_user(
+    docker_engine: Engine, image_on: Callable[[Engine], str], make_task: MakeTask, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o777)
+    for script, left in ((HOSTILE, 5), (SWEEP, 0)):
+        task = with_state(make_task(image_on(docker_engine), "sh", "-c", script), state)
+        docker_engine.run(task, Watcher(), threading.Event())
+        assert len(list(state.iterdir())) == left
 
 
 @pytest.mark.engine

@@ -2,15 +2,14 @@
 
 import socket
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 
 class DyingEngine:
-    """Passes bytes between `place` and an engine's socket until a request holds `word`; then nothing answers.
+    """Passes bytes between `place` and an engine's socket until some hold `word`; then nothing answers.
 
-    With `answered`, the request still reaches the engine, and it is the answer that is lost.
+    With `answered`, what holds it still arrives: of a request, it is the answer that is lost.
     """
 
     def __init__(self, place: Path, engine: str, word: bytes, *, answered: bool = False) -> None:
@@ -42,22 +41,16 @@ class DyingEngine:
                 server = socket.socket(socket.AF_UNIX)
                 server.connect(self._engine)
                 self._sockets += [client, server]
-                for one, other, look in ((client, server, self._look), (server, client, self._pass)):
-                    threading.Thread(target=self._pump, args=(one, other, look), daemon=True).start()
+                for one, other in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
 
-    def _pump(self, one: socket.socket, other: socket.socket, look: Callable[[bytes], bool]) -> None:
+    def _pump(self, one: socket.socket, other: socket.socket) -> None:
         with suppress(OSError):
             while data := one.recv(1 << 16):
-                doomed = look(data)
+                doomed = self._word in data
                 if not doomed or self._answered:
                     other.sendall(data)
                 if doomed:
                     self.die()
                     return
             other.shutdown(socket.SHUT_WR)
-
-    def _look(self, data: bytes) -> bool:
-        return self._word in data
-
-    def _pass(self, data: bytes) -> bool:
-        return False

@@ -84,6 +84,30 @@ def test_a_first_attempt_that_succeeds_is_not_called_resumed(world: SmallWorld) 
     assert not any("resumed" in text for text in result_of(launch(world)).deviations)
 
 
+def test_what_this_user_may_not_empty_is_emptied_by_the_containers(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def program(inside: Inside) -> int:
+        (state_of(inside) / "theirs").write_text("x")
+        return answer(inside)
+
+    def sweep(inside: Inside) -> int:
+        assert set(inside.mounts) == {"/eval/state"}
+        (state_of(inside) / "theirs").unlink()
+        return 0
+
+    def remove_if_empty(folder: Path) -> bool:
+        return not any(folder.iterdir())
+
+    monkeypatch.setattr(resuming, "remove_tree", remove_if_empty)
+    world.plays(program)
+    world.plays(sweep, "/bin/sh")
+    bundle = launch(world)
+    assert [task.command[0] for task in world.engine.tasks] == ["answer", "/bin/sh"]
+    assert states(world) == []
+    assert world.verify(bundle).verdict == "verified"
+
+
 def test_no_other_lock_and_no_run_from_nothing_sees_it(world: SmallWorld) -> None:
     seen: list[list[str]] = []
 
