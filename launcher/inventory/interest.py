@@ -85,7 +85,7 @@ def interest_in(path: str) -> Interest | None:
     if (fixed := _DATABASES.get(path) or _SYSTEM.get(path)) is not None:
         return fixed
     if last.startswith("lib") and ".so" in last:
-        return Interest("library", 96 * MIB) if _LIBRARY.fullmatch(path) else None
+        return Interest("library", 64 * MIB) if _LIBRARY.fullmatch(path) else None
     if path.startswith("var/lib/dpkg/status.d/"):
         return Interest("whole", MIB, "deb") if _STATUS.fullmatch(path) else None
     if last.endswith(".json"):

@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from launcher.report.record import Record
+from launcher.report.record import Record, Surroundings
+from launcher.report.software import blas_text, compilers_text, packages_text, runtime_text
 from launcher.report.text import amount, cut
 from launcher.spec.imported import Import, ImportedLock
 from launcher.spec.units import size_text
@@ -74,7 +75,10 @@ def _rows(record: Record) -> Iterator[Row]:
     yield Row("Sandbox", _sandbox(record))
     yield Row("Machine", _joined(around.fact("host.cpu-model"), around.fact("host.operating-system")))
     yield Row("Kernel", _joined(around.fact("host.kernel")))
-    yield Row("Engine", _joined(around.fact("engine.name"), around.fact("engine.version"), separator=" "))
+    yield Row("Engine", _joined(_engine(around), runtime_text(around.values())))
+    yield Row("Packages", _told_by(packages_text(around.values()), "image"))
+    yield Row("BLAS", _told_by(blas_text(around.values()), "image"))
+    yield Row("Compilers", _told_by(compilers_text(around.values()), "image"))
     yield Row("Launcher", _launcher(around.fact("launcher.version"), around.fact("launcher.commit")))
     yield Row("Began", around.started)
     yield Row("Ended", around.finished)
@@ -84,6 +88,14 @@ def _rows(record: Record) -> Iterator[Row]:
     yield Row("Not trusted", ", ".join(record.finding.unknown), is_code=True)
     yield Row("Supersedes", blueprint.about.supersedes or "", is_code=True)
     yield Row("Note", cut(around.note, 1000))
+
+
+def _engine(around: Surroundings) -> str:
+    return _joined(around.fact("engine.name"), around.fact("engine.version"), separator=" ")
+
+
+def _told_by(text: str, source: str) -> str:
+    return f"{text} (read from the {source})" if text else ""
 
 
 def _sandbox(record: Record) -> str:

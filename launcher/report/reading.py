@@ -10,6 +10,7 @@ from launcher.canonical import parse_json, thaw
 from launcher.digest import sha256_hex
 from launcher.environment.facts import read_environment
 from launcher.errors import CheckFailedError, EvalctlError
+from launcher.report.software import runtime_text, software_text
 from launcher.report.wording import selection_text
 from launcher.spec import bundle
 from launcher.spec.imported import Import, ImportedLock, read_any_lock
@@ -131,14 +132,20 @@ def _about(lock: Lock | ImportedLock, data: Mapping[str, bytes]) -> Sequence[tup
         ("command", " ".join(identity["run"]["command"])),
         *((str(item["kind"]), _input(item, filled)) for item in identity["inputs"]),
         ("sandbox", f"{profile.get('runtime', '?')}, network {profile.get('network', '?')}"),
-        ("engine", f"{facts.get('engine.name', '?')} {facts.get('engine.version', '?')}"),
+        ("engine", _engine(facts)),
         ("machine", f"{facts.get('host.cpu-model', '?')}, kernel {facts.get('host.kernel', '?')}"),
+        ("software", software_text(facts)),
         ("launcher", f"evalctl {facts.get('launcher.version', '?')}, {facts.get('launcher.commit') or '?'}"),
         ("began", metadata["startedOn"]),
         ("ended", metadata["finishedOn"]),
         ("remark", parameters.get("note")),
     ]
     return [(word, str(text)) for word, text in said if text]
+
+
+def _engine(facts: Mapping[str, Any]) -> str:
+    parts = runtime_text(facts)
+    return f"{facts.get('engine.name', '?')} {facts.get('engine.version', '?')}{', ' if parts else ''}{parts}"
 
 
 def _about_import(imported: Import, data: Mapping[str, bytes]) -> Sequence[tuple[str, str]]:

@@ -54,6 +54,10 @@ class Surroundings(Struct, frozen=True):
         """Return the value of the fact with this name, None where there is none."""
         return next((fact.value for fact in self.facts if fact.name == name), None)
 
+    def values(self) -> Mapping[str, Any]:
+        """Return the facts by their names."""
+        return {fact.name: fact.value for fact in self.facts}
+
 
 class Record(Struct, frozen=True):
     """Everything a report is made of."""

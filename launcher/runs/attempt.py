@@ -105,13 +105,13 @@ def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Ru
 def _prepare(request: LaunchRequest, edges: Edges, run: _Run) -> "Signing":
     """Sign the lock, look at host and image; what is imported here costs nothing beside the container."""
     import launcher.runs.scoring  # noqa: F401 - so that it is there when the containers have ended
-    from launcher.environment.host import observe_host
+    from launcher.environment.host import observe_host, runtime_facts
     from launcher.runs.assemble import Signing, seal_lock
     from launcher.runs.contents import image_contents
 
     engine, plan, log = run
     attestation = request.lock_attestation or seal_lock(plan.resolution.lock, edges.signer)
-    host = (*observe_host(), *site_facts(edges.site))
+    host = (*observe_host(), *runtime_facts(plan.profile.runtime), *site_facts(edges.site))
     contents = image_contents(engine, plan, Cache(edges.home.cache), log)
     return Signing(edges.signer, attestation, (*host, *contents.facts), contents.sbom, request.note)
 

@@ -11,7 +11,7 @@ from launcher.spec.json_types import Schema, document
 
 NAMES: Final = (
     *("blueprint", "lock", "samples", "events", "result"),
-    *("bundle-samples", "bundle-events", "resources"),
+    *("bundle-samples", "bundle-events", "resources", "environment"),
 )
 
 
@@ -27,6 +27,10 @@ def schema_of(name: str) -> Schema:
         from launcher.spec.result_schema import result_schema
 
         return result_schema()
+    if name == "environment":
+        from launcher.spec.environment_schema import environment_schema
+
+        return environment_schema()
     if name == "resources":
         from launcher.spec.usage_schema import resources_schema
 

@@ -19,6 +19,9 @@ _PLACES = (
     (r"<time> [0-9:]{8} UTC", "<time>"),
     (r"evalctl [0-9]+\.[0-9]+\.[0-9]+\S*?(?=[ ,])", "evalctl <version>"),
     (r"(<dt>(?:Machine|Kernel)</dt><dd>)[^<]*", r"\1<as observed>"),
+    # Which of them there are depends on the machine.
+    (r"(?:<tr><th [^>]*>host\.[a-z-]+</th>.*</tr>\n)+", "<tr><what the host tells></tr>\n"),
+    (r"(>launch\.[a-z-]+</th><td class=\"long code\">).*?(?=</td>)", r"\1<as observed>"),
     (r"(>(?:host|launch|launcher)\.[a-z-]+</th><td class=\"long code\">)[^<]*", r"\1<as observed>"),
     (r"(?s)(<(style|script)>).*?(</\2>)", r"\1...\3"),
     # Made beside the containers: which of them ends first changes.
