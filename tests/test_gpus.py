@@ -4,6 +4,9 @@ NVIDIA's driver is played by a library of our own, so these tests hold evalctl t
 """
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,10 @@ from msgspec.structs import replace
 
 from tests.conftest import Evalctl, Finished, GpusHere
 from tests.fakes import nvml
-from tests.fakes.world import Inside, SmallWorld, answer
+from tests.fakes.world import Inside, SmallWorld, answer, read_lines, write_samples
 
 
-def asking(world: SmallWorld, body: str, **sections: str) -> Path:
+def asking(world: SmallWorld, body: str, **sections: str | None) -> Path:
     return world.write(tail=f"[resources.gpu]\n{body}\n", **sections)
 
 
@@ -257,3 +260,50 @@ def test_a_blueprint_without_gpus_never_asks_the_driver(
 def test_the_variables_that_choose_gpus_are_evalctls_own(evalctl: Evalctl, world: SmallWorld) -> None:
     done = evalctl("validate", world.write(run='command = ["x"]\nenv = { CUDA_VISIBLE_DEVICES = "0" }'))
     assert (done.code, "[resources.gpu]" in done.err) == (2, True)
+
+
+def test_scoring_has_gpus_of_its_own_and_needs_no_others_when_it_is_done_again(
+    evalctl: Evalctl, world: SmallWorld, gpus_here: GpusHere
+) -> None:
+    def score(inside: Inside) -> int:
+        found = read_lines(inside.mounts["/eval/predictions"] / "samples.jsonl")
+        write_samples(inside, [{**sample, "target": sample["prediction"]} for sample in found])
+        return 0
+
+    gpus_here(nvml.MIXED)
+    world.plays(score, "score")
+    both = 'models = ["A100*"]\n[score.resources.gpu]\nmodels = ["T4"]'
+    done = evalctl("launch", asking(world, both, score='command = ["score"]', labels=None))
+    assert done.code == 0, done.err
+    assert [task.gpus for task in world.engine.tasks] == [(nvml.uuid_of(1),), (nvml.uuid_of(0),)]
+    gpus_here(nvml.T4_ALONE)
+    again = evalctl("reproduce", bundle_of(done), "--score-only")
+    assert again.code == 0, again.err
+    assert evalctl("reproduce", bundle_of(done)).code == 6
+
+
+def test_the_installed_command_finds_the_library_on_the_loaders_path(
+    world: SmallWorld, nvml_library: Path
+) -> None:
+    def typed(*arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
+        (world.root / "gpus.ini").write_text(nvml.A100_MIG)
+        own = {"EVALCTL_HOME": str(world.home.root), "DOCKER_HOST": f"unix://{world.root}/no.sock"}
+        driver = {"LD_LIBRARY_PATH": str(nvml_library), "FAKE_NVML": str(world.root / "gpus.ini")}
+        return subprocess.run(
+            [Path(sys.executable).with_name("evalctl"), *arguments],
+            env={**os.environ, **own, **driver, **more},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    file = asking(world, 'memory = "19GiB"')
+    assert f"would get NVIDIA A100-SXM4-40GB MIG 3g.20gb, 20.9 GB, {nvml.uuid_of(0, 0)}" in (
+        " ".join(typed("plan", file).stdout.split())
+    )
+    assert "MIG 3g.20gb" in typed("doctor").stdout
+    narrowed = typed("plan", file, CUDA_VISIBLE_DEVICES="1").stdout
+    assert nvml.uuid_of(1) in narrowed
+    refused = typed("plan", file, "--gpus", "0:1").stdout
+    assert "memory 4.8 GiB < 19GiB asked" in " ".join(refused.split())

@@ -214,10 +214,12 @@ def observe_shares(
         look=sight.look,
         say=say,
     )
-    if asked_gpus(request.blueprint):
-        refuse_without_nvproxy(facts, request.least_runtime)
     for phase in phases_of(request.blueprint):
-        machine.require(wants_of(request.blueprint, phase))
+        wants = wants_of(request.blueprint, phase)
+        # Where predictions are only scored again, `[run]` has no container.
+        if any(want.gpu for want in wants) and (phase == "score" or request.choices.predictions is None):
+            refuse_without_nvproxy(facts, request.least_runtime)
+            machine.require(wants)
     return machine
 
 
