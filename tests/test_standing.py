@@ -66,7 +66,11 @@ def test_what_runs_is_shown_with_its_step_and_replicates(world: SmallWorld, eval
         assert (row["engine"], row["runtime"]) == ("fake 1.0", "runc")
         assert row["elapsed"] >= 0
         shown = evalctl("status")
-        assert row["id"][:8] in shown.out
+        header, line = shown.out.splitlines()
+        assert header.split() == ["attempt", "state", "ended", "samples", "elapsed", "engine", "name"]
+        assert line.split()[:3] == [row["id"][:8], "run", "0/1"]
+        assert line.split()[-2:] == ["fake/runc", row["name"]]
+        assert all(len(each) <= 80 for each in shown.out.splitlines())
         goes_on.set()
         launched.result(30)
     assert attempts(evalctl) == []

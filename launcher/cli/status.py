@@ -13,8 +13,8 @@ from launcher.runs.standing import Standing, standings
 from launcher.store.home import find_home
 from launcher.store.naming import attempts_in
 
-_HEADER = ("attempt", "lock", "no.", "state", "replicates", "samples", "elapsed", "engine", "name")
-_DIGITS, _NAME_WIDTH = 8, 24
+_HEADER = ("attempt", "state", "ended", "samples", "elapsed", "engine", "name")
+_DIGITS, _NAME_WIDTH = 8, 22
 
 
 def status(
@@ -38,16 +38,14 @@ def status(
 
 
 def _row(row: Standing) -> tuple[str, ...]:
-    state = row.step if row.outcome == "running" else row.outcome
-    engine = " ".join(part for part in (row.engine, row.runtime) if part) or "-"
+    """Return what fits into a line; lock, number and versions are in the object of `--json`."""
+    engine = "/".join(part for part in (row.engine.partition(" ")[0], row.runtime) if part)
     return (
         row.id[:_DIGITS] or "-",
-        row.lock.removeprefix("sha256:")[:_DIGITS],
-        str(row.attempt),
-        state or "-",
+        (row.step if row.outcome == "running" else row.outcome) or "-",
         f"{row.done}/{row.replicates}",
         str(row.samples),
         "-" if row.elapsed is None else f"{row.elapsed:.0f} s",
-        engine,
+        engine or "-",
         cut_middle(row.name or "-", _NAME_WIDTH),
     )

@@ -11,6 +11,7 @@ import pytest
 from launcher.engines.docker_engine import DockerEngine
 from launcher.engines.docker_request import container_request, session_request
 from launcher.engines.engine import ContainerTask, Engine, Interaction
+from tests.engines.real_engines import ENGINES
 from tests.engines.tasks import LABELS, MakeTask
 from tests.fakes.console import FakeConsole
 from tests.fakes.engine import FakeEngine, Program, World
@@ -45,15 +46,15 @@ class Rig:
             return pool.submit(self.engine.interact, self.make(script), console, cancel or threading.Event())
 
 
-@pytest.fixture(params=["fake", pytest.param("docker", marks=pytest.mark.engine)])
+@pytest.fixture(params=["fake", *(pytest.param(name, marks=pytest.mark.engine) for name in ENGINES)])
 def rig(request: pytest.FixtureRequest, make_task: MakeTask) -> Iterator[Rig]:
     if request.param == "fake":
         engine = FakeEngine({name: program for name, (_, program) in SCRIPTS.items()})
         yield Rig(engine, lambda script: make_task("image", script))
         return
-    image = request.getfixturevalue("busybox_image")
-    docker = request.getfixturevalue("docker_engine")
-    yield Rig(docker, lambda script: make_task(image, "sh", "-c", SCRIPTS[script][0]))
+    real: Engine = request.getfixturevalue(f"{request.param}_engine")
+    image, runtime = request.getfixturevalue("image_on")(real), ENGINES[request.param]
+    yield Rig(real, lambda script: make_task(image, "sh", "-c", SCRIPTS[script][0], runtime=runtime))
 
 
 def test_what_is_piped_in_comes_through_and_the_streams_stay_apart(rig: Rig) -> None:
