@@ -13,6 +13,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from launcher.errors import RequirementError
+from launcher.spec.sandbox import HOSTNAME
 
 _PERIOD: Final = 100_000
 _NANO: Final = 10**9
@@ -59,7 +60,8 @@ def specification(name: str | None, body: Mapping[str, Any], beside: Beside) -> 
         "work_dir": body.get("WorkingDir") or "/",
         "labels": body.get("Labels") or {},
         "user": body.get("User") or "",
-        "hostname": body.get("Hostname") or "",
+        # Who joins a network namespace has that of its holder on Docker, and may be told it here.
+        "hostname": body.get("Hostname") or HOSTNAME,
         "stdin": bool(body.get("OpenStdin")),
         "terminal": bool(body.get("Tty")),
         "stop_signal": 9,

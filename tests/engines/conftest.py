@@ -53,10 +53,24 @@ def _loaded(engine: DockerEngine, layout: Path) -> Iterator[str]:
     client.close()
 
 
+@pytest.fixture(scope="session")
+def own_layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the layout for engines of the tests' own: the same each time, so that they hold it once."""
+    if not is_static_busybox():
+        pytest.skip("no static /bin/busybox: apt-get install busybox-static")
+    return write_busybox_layout(tmp_path_factory.mktemp("own"))
+
+
 @pytest.fixture
-def image_on(busybox_layout: Path) -> Callable[[Engine], str]:
+def image_on(request: pytest.FixtureRequest) -> Callable[[Engine], str]:
     """Return a function that has busybox in an engine and returns its id there."""
-    return lambda engine: load_busybox(engine, busybox_layout)
+
+    def have(engine: Engine) -> str:
+        if isinstance(engine, DockerEngine) and engine._clients.address is None:
+            return str(request.getfixturevalue("busybox_image"))
+        return load_busybox(engine, request.getfixturevalue("own_layout"))
+
+    return have
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from docker import APIClient
 
 from launcher.engines.engine import ContainerOutcome, ContainerTask, Engine
 from tests.engines.busybox import load_busybox, write_busybox_layout
@@ -45,7 +46,12 @@ def test_podman_copies_what_an_image_has_below_tmp_and_docker_hides_it(
     kind: str, seen: Seen, any_engine: Engine, tmp_path: Path
 ) -> None:
     layout = write_busybox_layout(tmp_path / "layout", files=("tmp/own",))
-    _, said = seen("ls /tmp", load_busybox(any_engine, layout))
+    image = load_busybox(any_engine, layout)
+    _, said = seen("ls /tmp", image)
+    if kind == "docker":
+        client = APIClient(timeout=60)
+        client.remove_image(image, force=True)
+        client.close()
     assert said == ("own\n" if kind.startswith("podman") else "")
 
 

@@ -116,12 +116,15 @@ class Namespace:
         self.pod.close()
 
 
-@pytest.fixture
-def hold(docker_engine: Engine, busybox_image: str, make_task: MakeTask) -> Iterator[Hold]:
+@pytest.fixture(params=["docker_engine", "podman_engine"])
+def hold(
+    request: pytest.FixtureRequest, image_on: Callable[[Engine], str], make_task: MakeTask
+) -> Iterator[Hold]:
+    engine: Engine = request.getfixturevalue(request.param)
     held: list[Namespace] = []
 
     def begin(*wanted: str) -> Namespace:
-        held.append(Namespace(docker_engine, make_task, busybox_image, *wanted))
+        held.append(Namespace(engine, make_task, image_on(engine), *wanted))
         return held[-1]
 
     yield begin
