@@ -170,9 +170,8 @@ class HandoverParser:
 
     def close(self) -> Iterator[Event]:
         """Yield the output still held back; call it at the end of the stream."""
-        if self._state == "output" and self._buffer:
-            yield Output(bytes(self._buffer))
-            self._buffer.clear()
+        if self._state == "output":
+            yield from self._split(self._take(len(self._buffer)), last=True)
 
     def _read_probe(self) -> Iterator[Event]:
         """Read the report that comes before anything else; only the first process lives so far."""

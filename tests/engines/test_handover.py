@@ -135,6 +135,12 @@ def test_a_hand_over_that_breaks_off_never_counts_as_whole(length: int) -> None:
     assert not parse([WHOLE[:length]])[1].ended
 
 
+def test_a_progress_frame_at_the_very_end_of_a_cut_stream_is_no_output() -> None:
+    parser = HandoverParser(ORDERS)
+    events = [*parser.feed(b"said" + progress(7)), *parser.close()]
+    assert events == [Output(b"said"), Progress(7)]
+
+
 def test_a_torn_progress_frame_cannot_swallow_the_final_token() -> None:
     stream = b"x" + ORDERS.progress_token + b"12" + WHOLE[WHOLE.index(ORDERS.final_token) :]
     for size in (1, 5, 40, len(stream)):
