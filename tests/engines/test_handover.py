@@ -136,8 +136,7 @@ def test_a_hand_over_that_breaks_off_never_counts_as_whole(length: int) -> None:
 
 
 def test_a_progress_frame_at_the_very_end_of_a_cut_stream_is_no_output() -> None:
-    parser = HandoverParser(ORDERS)
-    events = [*parser.feed(b"said" + progress(7)), *parser.close()]
+    events, _ = parse([b"said" + progress(7)])
     assert events == [Output(b"said"), Progress(7)]
 
 

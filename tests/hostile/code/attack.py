@@ -6,7 +6,7 @@ import sys
 from attempt import make_all
 from endings import ENDINGS
 
-KINDS = ("forgeries", "neighbours", "outputs", "processes", "resources", "samples")
+KINDS = ("forgeries", "neighbours", "outputs", "processes", "resources", "samples", "state")
 
 
 def main(name: str) -> None:
