@@ -25,10 +25,10 @@ demo: setup ## launch blueprints/digits-svm, show, verify, report and reproduce 
 test: setup tools engines browser lint types ## lint, types and every test but those of the harnesses
 	$(bin)/python -m pytest -m "not harness"
 
-harness: setup ## build the image of 1.2 GB that lm-eval and Inspect run in
+harness: setup ## build the image of 1.4 GB that lm-eval, Inspect and torch.compile run in
 	@$(set_up) harness
 
-test-harness: harness ## launch lm-eval and Inspect for real; hold our figures against theirs
+test-harness: harness ## launch lm-eval, Inspect and torch.compile for real; hold our figures against theirs
 	$(bin)/python -m pytest -m harness
 
 check: environment lint types ## format, lint, types and the fast tests; needs no engine

@@ -2,7 +2,7 @@
 
 Usage: python -m scripts.setup [environment] [engine] [layouts] [harness] [tools] [engines] [browser]
 
-Without arguments the first three, in this order; `harness` is the image of 1.2 GB that lm-eval and Inspect
+Without arguments the first three, in this order; `harness` is the image of 1.4 GB that lm-eval and Inspect
 run in; `tools`, `engines` and `browser` are what some tests need. Each step does nothing where its work is
 done already.
 """
