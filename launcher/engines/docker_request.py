@@ -20,7 +20,6 @@ from launcher.spec.sandbox import (
 )
 from launcher.spec.seccomp import seccomp_text
 
-INIT_TARGET, ATTEND_TARGET, POD_TARGET = "/.evalctl/init", "/.evalctl/attend", "/.evalctl/pod"
 _HERE = Path(__file__).resolve().parent
 INIT_SOURCE = _HERE / "init" / "evalctl-init"
 HOSTS_SOURCE = _HERE / "hosts"
@@ -35,7 +34,7 @@ def container_request(task: ContainerTask) -> dict[str, Any]:
     """Return the body that creates the task's container."""
     return {
         "Image": task.image,
-        "Entrypoint": [INIT_TARGET],
+        "Entrypoint": [own_target(task, "init")],
         "Cmd": list(task.command),
         "Env": [f"{name}={value}" for name, value in sorted(task.environment.items())],
         "WorkingDir": task.working_directory,
@@ -61,6 +60,14 @@ def container_request(task: ContainerTask) -> dict[str, Any]:
     }
 
 
+def own_target(task: ContainerTask, name: str) -> str:
+    """Return where a program of ours is mounted: a place drawn for the launch, which no image can foresee.
+
+    At a known place an image could have a link, by which another program becomes the first process.
+    """
+    return f"/.{task.name}/{name}"
+
+
 def session_request(task: ContainerTask, *, terminal: bool) -> dict[str, Any]:
     """Return the body of the task's container for a person: the same but for the name of our first process.
 
@@ -68,14 +75,14 @@ def session_request(task: ContainerTask, *, terminal: bool) -> dict[str, Any]:
     person wants for the command. The engine's own init is of no use: it insists on handing the terminal to
     its child, which the sandbox's filter forbids.
     """
-    request = container_request(task)
+    request, target = container_request(task), own_target(task, "attend")
     mounts = [
-        {**mount, "Target": ATTEND_TARGET} if mount["Target"] == INIT_TARGET else mount
+        {**mount, "Target": target} if mount["Target"] == own_target(task, "init") else mount
         for mount in request["HostConfig"]["Mounts"]
     ]
     return {
         **request,
-        "Entrypoint": [ATTEND_TARGET],
+        "Entrypoint": [target],
         "Tty": terminal,
         "HostConfig": {**request["HostConfig"], "Mounts": mounts},
     }
@@ -83,16 +90,16 @@ def session_request(task: ContainerTask, *, terminal: bool) -> dict[str, Any]:
 
 def pod_request(task: ContainerTask) -> dict[str, Any]:
     """Return the body of a pod: the task's container with the pod program alone as its first process."""
-    request = container_request(task)
+    request, target = container_request(task), own_target(task, "pod")
     mounts = [
-        {**mount, "Source": str(POD_SOURCE), "Target": POD_TARGET}
-        if mount["Target"] == INIT_TARGET
+        {**mount, "Source": str(POD_SOURCE), "Target": target}
+        if mount["Target"] == own_target(task, "init")
         else mount
         for mount in request["HostConfig"]["Mounts"]
     ]
     return {
         **request,
-        "Entrypoint": [POD_TARGET],
+        "Entrypoint": [target],
         "HostConfig": {**request["HostConfig"], "Mounts": mounts},
     }
 
@@ -128,7 +135,7 @@ def _filter(profile: SandboxProfile) -> str:
 
 def _own_mounts(task: ContainerTask) -> tuple[Mount, ...]:
     hosts = task.pod.hosts if task.pod else HOSTS_SOURCE
-    return Mount(INIT_SOURCE, INIT_TARGET), Mount(hosts, "/etc/hosts")
+    return Mount(INIT_SOURCE, own_target(task, "init")), Mount(hosts, "/etc/hosts")
 
 
 def _limits(profile: SandboxProfile) -> Mapping[str, Any]:

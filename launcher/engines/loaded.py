@@ -17,7 +17,7 @@ _MOMENTS: Final = (0.0, 0.1, 0.5, 2.0, 8.0, 30.0, 120.0)
 _EXECUTABLE: Final = re.compile(rb"^\S+ ..x. \S+ \S+ [1-9]\d* +(/[^\n]*)$", re.MULTILINE)
 _ODD: Final = re.compile(rb"[^!-~]|%")
 _DELETED: Final = b" (deleted)"
-_OWN: Final = b"/.evalctl/"
+_OWN: Final = b"/.evalctl-"
 
 
 class LoadedWatch:

@@ -95,6 +95,9 @@ def _mount(found: dict[str, Any], rest: Sequence[str]) -> None:
     given = options.split(",")
     if first == "ro" and "rw" in given:
         given[given.index("rw")] = "ro"
+    if target.startswith("/.evalctl-"):
+        # The launcher's own program, at a place that is another for each container.
+        target = f"/.evalctl/{target.rpartition('/')[2]}"
     # What is mounted over another mount hides it.
     found.setdefault("mounts", {})[target] = f"{kind} {','.join(given)}"
 

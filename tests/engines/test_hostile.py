@@ -114,7 +114,7 @@ def test_nothing_outside_the_scratch_folders_can_be_written(shell: Shell, tmp_pa
     source = tmp_path / "input"
     source.write_bytes(b"as it was")
     source.chmod(0o666)
-    places = "/ /bin /etc /eval /eval/inputs/x /.evalctl/init /etc/hosts /sys /proc/sys/kernel/hostname"
+    places = "/ /bin /etc /eval /eval/inputs/x /.evalctl-*/init /etc/hosts /sys /proc/sys/kernel/hostname"
     script = f"for p in {places}; do"
     script += " if [ -d $p ]; then echo x > $p/new; else echo x > $p; fi && echo $p; done 2>/dev/null; true"
     _, task = shell(script, mounts=(Mount(source, "/eval/inputs/x"),))

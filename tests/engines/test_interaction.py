@@ -91,7 +91,7 @@ def test_a_session_differs_from_a_run_in_our_first_process_alone(make_task: Make
     before, after = run["HostConfig"], session["HostConfig"]
     assert {key for key in before if before[key] != after[key]} == {"Mounts"}
     moved = [new for old, new in zip(before["Mounts"], after["Mounts"], strict=True) if old != new]
-    assert [mount["Target"] for mount in moved] == session["Entrypoint"] == ["/.evalctl/attend"]
+    assert [mount["Target"] for mount in moved] == session["Entrypoint"] == [f"/.{task.name}/attend"]
     assert session["Cmd"] == run["Cmd"]
 
 

@@ -1,7 +1,9 @@
 """A real container that is weaker than its profile, in one way at a time, never sees its command."""
 
+import io
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +11,7 @@ import pytest
 
 from launcher.engines.docker_engine import DockerEngine
 from launcher.engines.docker_request import container_request
-from launcher.engines.engine import ContainerTask
+from launcher.engines.engine import ContainerTask, Mount
 from launcher.spec.seccomp import seccomp_text
 from tests.engines.tasks import MakeTask, Shell, Watcher
 
@@ -131,3 +133,26 @@ def test_the_probe_leaves_nothing_behind(shell: Shell) -> None:
     assert outcome.differences == ()
     assert outcome.probe is not None
     assert (task.logs / "stdout").read_text().splitlines() == ["/eval/out:", "", "/tmp:"]
+
+
+def test_an_image_cannot_put_another_program_in_the_place_of_the_init(
+    busybox_image: str, make_task: MakeTask, tmp_path: Path
+) -> None:
+    from docker import APIClient
+
+    client = APIClient(timeout=60)
+    recipe = f"FROM {busybox_image}\nRUN ln -s /eval/code /.evalctl\n".encode()
+    messages = list(client.build(fileobj=io.BytesIO(recipe), rm=True, decode=True, network_mode="none"))
+    image = next(message["aux"]["ID"] for message in messages if "aux" in message)
+    for name in ("init", "attend", "pod"):
+        (tmp_path / name).write_text("#!/bin/sh\necho another first process\n")
+        (tmp_path / name).chmod(0o755)
+    engine = DockerEngine()
+    try:
+        task = make_task(image, "echo", "the command", mounts=(Mount(tmp_path, "/eval/code"),))
+        assert engine.run(task, Watcher(), threading.Event()).exit_code == 0
+        assert (task.logs / "stdout").read_bytes() == b"the command\n"
+    finally:
+        engine.close()
+        client.remove_image(image, force=True, noprune=True)
+        client.close()
