@@ -1,0 +1,1 @@
+"""A model behind HTTP, who asks it, and a judge behind HTTP, who grades what was answered."""
