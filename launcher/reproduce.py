@@ -13,7 +13,7 @@ from launcher.metrics.agreement import Agreement, Evidence, compare_runs
 from launcher.metrics.evaluation import evaluate
 from launcher.resolve import choices_of, pin_predictions
 from launcher.runs.events import now
-from launcher.runs.request import FINISHED_FAILURES, Edges, LaunchRequest
+from launcher.runs.request import FINISHED_FAILURES, Edges, LaunchRequest, Secrets
 from launcher.sources.inputs import FetchSettings
 from launcher.spec import bundle as names
 from launcher.spec.imported import ImportedLock
@@ -32,6 +32,8 @@ from launcher.store.files import create_atomically, write_atomically
 from launcher.store.home import Home, make_private
 from launcher.trust.sigstore import seal
 from launcher.verify import Contents, Verification, beyond_this_version, load_contents
+
+_ASK_AGAIN = "ask the hosts once more with `evalctl launch --rerun`, and compare the two by eye"
 
 
 class Original(Struct, frozen=True):
@@ -68,6 +70,7 @@ class Scope(Struct, frozen=True):
     score_only: bool = False
     samples: int | None = None
     models: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = Secrets()
 
     @property
     def name(self) -> ReproductionScope:
@@ -121,9 +124,18 @@ def _refusal(contents: Contents, scope: Scope) -> Reproduced | None:
         return Reproduced("not-runnable", None, reason=reason)
     if contents.result.status == "failed":
         return Reproduced("inconclusive", None, reason="the original has no score to compare with")
+    if contents.blueprint.sandbox.network == "egress" and not _joins_labels(contents, scope):
+        reason = "it asked hosts outside, and what they answered is in no lock: it is not re-runnable"
+        return Reproduced("not-runnable", None, reason=reason, hint=_ASK_AGAIN)
     if scope.score_only and contents.blueprint.score is None:
         return Reproduced("not-runnable", None, reason="it has no `[score]` to be run alone")
     return None
+
+
+def _joins_labels(contents: Contents, scope: Scope) -> bool:
+    """Say whether nothing is run again but the join of labels, which asks nobody."""
+    score = contents.blueprint.score
+    return scope.score_only and score is not None and score.labels is not None
 
 
 def _request(original: Original, contents: Contents, settings: FetchSettings, scope: Scope) -> LaunchRequest:
@@ -141,7 +153,7 @@ def _request(original: Original, contents: Contents, settings: FetchSettings, sc
         limit = min(scope.samples, pins.limit or scope.samples)
         choices, pins = replace(choices, limit=limit), replace(pins, limit=limit)
     lock = make_lock(blueprint, pins)
-    return LaunchRequest(blueprint, settings, lock, rerun=True, choices=choices)
+    return LaunchRequest(blueprint, settings, lock, rerun=True, choices=choices, secrets=scope.secrets)
 
 
 def _compare(contents: Contents, again: Contents, scope: Scope) -> Agreement:

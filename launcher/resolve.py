@@ -77,6 +77,7 @@ def resolve(
         patch=choices.patch_sha256 if patch is None else sha256_hex(patch),
         predictions=None if choices.predictions is None else pin_predictions(choices.predictions),
         services={name: found.pins for name, found in services.items()},
+        egress=blueprint.sandbox.network == "egress",
     )
     lock = make_lock(blueprint, pins)
     paths = {name: found.path for name, found in fetched.items()}

@@ -21,6 +21,7 @@ from launcher.runs.resuming import watched
 from launcher.runs.services import Place, company, required_profiles
 from launcher.runs.shares import Machine, observe_shares, wants_of
 from launcher.runs.tasks import RunPlan, container_task, profiles_of
+from launcher.runs.way_out import way_out
 from launcher.spec.site import SitePolicy
 from launcher.store.attempts import begin_session
 from launcher.store.cache import Cache
@@ -102,6 +103,8 @@ def shell(request: LaunchRequest, session: Session, edges: ShellEdges) -> Ended:
             )
             task = container_task(plan, session.replicate)
             command = session.command or _shell_of(engine, image, plan)
+            if resolution.blueprint.sandbox.secrets:
+                edges.reporter.stage("without its secrets: a shell is given none")
             cancel = threading.Event()
             with (
                 stop_on_signal(cancel, signal.SIGHUP),
@@ -134,7 +137,7 @@ def _among_services(
         return
     names = ", ".join(service.name for service in place.services)
     edges.reporter.stage(f"starting {names}" if names else "preparing the namespace")
-    with company(engine, place, cancel) as present:
+    with way_out(place.plan), company(engine, place, cancel) as present:
         failure, reason = present.wait_until_ready()
         if failure:
             failure, reason = present.settle(failure, reason)

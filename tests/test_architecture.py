@@ -18,6 +18,7 @@ ROWS = (
     ("report",),
     ("image",),
     ("engines",),
+    ("egress",),
     ("inventory",),
     ("sources",),
     ("environment",),

@@ -17,6 +17,7 @@ from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline, O
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.results import as_object, exit_code
 from launcher.cli.runtimes import read_runtime
+from launcher.cli.secrets import SecretFiles, read_secrets
 from launcher.cli.signing import read_signer, read_verifying_policy
 from launcher.cli.site import SiteFile, read_site
 from launcher.cli.targets import Target, read_target
@@ -53,6 +54,7 @@ def launch(
     site: SiteFile = None,
     gpus: Gpus = None,
     model: Models = None,
+    secret: SecretFiles = None,
     limit: Limit = None,
     draft: Draft = False,
     note: Annotated[
@@ -83,6 +85,7 @@ def launch(
         read_runtime(runtime),
         note,
         choices,
+        read_secrets(target.blueprint, secret),
     )
     try:
         edges = Edges(home, partial(connect, engine), read_signer(home, key), reporter, policy, sight)

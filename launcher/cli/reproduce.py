@@ -8,12 +8,14 @@ from shlex import quote
 from typing import Annotated, Any
 
 import typer
+from msgspec.structs import replace
 
 from launcher.cli.connect import EngineChoice, connect
 from launcher.cli.gpus import Gpus, read_gpus
 from launcher.cli.models import Models, read_models
 from launcher.cli.options import BundleName, Json, Offline, Out, SigningKey
 from launcher.cli.output import hint, print_json, say, say_next
+from launcher.cli.secrets import SecretFiles, read_secrets
 from launcher.cli.signing import read_signer, read_verifying_policy
 from launcher.cli.site import SiteFile, read_site
 from launcher.report.findings import agreement as render
@@ -47,6 +49,7 @@ def reproduce(
         ),
     ] = None,
     model: Models = None,
+    secret: SecretFiles = None,
     score_only: Annotated[
         bool,
         typer.Option("--score-only", help="Score the bundle's own predictions again; predict nothing."),
@@ -80,6 +83,9 @@ def reproduce(
     reporter.stage("verifying the original")
     try:
         original = Original(path, verify(path, policy, datetime.now(UTC)))
+        if original.verification.verdict == "verified":
+            given = read_secrets(original.contents.blueprint, secret)
+            scope = replace(scope, secrets=given)
         settings = FetchSettings(blueprint_dir or path, offline=offline, say=reporter.stage)
         edges = Edges(home, partial(connect, engine), own, reporter, demanded, sight)
         reproduced = reproduce_bundle(original, settings, edges, scope)

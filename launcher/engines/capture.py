@@ -4,16 +4,18 @@ import os
 from pathlib import Path
 
 from launcher.engines.engine import CapturedLog
+from launcher.engines.masking import Masker
 from launcher.errors import InfrastructureError
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Capture:
-    """One stream's file of mode 0600; raw bytes, never interpreted."""
+    """One stream's file of mode 0600; raw bytes, never interpreted, but for secrets that are masked."""
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path, limit: int, masker: Masker | None = None) -> None:
         self._path, self._limit = path, limit
+        self._masker = masker
         self._captured = self._total = 0
         try:
             self._descriptor = os.open(path, _NEW_FILE, 0o600)
@@ -21,7 +23,10 @@ class Capture:
             raise _not_written(path, error) from error
 
     def write(self, data: bytes) -> None:
-        """Take bytes; beyond the limit they are only counted."""
+        """Take bytes, with secrets masked; beyond the limit they are only counted."""
+        self._keep(self._masker.feed(data) if self._masker else data)
+
+    def _keep(self, data: bytes) -> None:
         self._total += len(data)
         view = memoryview(data)[: max(0, self._limit - self._captured)]
         try:
@@ -34,6 +39,8 @@ class Capture:
 
     def finish(self) -> CapturedLog:
         """Close the file and return what was kept and counted."""
+        if self._masker:
+            self._keep(self._masker.flush())
         self.close()
         return CapturedLog(self._captured, self._total)
 

@@ -28,6 +28,7 @@ from launcher.engines.handover import (
     Progress,
     Status,
 )
+from launcher.engines.masking import Masker
 from launcher.engines.probe import read_probe
 from launcher.environment.probe import differences
 from launcher.spec.probe import ProbeReport
@@ -115,8 +116,10 @@ class Supervision:
         self._observer = observer
         self._frames = FrameReader()
         self._parser = HandoverParser(orders)
-        self._stdout = Capture(task.logs / "stdout", task.log_limit)
-        self._stderr = Capture(task.logs / "stderr", task.log_limit)
+        self._stdout, self._stderr = (
+            Capture(task.logs / name, task.log_limit, Masker(task.secrets) if task.secrets else None)
+            for name in ("stdout", "stderr")
+        )
         self._collector = Collector(task.outputs, orders.size)
         self._status: Status | None = None
         self._room: list[Room] = []

@@ -226,7 +226,7 @@ def _caveats(record: Record) -> Iterator[Caveat]:
     result, finding = record.result, record.finding
     if finding.verdict == "untrusted":
         yield Caveat("Nothing here was verified: the trust policy does not accept who signed.")
-    for mark in result.marks:
+    for mark in (mark for mark in result.marks if mark != "not-re-runnable"):
         yield Caveat(f"This is not a whole, final run: it is marked {mark}.")
     if result.failure is not None:
         yield Caveat(f"The run failed, so there is no score: {failure_in_words(result)}.")
@@ -267,7 +267,7 @@ def _about_sandbox(record: Record) -> Iterator[Caveat]:
         yield Caveat("The sandbox was widened:", ", ".join(sandbox.allow))
     if sandbox.network != "none":
         hosts = ", ".join(sandbox.allow_hosts) or sandbox.network
-        yield Caveat("The run had network access, so it may not be re-runnable:", hosts)
+        yield Caveat("Not re-runnable: what these hosts answered is pinned by nothing:", hosts)
     if record.around.note:
         yield Caveat("Note of whoever launched it:", record.around.note)
 

@@ -10,6 +10,7 @@ from launcher.canonical import canonical_bytes
 from launcher.digest import sha256_hex
 from launcher.engines.engine import ContainerOutcome
 from launcher.environment.facts import Fact, environment_bytes, image_facts, service_image_facts
+from launcher.errors import InfrastructureError
 from launcher.runs.events import EventLog, events_bytes, now
 from launcher.runs.gpu_record import share_facts
 from launcher.runs.kept import attempts_fact
@@ -47,12 +48,23 @@ def assemble(plan: RunPlan, scored: Scored, signing: Signing, log: EventLog) -> 
     facts = [*signing.facts, *_run_facts(plan), *_process_facts(scored), *_probe_facts(scored)]
     facts += [attempts_fact(plan, scored.runs), *state_facts(plan), *share_facts(plan, scored.runs)]
     for name, data in _records(plan, scored, (facts, signing.sbom), log).items():
+        _refuse_secrets(plan, name, data)
         write_new(staging / name, data)
     digests = write_sums(staging)
     (staging / bundle.ATTESTATIONS).mkdir()
     for name, data in _attestations(plan, scored, signing, digests, log).items():
         write_new(staging / name, data)
     return f"sha256:{digests[bundle.SUMS]}"
+
+
+def _refuse_secrets(plan: RunPlan, name: str, data: bytes) -> None:
+    """Raise `InfrastructureError` rather than sign a record that holds a secret, however it got there."""
+    if plan.secrets and (secret := plan.masker.found(data)):
+        raise InfrastructureError(
+            f"`{name}` would hold the secret `{secret}`, so there is no bundle",
+            code="secret-in-bundle",
+            hint="see that neither blueprint nor evaluation writes it down",
+        )
 
 
 def _records(

@@ -6,6 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from launcher.engines.engine import Engine
 from launcher.resolve import Resolution
 from launcher.runs.events import EventLog, now
@@ -15,10 +17,12 @@ from launcher.runs.preparation import have_image, have_service_images, stop_on_s
 from launcher.runs.replicates import run_replicates
 from launcher.runs.request import Edges, Launched, LaunchRequest
 from launcher.runs.resuming import empty_states, require_room
+from launcher.runs.secrets import require_secrets
 from launcher.runs.services import required_profiles
 from launcher.runs.shares import observe_shares
 from launcher.runs.site import shortcomings, site_facts
 from launcher.runs.tasks import RunPlan, profiles_of
+from launcher.runs.way_out import egress_facts, way_out
 from launcher.store.attempts import begin_attempt, finish_attempt
 from launcher.store.cache import Cache
 from launcher.store.closing import discard_progress
@@ -37,6 +41,7 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
     Raises `InfrastructureError` or `RequirementError` for what fails before the attempt begins.
     """
     profile, score_profile = profiles_of(request)
+    secrets = require_secrets(request.blueprint, request.secrets)
     with log.step("engine", "asking the engine") as detail:
         engine = edges.connect()
         reap_dead(edges.home, lambda: engine, thorough=True, held=resolution.lock.digest)
@@ -71,6 +76,7 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
             lacking,
             service_images,
             machine,
+            secrets=secrets,
         )
         plan, scored, signing = _run_and_score(request, edges, (engine, plan, log))
         bundle = _publish(edges, plan, log, (scored, signing))
@@ -91,8 +97,9 @@ def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Ru
         text = f"running {count - len(keeper.taken)} of {count} replicates: the others had ended well"
     if plan.resolution.pins.predictions is not None:
         text = "scoring the predictions again"
-    with stop_on_signal(cancel, signal.SIGHUP), log.step("replicates", text):
+    with stop_on_signal(cancel, signal.SIGHUP), log.step("replicates", text), way_out(plan) as proxy:
         runs, signing = run_replicates(engine, keeper, log, cancel, lambda: _prepare(request, edges, run))
+    signing = replace(signing, facts=(*signing.facts, *egress_facts(proxy, plan, log)))
     from launcher.runs.gpu_record import seen_after
     from launcher.runs.scoring import score
 

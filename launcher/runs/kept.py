@@ -22,6 +22,7 @@ from launcher.report.wording import numbered
 from launcher.runs.events import now
 from launcher.runs.replicates import Origin, ReplicateRun
 from launcher.runs.tasks import RunPlan
+from launcher.spec.services import is_open
 from launcher.store.closing import PROGRESS, may_go_on
 from launcher.store.journal import attempt_folders, read_state
 from launcher.store.kept import read_record, write_record
@@ -71,6 +72,9 @@ def take(plan: RunPlan) -> Mapping[int, ReplicateRun]:
 
     Only those of the same signer and runtime, and of this version of evalctl, are taken; the latest first.
     """
+    if is_open(plan.resolution.blueprint):
+        # What its hosts answered is on record with the attempt that asked them.
+        return {}
     signer = _signer(plan)
     taken: dict[int, ReplicateRun] = {}
     for folder in reversed(_earlier(plan)):

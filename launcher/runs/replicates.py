@@ -8,12 +8,13 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from launcher.engines.engine import ContainerOutcome, Engine, EngineFacts
+from launcher.engines.engine import ContainerOutcome, ContainerTask, Engine, EngineFacts
 from launcher.errors import InfrastructureError
 from launcher.runs.container_events import log_replicate
 from launcher.runs.events import EventLog, now
 from launcher.runs.failures import failure_of, judge
 from launcher.runs.resuming import watched
+from launcher.runs.secrets import withhold
 from launcher.runs.services import Place, ServiceRun, company, heaviest
 from launcher.runs.shares import Share, phases_of, wants_of
 from launcher.runs.tasks import RunPlan, bring_predictions, container_task, planned_task
@@ -234,13 +235,30 @@ def _run_together(
     plan, observer, cancel = place.plan, *watch
     task = place.given(container_task(plan, place.replicate, place.phase))
     if task.pod is None:
-        outcome = engine.run(task, observer, cancel)
-        return _Done(outcome, *judge(outcome, asked, place.replicate, plan))
+        return _Done(*_run_and_judge(engine, task, place, asked, (observer, cancel)))
     with company(engine, place, cancel) as beside:
         ran: ContainerOutcome | None = None
         failure, reason = beside.wait_until_ready()
         if failure is None:
-            ran = engine.run(replace(task, pod=beside.link), observer, beside.cancel)
-            failure, reason = judge(ran, asked, place.replicate, plan)
+            joined = replace(task, pod=beside.link)
+            ran, failure, reason = _run_and_judge(engine, joined, place, asked, (observer, beside.cancel))
         failure, reason = beside.settle(failure, reason)
         return _Done(ran, failure, reason, beside.runs)
+
+
+def _run_and_judge(
+    engine: Engine,
+    task: ContainerTask,
+    place: Place,
+    asked: Run | Score,
+    watch: tuple[_Observer, threading.Event],
+) -> tuple[ContainerOutcome, Failure | None, str]:
+    """Run a phase's own container; what it left is judged, and withheld where a secret stands in it."""
+    plan = place.plan
+    outcome = engine.run(task, *watch)
+    if plan.secrets:
+        outcome, failure, reason = withhold(outcome, task.outputs, plan.masker)
+        if failure:
+            return outcome, failure, reason
+    failure, reason = judge(outcome, asked, place.replicate, plan)
+    return outcome, failure, plan.masker.mask(reason) if plan.secrets else reason

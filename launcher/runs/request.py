@@ -1,6 +1,6 @@
 """What a launch is asked, what it may touch, and what it answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -30,6 +30,13 @@ RUNTIMES: tuple[Runtime, ...] = ("runc", "runsc")
 FINISHED_FAILURES = frozenset({"candidate", "timeout", "out-of-memory", "disk", "sandbox"})
 
 
+class Secrets(dict[str, str]):
+    """The values of secrets by name, which show in no error and no debugger's line."""
+
+    def __repr__(self) -> str:
+        return f"Secrets({', '.join(self)})"
+
+
 class LaunchRequest(Struct, frozen=True):
     """What to launch: a blueprint, and the lock it must give when a lock was named."""
 
@@ -41,6 +48,7 @@ class LaunchRequest(Struct, frozen=True):
     runtime: Runtime | None = None
     note: str = ""
     choices: Choices = Choices()
+    secrets: Mapping[str, str] = Secrets()
 
     @property
     def least_runtime(self) -> Runtime:

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from launcher.canonical import canonical_bytes
 from launcher.errors import MalformedError
 from launcher.harness.claims import differing_claims
 from launcher.harness.output import HarnessOutput
@@ -87,8 +88,19 @@ def score(plan: RunPlan, runs: list[ReplicateRun]) -> Scored:
     if too_many := refuse_flood(kept):
         failure, reason, kept = failure or "candidate", reason or too_many, ()
     ending = _Ending(failure, reason) if failure else _read(plan, runs)
+    if leak := _leak(plan, ending):
+        ending, kept = _Ending("sandbox", leak), ()
     result = _result(plan, runs, ending)
     return Scored(tuple(runs), result, ending.samples.data, ending.events, kept)
+
+
+def _leak(plan: RunPlan, ending: _Ending) -> str:
+    """Say which secret stands in what was read, which an escape in the file may have hidden."""
+    if not plan.secrets:
+        return ""
+    masker, events = plan.masker, (canonical_bytes(event) for event in ending.events)
+    name = masker.found(ending.samples.data) or next(filter(None, map(masker.found, events)), None)
+    return f"secret in output: what was read of it held the secret `{name}`" if name else ""
 
 
 def refuse_flood(kept: Sequence[Kept]) -> str:
@@ -237,6 +249,9 @@ def _deviations(plan: RunPlan, runs: list[ReplicateRun], harness: Sequence[Harne
 def _shortcomings(plan: RunPlan) -> Iterator[str]:
     """Say in words what the marks of the run mean."""
     pins = plan.resolution.pins
+    if pins.egress:
+        hosts = ", ".join(plan.profile.allow_hosts)
+        yield f"not re-runnable: it could ask hosts whose answers no lock pins: {hosts}"
     if pins.limit is not None:
         yield f"partial: at most the first {pins.limit} items were kept (`--limit`)"
     if pins.patch is not None:

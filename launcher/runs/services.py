@@ -25,6 +25,7 @@ from launcher.runs.tasks import (
     labels,
     working_directory,
 )
+from launcher.runs.way_out import RELAY_TARGET, relay_socket
 from launcher.spec.blueprint import MIB, Blueprint, Resources, Run, Sandbox, Service
 from launcher.spec.predicates import Failure
 from launcher.spec.sandbox import SandboxProfile, profile_for
@@ -73,13 +74,14 @@ def pod_task(place: Place) -> ContainerTask:
     addresses = [address for service in place.services if (address := _address(service))]
     words = [word for each in addresses for word in (str(each.port), f"{each.host}", each.path)]
     folder = place.plan.folder(place.replicate, place.phase) / "pod"
+    relay = relay_socket(place.plan)
     return ContainerTask(
         name=_name(place, "pod"),
         image=place.plan.image,
-        command=("none", *words),
+        command=("relay" if relay else "none", *words),
         environment={},
         working_directory="/",
-        mounts=(),
+        mounts=(Mount(relay, RELAY_TARGET),) if relay else (),
         profile=replace(profile_for(_POD_RESOURCES, Sandbox()), runtime=place.plan.profile.runtime),
         labels={**labels(place.plan), REPLICATE_LABEL: str(place.replicate)},
         timeout=0,

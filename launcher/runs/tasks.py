@@ -16,6 +16,7 @@ from launcher.engines.engine import (
     EngineFacts,
     Mount,
 )
+from launcher.engines.masking import Masker
 from launcher.engines.pods import PodLink
 from launcher.resolve import Resolution
 from launcher.runs.request import LaunchRequest
@@ -24,7 +25,7 @@ from launcher.spec.blueprint import Run, Score
 from launcher.spec.bundle import ARTIFACTS, PREDICTIONS, is_portable_name
 from launcher.spec.grammars import THREAD_VARIABLES
 from launcher.spec.sandbox import SandboxProfile, profile_for, profile_of_run
-from launcher.spec.services import Phase, shares_a_namespace
+from launcher.spec.services import Phase, proxy_variables, shares_a_namespace
 from launcher.store.attempts import Attempt
 from launcher.store.files import copy_new
 from launcher.store.trees import tree_files
@@ -40,7 +41,8 @@ class RunPlan(Struct, frozen=True):
 
     `lacking` is what the site policy requires, and records where the host does not have it, `gpu_remarks`
     what differs in its GPUs since the run began. `service_images` are the engine's ids of the services'
-    images, by service name.
+    images, by service name. `secrets` are the values of those that the blueprint names, and stand in no task
+    but a container's own.
     """
 
     resolution: Resolution
@@ -54,6 +56,12 @@ class RunPlan(Struct, frozen=True):
     service_images: Mapping[str, str] = field(default_factory=dict)
     machine: Machine = Machine()
     gpu_remarks: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def masker(self) -> Masker:
+        """Return what finds and masks the attempt's secrets."""
+        return Masker(self.secrets)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -130,7 +138,7 @@ def container_task(plan: RunPlan, replicate: int, phase: Phase = "run") -> Conta
     _write_config(plan, replicate, phase)
     if phase == "score":
         _open_to_sandbox(plan.outputs(replicate, "run"))
-    return task
+    return replace(task, secrets=plan.secrets)
 
 
 def planned_task(plan: RunPlan, replicate: int, phase: Phase = "run") -> ContainerTask:
@@ -141,7 +149,10 @@ def planned_task(plan: RunPlan, replicate: int, phase: Phase = "run") -> Contain
         name=f"evalctl-{plan.attempt.invocation_id}-{replicate}-{phase}",
         image=plan.image,
         command=asked.command,
-        environment=environment(plan, asked.env, plan.seeds[replicate], profile.cpus),
+        environment={
+            **environment(plan, asked.env, plan.seeds[replicate], profile.cpus),
+            **proxy_variables(blueprint, phase),
+        },
         working_directory=working_directory(plan),
         mounts=tuple(_mounts(plan, replicate, phase)),
         profile=profile,

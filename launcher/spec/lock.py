@@ -50,7 +50,7 @@ class Pins(Struct, frozen=True):
 
     `limit` is the number of items that a partial run keeps, `patch` the hex SHA-256 of a draft's changes to
     the commit, `predictions` the tree digest of what each replicate left in the run that is scored again.
-    `services` are the images of the services by name.
+    `services` are the images of the services by name, `egress` says that hosts outside may be asked.
     """
 
     image: ImagePins
@@ -60,6 +60,7 @@ class Pins(Struct, frozen=True):
     patch: str | None = None
     predictions: tuple[str, ...] | None = None
     services: Mapping[str, ImagePins] = field(default_factory=dict)
+    egress: bool = False
 
     @property
     def marks(self) -> tuple[Mark, ...]:
@@ -68,6 +69,7 @@ class Pins(Struct, frozen=True):
             ("partial", self.limit),
             ("draft", self.patch),
             ("score-only", self.predictions),
+            ("not-re-runnable", self.egress or None),
         )
         return tuple(mark for mark, value in given if value is not None)
 
@@ -175,6 +177,7 @@ def pins_from(identity: Mapping[str, Any]) -> Pins:
             identity.get("patch"),
             tuple(identity["predictions"]) if "predictions" in identity else None,
             {item["name"]: _image_pins(item["image"]) for item in identity.get("services", ())},
+            identity["sandbox"].get("network") == "egress",
         )
         _check_pins(pins)
     except (KeyError, TypeError, AttributeError, ValueError) as error:

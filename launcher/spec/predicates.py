@@ -26,7 +26,7 @@ LOCAL_BUILDER: Final = PREFIX + "builders/local"
 
 Verdict = Literal["pass", "fail", "inconclusive", "none"]
 # How a run falls short of a whole one.
-Mark = Literal["partial", "draft", "score-only"]
+Mark = Literal["partial", "draft", "score-only", "not-re-runnable"]
 # Whose word a result is where evalctl launched nothing: nobody's signature covered the logs it was read from.
 Origin = Literal["unsigned"]
 Failure = Literal[

@@ -176,7 +176,8 @@ class Result(Struct, frozen=True):
 
     `tables` holds views of the samples by name, such as `confusion`. `deviations` name what differed from
     the plan, `discrepancies` where a container's claim differs from what was computed, `marks` how the run
-    falls short of a whole one: `partial`, `draft`, `score-only`. `origin` is there where it was imported.
+    falls short of a whole one: `partial`, `draft`, `score-only`, `not-re-runnable`. `origin` is there where
+    it was imported.
     """
 
     lock: str

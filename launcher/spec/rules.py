@@ -6,6 +6,7 @@ Each rule is given what was read and well-formed, without defaults, and yields f
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from launcher.spec.hosts import is_host_entry
 from launcher.spec.kinds import Fault, Rule, shown
 from launcher.spec.positions import Path
 from launcher.spec.service_rules import services_share_a_loopback
@@ -60,6 +61,11 @@ def hosts_need_egress(sandbox: Values) -> Iterable[Fault]:
         yield Fault(("allow-hosts",), '`allow-hosts` needs `network = "egress"`', "key")
     if egress and not sandbox.get("allow-hosts"):
         yield Fault(("network",), '`network = "egress"` needs `allow-hosts`: which hosts may be reached')
+    for place, entry in enumerate(sandbox.get("allow-hosts", ())):
+        if isinstance(entry, str) and not is_host_entry(entry):
+            yield Fault(
+                ("allow-hosts", place), f"{shown(entry)} is no host; write `HOST`, `HOST:PORT` or `*.HOST`"
+            )
 
 
 def _inputs(blueprint: Values) -> Iterator[tuple[str, int, Values]]:

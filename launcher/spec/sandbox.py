@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of
-from launcher.errors import MalformedError, RequirementError
+from launcher.errors import MalformedError
 from launcher.spec.blueprint import KIB, MIB, Blueprint, Resources, Sandbox
 from launcher.spec.seccomp import Variant, seccomp_digest
 from launcher.spec.widenings import OPEN_FILES, OPENS
@@ -96,7 +96,9 @@ class SandboxProfile(Struct, frozen=True):
     seccomp: str
     variant: Variant = "cpu"
     widenings: tuple[str, ...] = ()
-    network: Literal["none"] = "none"
+    network: Literal["none", "egress"] = "none"
+    allow_hosts: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     state: State | None = None
 
     @property
@@ -117,6 +119,8 @@ class SandboxProfile(Struct, frozen=True):
             "no-new-privileges": True,
             "read-only-root": True,
             "network": self.network,
+            **({"allow-hosts": list(self.allow_hosts)} if self.allow_hosts else {}),
+            **({"secrets": list(self.secrets)} if self.secrets else {}),
             "runtime": self.runtime,
             "cpus": self.cpus,
             "memory": self.memory,
@@ -171,7 +175,6 @@ def profile_for(resources: Resources, sandbox: Sandbox) -> SandboxProfile:
     Raises `MalformedError` for a widening nobody knows, `RequirementError` for what no engine here can bound.
     """
     _refuse_unknown(sandbox.allow)
-    _refuse_unbounded(sandbox)
     widenings = tuple(sorted(set(sandbox.allow)))
     variant: Variant = "cpu" if resources.gpu is None else "gpu"
     # What a GPU transfers from is locked; the container's memory bounds it all the same.
@@ -194,6 +197,9 @@ def profile_for(resources: Resources, sandbox: Sandbox) -> SandboxProfile:
         seccomp=seccomp_digest(variant, widenings),
         variant=variant,
         widenings=widenings,
+        network=sandbox.network,
+        allow_hosts=tuple(sorted(set(sandbox.allow_hosts))),
+        secrets=tuple(sorted(set(sandbox.secrets))),
     )
 
 
@@ -216,21 +222,4 @@ def _refuse_unknown(widenings: tuple[str, ...]) -> None:
             code="unknown-widening",
             context=f"expected one of: {', '.join(OPENS)}",
             hint="remove it from `allow` in [sandbox]",
-        )
-
-
-def _refuse_unbounded(sandbox: Sandbox) -> None:
-    wanted = [
-        name
-        for name, asked in (
-            ("network = egress", sandbox.network != "none"),
-            ("secrets", bool(sandbox.secrets)),
-        )
-        if asked
-    ]
-    if wanted:
-        raise RequirementError(
-            f"no engine of this release can bound `{wanted[0]}`",
-            code="sandbox-unsupported",
-            hint="remove it from the blueprint",
         )

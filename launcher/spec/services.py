@@ -8,14 +8,18 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from launcher.canonical import freeze
 from launcher.spec.blueprint import Blueprint, Image, ImageReference, Service
 from launcher.spec.grammars import split_image
 from launcher.spec.image import ImagePins
 from launcher.spec.sandbox import SandboxProfile, profile_for
+from launcher.spec.service_rules import RELAY_PORT
 
 Phase = Literal["run", "score"]
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 def beside(blueprint: Blueprint, phase: Phase) -> tuple[Service, ...]:
@@ -25,7 +29,21 @@ def beside(blueprint: Blueprint, phase: Phase) -> tuple[Service, ...]:
 
 def shares_a_namespace(blueprint: Blueprint, phase: Phase) -> bool:
     """Say whether a phase's container joins a network namespace that another one holds."""
-    return bool(beside(blueprint, phase)) or blueprint.sandbox.network == "egress"
+    return bool(beside(blueprint, phase)) or is_open(blueprint)
+
+
+def is_open(blueprint: Blueprint) -> bool:
+    """Say whether the evaluation may ask hosts outside."""
+    return blueprint.sandbox.network == "egress"
+
+
+def proxy_variables(blueprint: Blueprint, phase: Phase) -> Mapping[str, str]:
+    """Return the variables by which programs find the proxy, in both cases, as they are looked for."""
+    if not is_open(blueprint):
+        return {}
+    names = ",".join(("localhost", "127.0.0.1", *(service.name for service in beside(blueprint, phase))))
+    upper = {**dict.fromkeys(_PROXIES, f"http://127.0.0.1:{RELAY_PORT}"), "NO_PROXY": names}
+    return {**upper, **{name.lower(): value for name, value in upper.items()}}
 
 
 def service_image(service: Service, blueprint: Blueprint) -> Image:
@@ -37,8 +55,8 @@ def service_image(service: Service, blueprint: Blueprint) -> Image:
 
 
 def service_profile(service: Service, blueprint: Blueprint) -> SandboxProfile:
-    """Return the profile of a service: the evaluation's sandbox, with resources of its own."""
-    return profile_for(service.resources, blueprint.sandbox)
+    """Return the profile of a service: the evaluation's sandbox without its secrets, with own resources."""
+    return profile_for(service.resources, replace(blueprint.sandbox, secrets=()))
 
 
 def hosts_text(blueprint: Blueprint, phase: Phase) -> str:

@@ -32,9 +32,6 @@ _REMOTE = _starts("s3:", "gs:", "hf:", "oci:", "git+https:", "doi:")
 
 _LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("service.*.resources.gpu", _given, "asking for GPUs for a service"),
-    ("sandbox.network", _any_of("egress"), "a network inside the sandbox"),
-    ("sandbox.allow-hosts", _filled, "a list of hosts to reach (`allow-hosts`)"),
-    ("sandbox.secrets", _filled, "giving secrets to a container (`secrets`)"),
     ("metric.*.definition", _starts("code:"), "a metric computed by code of your own (`code:`)"),
     ("model.*.uri", _REMOTE, "fetching from other than a file or http(s)"),
     ("data.*.uri", _REMOTE, "fetching from other than a file or http(s)"),

@@ -1,21 +1,26 @@
 """Containers that share a loopback of their own: the pod program, readiness, and what stays apart."""
 
+import json
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from launcher.egress.proxy import EgressProxy
 from launcher.engines.docker_request import POD_SOURCE, container_request, pod_request
-from launcher.engines.engine import ContainerOutcome, ContainerTask, Engine
+from launcher.engines.engine import ContainerOutcome, ContainerTask, Engine, Mount
 from launcher.engines.pods import PodLines, PodLink
 from launcher.errors import EvalctlError, InfrastructureError
+from launcher.spec.hosts import AllowList
+from tests.egress.test_proxy import Handler
 from tests.engines.tasks import LABELS, MakeTask, Watcher
 
 FOLDER = POD_SOURCE.parent
@@ -91,9 +96,12 @@ Hold = Callable[..., "Namespace"]
 class Namespace:
     """A pod on a real engine, and who joined it."""
 
-    def __init__(self, engine: Engine, make_task: MakeTask, image: str, *wanted: str) -> None:
+    def __init__(
+        self, engine: Engine, make_task: MakeTask, image: str, *wanted: str, relay: Path | None = None
+    ) -> None:
         self.engine, self.make_task, self.image = engine, make_task, image
-        self.pod = engine.hold(self.make_task(image, "none", *wanted))
+        mounts = (Mount(relay, "/.evalctl/egress"),) if relay else ()
+        self.pod = engine.hold(self.make_task(image, "relay" if relay else "none", *wanted, mounts=mounts))
         self.hosts = self.make_task(image, "x").outputs / "hosts"
         self.hosts.write_text("127.0.0.1 localhost sandbox server\n")
         self.stop = threading.Event()
@@ -190,3 +198,70 @@ def test_a_pod_that_was_killed_is_noticed(
         with pytest.raises(InfrastructureError, match="network namespace"):
             for _ in range(50):
                 pod.answered(0.1)
+
+
+@pytest.fixture
+def relayed(
+    docker_engine: Engine, busybox_image: str, make_task: MakeTask, tmp_path: Path
+) -> Iterator[tuple["Namespace", int]]:
+    """Return a pod with a way out to one server on this machine, and the server's port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.seen = []  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = int(server.server_address[1])
+    with EgressProxy(tmp_path / "egress", AllowList([f"127.0.0.1:{port}"])):
+        space = Namespace(docker_engine, make_task, busybox_image, relay=tmp_path / "egress")
+        yield space, port
+        space.close()
+    server.shutdown()
+    server.server_close()
+
+
+OUT = "export http_proxy=http://127.0.0.1:3128; "
+
+
+@pytest.mark.engine
+def test_the_relay_leads_to_the_proxy_and_nowhere_else(relayed: tuple[Namespace, int]) -> None:
+    space, port = relayed
+    script = (
+        f"wget -q -O - http://127.0.0.1:{port}/; echo; wget -q -O - http://evil.example/ || echo refused;"
+        f"unset http_proxy; nc -w 1 127.0.0.1 {port} || echo not-here;"
+        "ls /.evalctl 2> /dev/null; wc -l < /proc/net/route"
+    )
+    _, task = space.run(OUT + script, timeout=20)
+    said = (task.logs / "stdout").read_text()
+    assert said == "hello\nrefused\nnot-here\n1\n"
+
+
+@pytest.mark.engine
+def test_floods_and_half_open_connections_do_not_stop_the_relay(relayed: tuple[Namespace, int]) -> None:
+    space, port = relayed
+    flood = (
+        "for i in $(seq 150); do (sleep 3 | nc 127.0.0.1 3128 > /dev/null 2>&1) & done; sleep 1;"
+        "(dd if=/dev/zero bs=64k count=64 2>/dev/null | nc -w 2 127.0.0.1 3128 > /dev/null) ; "
+        "nc -l -p 3128 -w 1 || echo taken; wait; "
+    )
+    _, task = space.run(OUT + flood + f"wget -q -O - http://127.0.0.1:{port}/", timeout=60, pids=1024)
+    assert (task.logs / "stdout").read_text().endswith("hello")
+    assert space.pod.answered(0) == frozenset()
+
+
+@pytest.mark.engine
+def test_the_engine_is_never_told_a_secret(
+    docker_engine: Engine, busybox_image: str, make_task: MakeTask
+) -> None:
+    from docker import APIClient
+
+    canary = "sk-canary-7f3e9a1b"
+    task = make_task(busybox_image, "sh", "-c", "echo $KEY; sleep 3", secrets={"KEY": canary})
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(docker_engine.run, task, Watcher(), threading.Event())
+        client = APIClient(timeout=60)
+        deadline, seen = time.monotonic() + 20, ""
+        while not seen and time.monotonic() < deadline:
+            found = client.containers(filters={"name": task.name})
+            seen = json.dumps([client.inspect_container(item["Id"]) for item in found])[2:]
+        client.close()
+        run.result()
+    assert task.name in seen and canary not in seen
+    assert (task.logs / "stdout").read_bytes() == b"[secret KEY]\n"

@@ -28,6 +28,7 @@ from launcher.engines.engine import (
     RefusalReason,
     Thing,
 )
+from launcher.engines.masking import Masker
 from launcher.engines.pods import pod_ended
 from launcher.engines.requirements import refuse_unmet
 from launcher.environment.probe import differences
@@ -302,7 +303,7 @@ class _Performance:
         finished = time.monotonic()
         streams = []
         for name, data in (("stdout", self.world.stdout), ("stderr", self.world.stderr)):
-            capture = Capture(self.task.logs / name, self.task.log_limit)
+            capture = Capture(self.task.logs / name, self.task.log_limit, Masker(self.task.secrets))
             capture.write(bytes(data))
             streams.append(capture.finish())
         return ContainerOutcome(

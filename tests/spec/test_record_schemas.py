@@ -153,12 +153,10 @@ def locks() -> list[dict[str, Any]]:
         image = ImagePins(None, blueprint.image.digest, DIGEST, (DIGEST,), blueprint.image.platform)
         code = CodePins("c" * 40, HEX, dict.fromkeys(blueprint.code.lockfiles, HEX))
         inputs = {item.name: InputPin(item.sha256, item.size or 3) for item in blueprint.inputs}
-        pins = Pins(image, code, inputs)
+        pins = Pins(image, code, inputs, services={service.name: image for service in blueprint.services})
         made.append(json.loads(make_lock(blueprint, pins).data))
-    marked = Pins(
-        image, code, {name: InputPin(pin.sha256, pin.size, tree=True) for name, pin in inputs.items()}
-    )
-    marked = replace(marked, limit=3, patch=HEX)
+    folders = {name: InputPin(pin.sha256, pin.size, tree=True) for name, pin in inputs.items()}
+    marked = replace(pins, inputs=folders, limit=3, patch=HEX)
     made.append(json.loads(make_lock(blueprint, marked).data))
     return made
 

@@ -3,7 +3,7 @@ from msgspec.structs import replace
 
 from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of
-from launcher.errors import MalformedError, RequirementError
+from launcher.errors import MalformedError
 from launcher.spec.blueprint import MIB, Resources, Sandbox
 from launcher.spec.sandbox import profile_for, under_runtime
 from launcher.spec.seccomp import allowed_calls, seccomp_digest, seccomp_profile
@@ -45,17 +45,13 @@ def test_an_unknown_widening_is_refused() -> None:
         profile_for(Resources(), Sandbox(allow=("all",)))
 
 
-@pytest.mark.parametrize(
-    ("resources", "sandbox"),
-    [
-        (Resources(), Sandbox(network="egress")),
-        (Resources(), Sandbox(secrets=("TOKEN",))),
-    ],
-    ids=["egress", "secrets"],
-)
-def test_what_cannot_be_bounded_yet_is_refused(resources: Resources, sandbox: Sandbox) -> None:
-    with pytest.raises(RequirementError):
-        profile_for(resources, sandbox)
+def test_a_way_out_and_the_names_of_secrets_show_in_the_identity() -> None:
+    plain = profile_for(Resources(), Sandbox()).as_identity()
+    assert {"allow-hosts", "secrets"}.isdisjoint(plain)
+    sandbox = Sandbox(network="egress", allow_hosts=("b.example", "a.example"), secrets=("TOKEN",))
+    identity = profile_for(Resources(), sandbox).as_identity()
+    assert (identity["network"], identity["allow-hosts"]) == ("egress", ["a.example", "b.example"])
+    assert identity["secrets"] == ["TOKEN"]
 
 
 def test_the_filter_allows_no_call_that_widens() -> None:
