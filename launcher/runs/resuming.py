@@ -27,6 +27,7 @@ from launcher.store.files import write_atomically
 from launcher.store.home import Home, make_private
 from launcher.store.journal import lock_folder
 from launcher.store.measure import measure
+from launcher.store.nameless import nameless_bytes
 from launcher.store.removal import remove_tree
 
 # What the disk of the state must keep for everybody else.
@@ -84,7 +85,7 @@ class StateWatch:
         state, held = self._state, measure(self._folder, self._state.inodes)
         if held.hidden:
             return "disk", f"`{state.path}` holds {held.hidden}, so nothing bounds it"
-        if held.bytes > state.bytes:
+        if held.bytes + nameless_bytes(self._folder, state.path) > state.bytes:
             return "disk", f"`{state.path}` grew beyond {state.bytes} bytes (`output` in [resources])"
         if held.entries > state.inodes:
             return "disk", f"`{state.path}` holds more than {state.inodes} files and folders"

@@ -9,6 +9,7 @@ from launcher.environment.facts import Fact
 from launcher.errors import RequirementError
 from launcher.runs.request import RUNTIMES, LaunchRequest
 from launcher.spec.site import Demand, SitePolicy
+from launcher.spec.widenings import IMPLIED
 
 _HINT = "ask those who keep the site policy, or launch on another machine"
 
@@ -19,7 +20,8 @@ def admitted(request: LaunchRequest, site: SitePolicy) -> LaunchRequest:
     Raises `RequirementError` for what the site allows nobody.
     """
     sandbox = request.blueprint.sandbox
-    beyond = sorted(set(sandbox.allow) - set(sandbox.allow if site.widenings is None else site.widenings))
+    widenings = {*sandbox.allow, *(IMPLIED if request.blueprint.run.resumable else ())}
+    beyond = sorted(widenings.difference(widenings if site.widenings is None else site.widenings))
     if beyond:
         raise _refused(f"the widening `{beyond[0]}` of the sandbox", "allow", str(list(site.widenings or ())))
     if sandbox.network == "egress" and site.egress == "refuse":

@@ -15,7 +15,7 @@ from launcher.digest import digest_of
 from launcher.errors import MalformedError
 from launcher.spec.blueprint import KIB, MIB, Blueprint, Resources, Sandbox
 from launcher.spec.seccomp import Variant, seccomp_digest
-from launcher.spec.widenings import OPEN_FILES, OPENS
+from launcher.spec.widenings import IMPLIED, OPEN_FILES, OPENS
 
 # Raised when a constant of the profile changes; `profile_for` then keeps the older one for older locks.
 PROFILE_VERSION = "v1"
@@ -166,7 +166,8 @@ def profile_of_run(blueprint: Blueprint) -> SandboxProfile:
     if not blueprint.run.resumable:
         return profile
     output = blueprint.resources.output
-    return replace(profile, state=State(STATE, output, max(_LEAST_INODES, output // _BYTES_PER_INODE)))
+    state = State(STATE, output, max(_LEAST_INODES, output // _BYTES_PER_INODE))
+    return replace(profile, state=state, widenings=tuple(sorted((*profile.widenings, *IMPLIED))))
 
 
 def profile_for(resources: Resources, sandbox: Sandbox) -> SandboxProfile:

@@ -8,7 +8,7 @@ from launcher.spec.document import Document, read_document
 from launcher.spec.kinds import Fault, Key, ListOf, Table
 from launcher.spec.scalars import choice, constant
 from launcher.spec.site import DEMANDS, ENGINE_NAMES, SCHEMA, SitePolicy
-from launcher.spec.widenings import OPENS
+from launcher.spec.widenings import IMPLIED, OPENS
 
 
 def _policy(*, schema: str, **values: Any) -> SitePolicy:
@@ -36,7 +36,7 @@ SITE: Final = Table(
         ),
         Key(
             "widenings",
-            ListOf(choice(*sorted(OPENS)), unique=True),
+            ListOf(choice(*sorted((*OPENS, *IMPLIED))), unique=True),
             "The widenings of the sandbox that are allowed; absent: all.",
             None,
         ),

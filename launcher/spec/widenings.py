@@ -1,6 +1,7 @@
 """The named widenings of the sandbox: what each opens, and the system calls that it adds to the filter.
 
-The list is closed. Every one that a blueprint asks for is in its lock, counted, shown and signed.
+The list is closed. Every one that a blueprint asks for, or that comes with what it asks for, is in its lock,
+counted, shown and signed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,10 @@ OPENS: Final[Mapping[str, str]] = {
     "ptrace": "tracing and reading the evaluation's own processes, as debuggers and profilers do",
     "sysv-ipc": "System V shared memory, semaphores and message queues within the container",
 }
+# These come with something else and are not asked for by name.
+IMPLIED: Final[Mapping[str, str]] = {
+    "exec-state": "executing files in /eval/state: no engine forbids that of a folder of the host",
+}
 SYSTEM_CALLS: Final[Mapping[str, str]] = {
     "aio": "io_setup io_submit io_getevents io_pgetevents io_cancel io_destroy",
     "io-uring": "io_uring_setup io_uring_enter io_uring_register",
@@ -32,4 +37,8 @@ OPEN_FILES: Final = 16384
 def widened(names: tuple[str, ...]) -> Iterator[str]:
     """Yield a sentence for each widening, as every view shows it."""
     for number, name in enumerate(names, 1):
-        yield f"sandbox widened ({number} of {len(names)}): {name}: {OPENS[name]}"
+        yield f"sandbox widened ({number} of {len(names)}): {name}: {_opened(name)}"
+
+
+def _opened(name: str) -> str:
+    return OPENS.get(name) or IMPLIED[name]

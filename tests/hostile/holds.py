@@ -61,6 +61,11 @@ def plain_files(ended: Ended) -> None:
     assert facts.st_mtime > 1_000_000_000
 
 
+def state_widening_named(ended: Ended) -> None:
+    """What was executed there is no surprise: the signed result names the widening."""
+    assert any(": exec-state: " in said for said in ended.read("result.json")["deviations"])
+
+
 def nothing_planted(ended: Ended) -> None:
     """Planted files are artifacts, or nowhere; the three attestations are the launcher's."""
     assert {path.name for path in (ended.bundle / ATTESTATIONS).iterdir()} == KNOWN
@@ -75,6 +80,7 @@ HOLDS: dict[str, Callable[[Ended], None]] = {
     function.__name__.replace("_", "-"): function
     for function in (
         honest_samples,
+        state_widening_named,
         nothing_late,
         logs_cut,
         processor_bounded,

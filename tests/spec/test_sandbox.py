@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
@@ -5,7 +7,8 @@ from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of
 from launcher.errors import MalformedError
 from launcher.spec.blueprint import MIB, Resources, Sandbox
-from launcher.spec.sandbox import profile_for, under_runtime
+from launcher.spec.reading import read_blueprint
+from launcher.spec.sandbox import profile_for, profile_of_run, under_runtime
 from launcher.spec.seccomp import allowed_calls, seccomp_digest, seccomp_profile
 from launcher.spec.widenings import OPENS, SYSTEM_CALLS, widened
 
@@ -95,6 +98,13 @@ def test_every_widening_opens_something_and_says_what(name: str) -> None:
     wide = profile_for(Resources(), Sandbox(allow=(name,)))
     assert replace(wide, widenings=()) != narrow
     assert [*widened(wide.widenings)] == [f"sandbox widened (1 of 1): {name}: {OPENS[name]}"]
+
+
+def test_a_state_that_is_kept_is_a_widening_that_is_named_without_being_asked_for() -> None:
+    plain = (Path(__file__).parent / "blueprints" / "minimal_good.toml").read_bytes()
+    resumable = plain.replace(b"[run]", b"[run]\nresumable = true")
+    assert profile_of_run(read_blueprint(resumable, file="b.toml")).widenings == ("exec-state",)
+    assert "/eval/state" in next(widened(("exec-state",)))
 
 
 def test_a_widening_adds_its_calls_to_the_filter_and_no_others() -> None:

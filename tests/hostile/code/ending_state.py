@@ -34,12 +34,10 @@ def state_planted() -> None:
 
 @ending
 def state_executed() -> None:
-    """Run what one wrote there: only honest where that is refused."""
+    """Run what one wrote there: that works, and gains nothing but a widening that the result names."""
     shutil.copy("/eval/code/low", STATE / "program")
     (STATE / "program").chmod(0o755)
-    with contextlib.suppress(OSError):
-        subprocess.run([STATE / "program", "hello"], check=True)
-        raise SystemExit(3)
+    subprocess.run([STATE / "program", "hello"], check=True)
     be_honest()
 
 
