@@ -85,7 +85,7 @@ def launch(
         read_runtime(runtime),
         note,
         choices,
-        read_secrets(target.blueprint, secret),
+        read_secrets(secret),
     )
     try:
         edges = Edges(home, partial(connect, engine), read_signer(home, key), reporter, policy, sight)

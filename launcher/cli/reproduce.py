@@ -84,7 +84,7 @@ def reproduce(
     try:
         original = Original(path, verify(path, policy, datetime.now(UTC)))
         if original.verification.verdict == "verified":
-            given = read_secrets(original.contents.blueprint, secret)
+            given = read_secrets(secret)
             scope = replace(scope, secrets=given)
         settings = FetchSettings(blueprint_dir or path, offline=offline, say=reporter.stage)
         edges = Edges(home, partial(connect, engine), own, reporter, demanded, sight)

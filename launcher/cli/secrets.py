@@ -1,4 +1,8 @@
-"""`--secret NAME=FILE`: values of the secrets that a blueprint names, from files or the environment."""
+"""`--secret NAME[=FILE]`: values of the secrets that a blueprint names, from files or the environment.
+
+A blueprint is a stranger's: were every variable that it names handed over, it could name any of the user's
+own, and a host to send it to. So each is given by name, here.
+"""
 
 import os
 import sys
@@ -10,7 +14,6 @@ import typer
 
 from launcher.errors import MalformedError
 from launcher.runs.request import Secrets
-from launcher.spec.blueprint import Blueprint
 
 _MAX_BYTES = 64 << 10
 
@@ -18,32 +21,40 @@ SecretFiles = Annotated[
     list[str] | None,
     typer.Option(
         "--secret",
-        metavar="NAME=FILE",
-        help="Take a secret from FILE (- is stdin); may be given again. Default: the variable NAME.",
+        metavar="NAME[=FILE]",
+        help="Give a secret from FILE (- is stdin), else from the variable NAME; may be given again.",
     ),
 ]
 
 
-def read_secrets(blueprint: Blueprint, texts: list[str] | None) -> Mapping[str, str]:
-    """Return the secrets that were given: by option, else from the variable of a name in the blueprint.
+def read_secrets(texts: list[str] | None) -> Mapping[str, str]:
+    """Return the secrets that were given; one final line feed is no part of a file's.
 
-    One final line feed is no part of a file's secret. Raises `MalformedError`.
+    Raises `MalformedError`.
     """
     found = Secrets()
     for text in texts or []:
         name, equals, file = text.partition("=")
-        if not equals or not name or not file or name in found:
+        if not name or (equals and not file) or name in found:
             raise MalformedError(
                 f"`--secret {name}=...` does not say, once, where a secret is",
                 code="bad-secret",
-                context="expected NAME=FILE",
+                context="expected NAME=FILE, or NAME for the variable of that name",
                 hint="for example `--secret API_KEY=key.txt`",
             )
-        found[name] = _read(name, file)
-    for name in blueprint.sandbox.secrets:
-        if name not in found and name in os.environ:
-            found[name] = os.environ[name]
+        found[name] = _read(name, file) if equals else _variable(name)
     return found
+
+
+def _variable(name: str) -> str:
+    if name not in os.environ:
+        raise MalformedError(
+            f"the secret `{name}` cannot be read",
+            code="bad-secret",
+            context=f"there is no environment variable {name}",
+            hint=f"set it, or give a file with `--secret {name}=FILE`",
+        )
+    return os.environ[name]
 
 
 def _read(name: str, file: str) -> str:

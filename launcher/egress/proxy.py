@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from launcher.egress.addresses import is_public
+from launcher.egress.addresses import is_public, may_be_listed
 from launcher.egress.head import MAX_HEAD, BadRequestError, ProxyRequest, read_head
 from launcher.egress.record import EgressRecord, Traffic
 from launcher.errors import InfrastructureError
@@ -133,7 +133,7 @@ class EgressProxy:
     async def _addresses(self, target: Target) -> list[str]:
         """Return where to connect to: what was checked is what is connected to, however names change."""
         if target.is_literal:
-            return [target.host]
+            return [target.host] if may_be_listed(target.host) else []
         try:
             async with asyncio.timeout(self._limits.connect):
                 found = await self._resolve(target)

@@ -45,9 +45,10 @@ class ContainerTask(Struct, frozen=True):
 
     `outputs` and `logs` are empty folders of the caller; the logs become `stdout` and `stderr` there, and
     `log_limit` bytes of each are kept. `secrets` join the command's environment inside the container, stand
-    in no record of the engine, and win over `environment`. `state` is a folder that the container may write
-    to, where its profile has one; whoever asks for the run watches it. `pod` is whose network namespace it
-    joins, instead of one of its own; without `keeps_outputs` nothing of `/eval/out` is handed over. The
+    in no record of the engine, and win over `environment`; the logs show neither them nor `masked`, which
+    other containers may tell it. `state` is a folder that the container may write to, where its profile has
+    one; whoever asks for the run watches it. `pod` is whose network namespace it joins, instead of one of its
+    own; without `keeps_outputs` nothing of `/eval/out` is handed over. The
     container is kept to the processors of `cpuset` (as Linux lists them; empty: to none) and gets the GPUs,
     or slices of GPUs, of these UUIDs through `gpu_driver`.
     """
@@ -65,6 +66,7 @@ class ContainerTask(Struct, frozen=True):
     logs: Path
     log_limit: int
     secrets: Mapping[str, str] = field(default_factory=dict)
+    masked: Mapping[str, str] = field(default_factory=dict)
     state: Path | None = None
     pod: PodLink | None = None
     keeps_outputs: bool = True

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
 _LEAST_LINE = 16
+# NumPy keeps texts as UTF-32, Windows as UTF-16; longer values would make looking for them slow.
+_WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_LONGEST_WIDE = 512
 
 
 class Masker:
@@ -83,6 +86,8 @@ def forms(value: str) -> set[bytes]:
     found = {raw, raw.hex().encode(), *lines}
     found |= {json.dumps(value, ensure_ascii=plain)[1:-1].encode(errors="replace") for plain in (True, False)}
     found |= {quote(raw, safe="").encode(), quote(raw).encode(), quote_plus(raw).encode()}
+    if len(value) <= _LONGEST_WIDE:
+        found |= {value.encode(wide, "surrogatepass") for wide in _WIDE}
     found |= {core for lead in range(3) for core in _base64_cores(raw, lead)}
     return {form.lower() for form in found if form}
 

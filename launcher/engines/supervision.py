@@ -105,6 +105,11 @@ class Transcript(Struct, frozen=True):
         return self.status.wait_status
 
 
+def _masker(task: ContainerTask) -> Masker | None:
+    hidden = {**task.masked, **task.secrets}
+    return Masker(hidden) if hidden else None
+
+
 class Supervision:
     """The state of one run between its start and its end; use once."""
 
@@ -117,8 +122,7 @@ class Supervision:
         self._frames = FrameReader()
         self._parser = HandoverParser(orders)
         self._stdout, self._stderr = (
-            Capture(task.logs / name, task.log_limit, Masker(task.secrets) if task.secrets else None)
-            for name in ("stdout", "stderr")
+            Capture(task.logs / name, task.log_limit, _masker(task)) for name in ("stdout", "stderr")
         )
         self._collector = Collector(task.outputs, orders.size)
         self._status: Status | None = None

@@ -35,7 +35,7 @@ def require_secrets(blueprint: Blueprint, given: Mapping[str, str]) -> Mapping[s
             raise RequirementError(
                 f"the secret `{name}` that the evaluation needs was not given",
                 code="secret-missing",
-                hint=f"give it with `--secret {name}=FILE`, or in the environment variable {name}",
+                hint=f"give it with `--secret {name}=FILE`, or as `--secret {name}` from that variable",
             )
         if len(given[name]) < LEAST_SECRET or "\0" in given[name]:
             raise MalformedError(

@@ -117,6 +117,8 @@ def service_task(place: Place, service: Service, pod: str = POD) -> ContainerTas
         log_limit=LOG_BYTES,
         pod=PodLink(pod, hosts_file(plan, place.replicate, place.phase)),
         keeps_outputs=False,
+        # It is given no secret, but who asks it may send one, and servers log what they are asked.
+        masked=plan.secrets,
     )
 
 

@@ -116,6 +116,9 @@ def test_an_entry_that_lists_nothing_is_refused(entry: str) -> None:
         "2002:7f00:1::",
         "ff02::1",
         "fe80::1%eth0",
+        "fec0::1",
+        "::7f00:1",
+        "64:ff9b:1::7f00:1",
         "nonsense",
     ],
 )

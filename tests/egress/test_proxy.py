@@ -64,6 +64,16 @@ def proxy_for(tmp_path: Path, *hosts: str, **changes: Any) -> EgressProxy:
     return EgressProxy(tmp_path / "egress", AllowList(hosts), **changes)
 
 
+@pytest.mark.parametrize(
+    "never", ["169.254.169.254", "100.100.100.200", "168.63.129.16", "0.0.0.0", "224.0.0.1"]
+)
+def test_where_clouds_hand_out_credentials_is_not_reached_though_listed(tmp_path: Path, never: str) -> None:
+    with proxy_for(tmp_path, f"{never}:80", limits=Limits(connect=0.2)) as proxy:
+        answer = ask(tmp_path / "egress", f"GET http://{never}/latest/ HTTP/1.1\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 403")
+    assert proxy.record.as_json()["refused"] == [{"host": f"{never}:80", "times": 1}]
+
+
 def test_a_listed_literal_is_reached_and_recorded(tmp_path: Path, port: int) -> None:
     with proxy_for(tmp_path, f"127.0.0.1:{port}") as proxy:
         answer = ask(tmp_path / "egress", f"GET http://127.0.0.1:{port}/x HTTP/1.1\r\n\r\n".encode())

@@ -35,6 +35,11 @@ def test_a_secret_is_masked_as_it_is_commonly_written(how: str) -> None:
     assert Masker(NAMED).found(WRITTEN[how].encode()) == "API_KEY"
 
 
+@pytest.mark.parametrize("wide", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_secret_in_an_array_of_wide_letters_is_found(wide: str) -> None:
+    assert Masker(NAMED).found(b"\x93NUMPY" + f"ab{SECRET}".encode(wide) + bytes(8)) == "API_KEY"
+
+
 @given(st.lists(st.sampled_from([*WRITTEN.values(), "x", "sk-", "\n", "noise "]), max_size=12), st.data())
 def test_however_a_stream_is_cut_it_is_masked_as_a_whole(parts: list[str], data: st.DataObject) -> None:
     whole = "".join(parts).encode()

@@ -303,7 +303,9 @@ class _Performance:
         finished = time.monotonic()
         streams = []
         for name, data in (("stdout", self.world.stdout), ("stderr", self.world.stderr)):
-            capture = Capture(self.task.logs / name, self.task.log_limit, Masker(self.task.secrets))
+            capture = Capture(
+                self.task.logs / name, self.task.log_limit, Masker({**self.task.masked, **self.task.secrets})
+            )
             capture.write(bytes(data))
             streams.append(capture.finish())
         return ContainerOutcome(

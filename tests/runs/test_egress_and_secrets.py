@@ -210,6 +210,17 @@ def test_a_secret_that_is_missing_stops_before_anything_runs(world: SmallWorld, 
     assert world.engine.tasks == []
 
 
+def test_a_blueprint_cannot_help_itself_to_a_variable(
+    world: SmallWorld, evalctl: Evalctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_KEY", CANARY)
+    world.write(sandbox=KEY)
+    done = evalctl("launch", world.file)
+    assert done.code == 6
+    assert "`--secret API_KEY`" in done.err
+    assert world.engine.tasks == []
+
+
 @pytest.mark.parametrize("value", ["", "short", "with\0null"])
 def test_a_secret_that_cannot_be_masked_is_refused(world: SmallWorld, value: str) -> None:
     with pytest.raises(MalformedError, match="API_KEY") as caught:
@@ -227,7 +238,7 @@ def test_a_secret_comes_from_a_file_or_the_variable_of_its_name(
     assert evalctl("launch", world.file, "--secret", f"API_KEY={tmp_path / 'key'}").code == 0
     monkeypatch.setenv("API_KEY", "from-the-variable")
     monkeypatch.setenv("OTHER_KEY", "not asked for")
-    assert evalctl("launch", world.file, "--rerun").code == 0
+    assert evalctl("launch", world.file, "--rerun", "--secret", "API_KEY").code == 0
     assert seen == [CANARY, "from-the-variable"]
     assert "OTHER_KEY" not in world.engine.tasks[-1].secrets
 
@@ -240,11 +251,20 @@ def test_a_secret_that_is_badly_given_is_a_usage_error(
     assert evalctl("launch", world.file, "--secret", given).code == 2
 
 
-def test_the_names_of_secrets_are_in_the_lock_and_a_service_gets_none(world: SmallWorld) -> None:
+def test_a_service_gets_no_secret_and_its_log_shows_none(world: SmallWorld) -> None:
     pins = json.loads((world.folder / "pins.json").read_text())
     tail = f'[[service]]\nname = "s"\nimage = "oci:image@{pins["image"]}"\ncommand = ["serve"]\n'
-    world.plays(lambda inside: inside.stopped.wait(10) and 0, "serve")
+
+    def serve(inside: Inside) -> int:
+        inside.stdout += f"asked with the key {CANARY}\n".encode()
+        inside.stopped.wait(10)
+        return 0
+
+    world.plays(serve, "serve")
     launched = world.launch(sections={"sandbox": KEY, "tail": tail}, secrets=Secrets(API_KEY=CANARY))
+    log = next((launched.bundle / "logs").glob("*service*stdout*")).read_text()
+    assert "[secret API_KEY]" in log
+    assert CANARY not in log
     identity = json.loads((launched.bundle / "lock.json").read_bytes())["identity"]
     assert identity["sandbox"]["secrets"] == ["API_KEY"]
     assert "secrets" not in identity["services"][0]["sandbox"]
