@@ -101,7 +101,7 @@ def orders_of_the_first_process() -> str:
 def arguments_of_the_first_process() -> str:
     """What pid 1 was started with can be read: it says the command and no more."""
     words = Path("/proc/1/cmdline").read_bytes().split(b"\0")
-    return words[0].decode() if MARK not in b" ".join(words) else "seen"
+    return Path(words[0].decode()).name if MARK not in b" ".join(words) else "seen"
 
 
 @attempt

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from attempt import attempt, call, word_of, words_of
 
-INIT = "/.evalctl/init"
+# Its place is drawn for each launch; who looks finds it.
+INIT = Path("/proc/1/cmdline").read_bytes().split(b"\0")[0].decode()
 INPUT, CODE, CONFIG_FILE = "/eval/inputs/canary", "/eval/code/attempt.py", "/eval/config.json"
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
