@@ -10,6 +10,8 @@ from launcher.environment.packages import Ecosystem
 Handling = Literal["whole", "digest", "library", "name"]
 
 MIB: Final = 1 << 20
+# Parsing Python or JSON takes up to five hundred times its bytes.
+_MODULE: Final = 256 << 10
 
 
 class Interest(Struct, frozen=True):
@@ -56,11 +58,11 @@ _BY_NAME: Final[dict[str, tuple[re.Pattern[str], Interest]]] = {
     ),
     ".package-lock.json": (
         re.compile(r"(?:.+/)?node_modules/\.package-lock\.json"),
-        Interest("whole", 32 * MIB, "npm"),
+        Interest("whole", 8 * MIB, "npm"),
     ),
     "copyright": (re.compile(r"usr/share/doc/[^/]+/copyright"), Interest("whole", MIB)),
-    "__config__.py": (re.compile(r".+/(?:numpy|scipy)/__config__\.py"), Interest("whole", MIB)),
-    "version.py": (re.compile(r".+/torch/version\.py"), Interest("whole", MIB)),
+    "__config__.py": (re.compile(r".+/(?:numpy|scipy)/__config__\.py"), Interest("whole", _MODULE)),
+    "version.py": (re.compile(r".+/torch/version\.py"), Interest("whole", _MODULE)),
     "version.json": (re.compile(r"usr/local/cuda[^/]*/version\.json"), Interest("whole", MIB)),
 }
 _STATUS: Final = re.compile(r"var/lib/dpkg/status\.d/[^/]+(?<!\.md5sums)")
@@ -93,7 +95,7 @@ def interest_in(path: str) -> Interest | None:
     if last.endswith(".egg-info"):
         return Interest("whole", 2 * MIB, "pypi") if _EGG.fullmatch(path) else None
     if last.startswith("_sysconfigdata_"):
-        return Interest("whole", MIB) if _SYSCONFIG.fullmatch(path) else None
+        return Interest("whole", _MODULE) if _SYSCONFIG.fullmatch(path) else None
     if "bin/" in path and _COMPILER.fullmatch(path):
         return Interest("name", 0)
     return None

@@ -150,19 +150,21 @@ def _npm(_: Files, path: str, placed: Placed) -> Package | None:
     )
 
 
-def _npm_locks(files: Files) -> dict[str, Mapping[str, Any]]:
+def _npm_locks(files: Files) -> dict[str, Mapping[str, str]]:
     """Return what npm's hidden lock files say of each installed package, by its package.json."""
-    found: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, Mapping[str, str]] = {}
     for path, placed in files.matching(lambda path: path.endswith(f"node_modules/{_LOCK}")):
         listed = (json_table(placed.held.data) or {}).get("packages")
         root = path.removesuffix(f"node_modules/{_LOCK}")
         for place, entry in listed.items() if isinstance(listed, dict) else ():
-            if isinstance(entry, dict):
-                found[f"{root}{place}/package.json"] = entry
+            described = f"{root}{place}/package.json"
+            if isinstance(entry, dict) and (described in files.placed or described in files.links):
+                said = {key: tidy(entry.get(key), 1000) for key in ("resolved", "integrity")}
+                found[described] = said
     return found
 
 
-def _with_lock(found: Found, locked: Mapping[str, Mapping[str, Any]]) -> Found:
+def _with_lock(found: Found, locked: Mapping[str, Mapping[str, str]]) -> Found:
     from msgspec.structs import replace
 
     if isinstance(found, Gap) or (entry := locked.get(found.path)) is None:

@@ -24,6 +24,10 @@ _MOST_TAR: Final = 256 << 30
 _MOST_MEMBERS: Final = 4_000_000
 _MOST_HELD: Final = 50_000
 _MOST_BYTES: Final = 160 << 20
+_MOST_NAMES: Final = 512 << 20
+# Linux takes no longer path; deeper ones would make each look at it slow.
+_LONGEST_PATH: Final = 4096
+_DEEPEST: Final = 100
 
 
 class Held(Struct, frozen=True):
@@ -56,6 +60,7 @@ class Budget(Struct):
     members: int = _MOST_MEMBERS
     held: int = _MOST_HELD
     bytes: int = _MOST_BYTES
+    names: int = _MOST_NAMES
 
 
 def read_layer(chunks: Iterable[bytes], budget: Budget) -> Layer:
@@ -96,6 +101,9 @@ def _note(layer: Layer, member: "tarfile.TarInfo", archive: "tarfile.TarFile", b
     path = plain_path(member.name)
     if path is None:
         return
+    budget.names -= len(path)
+    if budget.names < 0:
+        raise InfrastructureError("the names in the layers are too long", code="image-malformed")
     folder, _, last = path.rpartition("/")
     if last == OPAQUE:
         layer.opaque.add(folder)
@@ -131,6 +139,8 @@ def _target(path: str, member: "tarfile.TarInfo") -> str | None:
 def plain_path(name: str) -> str | None:
     """Return `name` relative to the root, without `.`, `..` and doubled slashes, or None."""
     parts: list[str] = []
+    if len(name) > _LONGEST_PATH:
+        return None
     for part in name.split("/"):
         if part == "..":
             if not parts:
@@ -138,7 +148,7 @@ def plain_path(name: str) -> str | None:
             parts.pop()
         elif part not in ("", "."):
             parts.append(part)
-    path = "/".join(parts)
+    path = "/".join(parts) if len(parts) <= _DEEPEST else ""
     # Bytes that are no UTF-8 stand as lone surrogates; no file of interest has such a name.
     return path if path and path.isprintable() else None
 

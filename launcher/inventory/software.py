@@ -6,12 +6,13 @@ Python files are parsed, not executed: only literals in them count.
 import ast
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from launcher.environment.facts import Fact
 from launcher.environment.packages import Package
-from launcher.inventory.files import Files
+from launcher.inventory.files import Files, Placed
 from launcher.inventory.texts import decoded, json_table, tidy
 
 _COMPILER: Final = re.compile(
@@ -26,6 +27,9 @@ _TORCH: Final = ("__version__", "cuda", "debug", "git_version", "hip", "xpu")
 _MOST: Final = 200
 _LONGEST: Final = 2000
 _DEEPEST: Final = 4
+# What parsing costs: memory grows with the bytes, time with the square of the fields of an f-string.
+_MOST_BRACES: Final = 4000
+_MOST_MODULES: Final = 50
 
 
 def software_facts(files: Files, packages: Iterable[Package]) -> Iterator[Fact]:
@@ -63,7 +67,7 @@ def _libraries(files: Files) -> Iterator[dict[str, str]]:
 
 def _python_options(files: Files) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield how each Python was built, from the dictionary literal in its `_sysconfigdata` module."""
-    for path, placed in files.matching(lambda path: _SYSCONFIG.fullmatch(path) is not None):
+    for path, placed in _modules(files, lambda path: _SYSCONFIG.fullmatch(path) is not None):
         table = _assigned(placed.held.data).get("build_time_vars")
         if isinstance(table, dict):
             yield (
@@ -74,7 +78,7 @@ def _python_options(files: Files) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _array_builds(files: Files, name: str) -> Iterator[dict[str, Any]]:
     """Yield what numpy or scipy was built with, from the literals of its `__config__` module."""
-    for path, placed in files.matching(lambda path: _is_config(path, name)):
+    for path, placed in _modules(files, lambda path: _is_config(path, name)):
         table = _assigned(placed.held.data).get("CONFIG")
         if isinstance(table, dict):
             parts = ("Build Dependencies", "Compilers", "Machine Information", "SIMD Extensions")
@@ -87,7 +91,7 @@ def _is_config(path: str, name: str) -> bool:
 
 
 def _torch(files: Files) -> Iterator[dict[str, Any]]:
-    for path, placed in files.matching(lambda path: path.endswith("/torch/version.py")):
+    for path, placed in _modules(files, lambda path: path.endswith("/torch/version.py")):
         table = _assigned(placed.held.data)
         yield {"path": path, **{key.strip("_"): _bounded(table[key]) for key in _TORCH if key in table}}
 
@@ -99,8 +103,15 @@ def _cuda(files: Files) -> Iterator[dict[str, str]]:
             yield {"path": path, "version": tidy(table.get("version"))}
 
 
+def _modules(files: Files, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Placed]]:
+    """Yield the Python modules that are parsed: no more than any honest image has."""
+    return islice(files.matching(wanted), _MOST_MODULES)
+
+
 def _assigned(data: bytes) -> dict[str, Any]:
     """Return the literals that a Python module assigns to names at its top, and nothing else."""
+    if data.count(b"{") > _MOST_BRACES:
+        return {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Final
 
 from launcher.digest import sha256_hex
@@ -12,7 +13,7 @@ from launcher.errors import MalformedError
 from launcher.inventory.files import Files, Placed
 from launcher.inventory.interest import WRITE_AHEAD
 from launcher.inventory.rpm import rpm_packages
-from launcher.inventory.texts import decoded, paragraphs, tidy
+from launcher.inventory.texts import decoded, lines_of, paragraphs, tidy
 
 Found = Package | Gap
 
@@ -25,6 +26,7 @@ _RPM: Final = tuple(
 )
 _SOURCE: Final = re.compile(r"(?P<name>[^ (]+)(?: \((?P<version>[^)]+)\))?")
 _MOST_LICENCES: Final = 30
+_MOST_PACKAGES: Final = 50_000
 
 
 def system_of(files: Files) -> tuple[str, str, str]:
@@ -41,6 +43,7 @@ def system_packages(files: Files) -> Iterator[Found]:
     """Yield what each distribution's package manager says, and what of it could not be read."""
     system = system_of(files)
     distribution = "-".join(part for part in system[:2] if part)
+    licences = _Licences(files)
     readers: tuple[tuple[Ecosystem, tuple[str, ...], Callable[[bytes, str], Iterable[Package]]], ...] = (
         ("deb", (_STATUS,), _dpkg),
         ("apk", _APK, _apk),
@@ -50,21 +53,21 @@ def system_packages(files: Files) -> Iterator[Found]:
         for path in paths:
             if (placed := files.find(path)) is not None:
                 for found in _database(files, path, placed, (ecosystem, read)):
-                    yield _of(found, files, system[0], distribution)
+                    yield _of(found, licences, system[0], distribution)
                 yield from _unmerged(files, path)
     for path, placed in files.matching(lambda path: path.startswith("var/lib/dpkg/status.d/")):
         for found in _read(path, placed, ("deb", _dpkg)):
-            yield _of(found, files, system[0], distribution)
+            yield _of(found, licences, system[0], distribution)
 
 
-def _of(found: Found, files: Files, system: str, distribution: str) -> Found:
+def _of(found: Found, known: "_Licences", system: str, distribution: str) -> Found:
     """Add what the package's own record does not hold: the distribution, and Debian's licences."""
     from msgspec.structs import replace
 
     if isinstance(found, Gap):
         return found
     qualifiers = tuple(sorted((*found.qualifiers, *((("distro", distribution),) if distribution else ()))))
-    licences = found.licences or (_debian_licences(files, found.name) if found.ecosystem == "deb" else ())
+    licences = found.licences or (known.of(found.name) if found.ecosystem == "deb" else ())
     namespace = found.namespace or system or {"deb": "debian", "apk": "alpine"}.get(found.ecosystem, "")
     return replace(found, namespace=namespace, qualifiers=qualifiers, licences=licences)
 
@@ -109,7 +112,10 @@ def _read(
         yield Gap(ecosystem, path, placed.held.fault)
         return
     try:
-        for package in read(placed.held.data, path):
+        for count, package in enumerate(read(placed.held.data, path)):
+            if count >= _MOST_PACKAGES:
+                yield Gap(ecosystem, path, f"it lists more than {_MOST_PACKAGES} packages")
+                return
             yield replace(package, layer=placed.layer)
     except MalformedError as error:
         yield Gap(ecosystem, path, error.message)
@@ -130,27 +136,31 @@ def _dpkg(data: bytes, path: str) -> Iterator[Package]:
         )
 
 
-def _debian_licences(files: Files, name: str) -> tuple[str, ...]:
-    """Return the licences that a package's copyright file names, where it is written to be read by programs.
+class _Licences:
+    """What copyright files name, where they are written to be read by programs; each is read once.
 
-    https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+    Many packages may lead to one file. https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
     """
-    placed = files.find(f"usr/share/doc/{name}/copyright")
-    if placed is None or b"copyright-format" not in placed.held.data[:2000]:
-        return ()
-    named = {tidy(fields.get("license"), 100) for fields in paragraphs(decoded(placed.held.data))}
-    return tuple(sorted(named - {""}))[:_MOST_LICENCES]
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._read: dict[tuple[str, int], tuple[str, ...]] = {}
+
+    def of(self, name: str) -> tuple[str, ...]:
+        """Return the licences of a Debian package."""
+        placed = self._files.find(f"usr/share/doc/{name}/copyright")
+        if placed is None or b"copyright-format" not in placed.held.data[:2000]:
+            return ()
+        key = (placed.layer, id(placed.held))
+        if key not in self._read:
+            found = {tidy(fields.get("license"), 100) for fields in paragraphs(decoded(placed.held.data))}
+            self._read[key] = tuple(sorted(found - {""}))[:_MOST_LICENCES]
+        return self._read[key]
 
 
 def _apk(data: bytes, path: str) -> Iterator[Package]:
     """Yield what `lib/apk/db/installed` lists (https://wiki.alpinelinux.org/wiki/Apk_spec)."""
-    for block in decoded(data).split("\n\n"):
-        fields: dict[str, str] = {}
-        for line in block.split("\n"):
-            if line[1:2] == ":":
-                fields.setdefault(line[0], tidy(line[2:]))
-        if not fields.get("P"):
-            continue
+    for fields in _apk_records(decoded(data)):
         yield Package(
             "apk",
             fields["P"],
@@ -161,6 +171,17 @@ def _apk(data: bytes, path: str) -> Iterator[Package]:
             origin=_apk_origin(fields),
             hashes=_apk_hash(fields.get("C", "")),
         )
+
+
+def _apk_records(text: str) -> Iterator[dict[str, str]]:
+    fields: dict[str, str] = {}
+    for line in chain(lines_of(text), [""]):
+        if not line:
+            if fields.get("P"):
+                yield fields
+            fields = {}
+        elif line[1:2] == ":" and line[0].isascii():
+            fields.setdefault(line[0], tidy(line[2:]))
 
 
 def _apk_origin(fields: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
