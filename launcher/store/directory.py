@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -176,7 +177,8 @@ def _walk_subfolder(parent: int, segment: str, name: str) -> Generator[tuple[str
 def _scan(folder: int, prefix: str) -> Iterator[Iterator["os.DirEntry[str]"]]:
     try:
         with os.scandir(folder) as entries:
-            yield entries
+            # What is refused first is then the same on every file system; more than a bundle holds is enough.
+            yield iter(sorted(islice(entries, MAX_FILES + 1), key=lambda entry: entry.name))
     except OSError as error:
         raise _unreadable(prefix or ".", error) from error
 

@@ -12,6 +12,7 @@ TYPED_ELSEWHERE = {
     "first-evaluation.md",  # tests/cli/test_first_evaluation.py
     "lm-eval-local",  # tests/harness/test_real_harnesses.py
     "inspect-local",
+    "torch-compile",  # tests/harness/test_torch_compile.py
 }
 PAGES = [
     page
