@@ -9,8 +9,10 @@ from launcher.resolve import require_same, resolve
 from launcher.runs.events import EventLog
 from launcher.runs.gpu_remarks import other_gpus
 from launcher.runs.leftovers import reap_left_overs
-from launcher.runs.request import FINISHED_FAILURES, RUNTIMES, Edges, Launched, LaunchRequest
+from launcher.runs.request import Edges, Launched, LaunchRequest
 from launcher.runs.site import admitted
+from launcher.spec.blueprint import RUNTIMES
+from launcher.spec.predicates import FINISHED_FAILURES
 from launcher.store.attempts import past_attempts
 from launcher.store.bundles import is_intact
 from launcher.store.cache import Cache

@@ -13,12 +13,12 @@ from launcher.metrics.agreement import Agreement, Evidence, compare_runs
 from launcher.metrics.evaluation import evaluate
 from launcher.resolve import choices_of, pin_predictions
 from launcher.runs.events import now
-from launcher.runs.request import FINISHED_FAILURES, Edges, LaunchRequest, Secrets
+from launcher.runs.request import Edges, LaunchRequest, Secrets
 from launcher.sources.inputs import FetchSettings
 from launcher.spec import bundle as names
 from launcher.spec.imported import ImportedLock
 from launcher.spec.lock import make_lock, pins_from
-from launcher.spec.predicates import LOCAL_BUILDER, Builder
+from launcher.spec.predicates import FINISHED_FAILURES, LOCAL_BUILDER, Builder
 from launcher.spec.reproduction import (
     MetricReproduction,
     Reproduction,

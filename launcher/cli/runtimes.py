@@ -1,7 +1,7 @@
 """`--runtime NAME`: the least isolation that a person asks for."""
 
 from launcher.errors import MalformedError
-from launcher.runs.request import RUNTIMES, Runtime
+from launcher.spec.blueprint import RUNTIMES, Runtime
 
 
 def read_runtime(name: str | None) -> Runtime | None:

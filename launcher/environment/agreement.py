@@ -18,7 +18,7 @@ from launcher.environment.sbom import empty_sbom_bytes
 from launcher.environment.sbom_reading import check_sbom
 from launcher.errors import CheckFailedError
 from launcher.spec import bundle
-from launcher.spec.blueprint import Blueprint
+from launcher.spec.blueprint import RUNTIMES, Blueprint
 from launcher.spec.lock import pins_from
 from launcher.spec.predicates import Provenance
 from launcher.spec.probe import ProbeReport, report_from_json
@@ -77,7 +77,7 @@ def _runtime(facts: Iterable[Fact]) -> str:
     for fact in facts:
         if fact.name == "sandbox.profile" and isinstance(fact.value, dict):
             named = fact.value.get("runtime")
-            if named in ("runc", "runsc"):
+            if named in RUNTIMES:
                 return str(named)
     raise _another("it does not say under which runtime the probe looked")
 

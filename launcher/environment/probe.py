@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
+from launcher.spec.blueprint import RUNTIMES
 from launcher.spec.probe import ProbeReport
 from launcher.spec.sandbox import HOSTNAME, MASKED_PATHS, OUTPUTS, TEMPORARY, USER_ID, SandboxProfile
 from launcher.spec.seccomp import allowed_calls
@@ -34,7 +35,7 @@ class Expectation(Struct, frozen=True):
     name: str
     holds: str
     find: _Find
-    runtimes: tuple[str, ...] = ("runc", "runsc")
+    runtimes: tuple[str, ...] = RUNTIMES
 
 
 def expected(profile: SandboxProfile, runtime: str) -> tuple[Expectation, ...]:

@@ -6,9 +6,8 @@ from typing import Final, Protocol
 
 from launcher.engines.engine import ContainerOutcome, Mount
 from launcher.errors import InfrastructureError
-from launcher.runs.request import Runtime
 from launcher.runs.tasks import RunPlan, artifact_place, prediction_place
-from launcher.spec.blueprint import Run, Score
+from launcher.spec.blueprint import Run, Runtime, Score
 from launcher.spec.bundle import ARTIFACTS
 from launcher.spec.predicates import Failure
 

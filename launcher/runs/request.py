@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -10,7 +10,7 @@ from launcher.environment.gpus import observe_gpus
 from launcher.report.progress import Reporter
 from launcher.resolve import Choices
 from launcher.sources.inputs import FetchSettings
-from launcher.spec.blueprint import Blueprint
+from launcher.spec.blueprint import RUNTIMES, Blueprint, Runtime
 from launcher.spec.gpu_grants import Grant
 from launcher.spec.gpus import GpuInventory
 from launcher.spec.lock import Lock
@@ -20,14 +20,6 @@ from launcher.trust.keys import Signer
 
 if TYPE_CHECKING:
     from launcher.engines.engine import Engine
-
-Runtime = Literal["runc", "runsc"]
-
-# Weakest first.
-RUNTIMES: tuple[Runtime, ...] = ("runc", "runsc")
-
-# A later launch returns these instead of running again: the candidate's failure is an answer.
-FINISHED_FAILURES = frozenset({"candidate", "timeout", "out-of-memory", "disk", "sandbox"})
 
 
 class Secrets(dict[str, str]):

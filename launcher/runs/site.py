@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from launcher.engines.engine import EngineFacts
 from launcher.environment.facts import Fact
 from launcher.errors import RequirementError
-from launcher.runs.request import RUNTIMES, LaunchRequest
+from launcher.runs.request import LaunchRequest
+from launcher.spec.blueprint import RUNTIMES
 from launcher.spec.site import Demand, SitePolicy
 from launcher.spec.widenings import IMPLIED
 

@@ -6,7 +6,7 @@ turns TOML into these values, with places and advice, is `launcher.spec.reading`
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 from msgspec import Struct, field
 
@@ -20,6 +20,9 @@ MAX_DECIMALS = 15
 Determinism = Literal["bitwise", "sample", "metric"]
 Unpack = Literal["none", "zst", "gz", "tar", "zip"]
 Direction = Literal["higher", "lower"]
+# Weakest first.
+Runtime = Literal["runc", "runsc"]
+RUNTIMES: Final[tuple[Runtime, ...]] = get_args(Runtime)
 
 
 class About(Struct, frozen=True):
@@ -158,7 +161,7 @@ class Sandbox(Struct, frozen=True):
 
     network: Literal["none", "egress"] = "none"
     allow_hosts: tuple[str, ...] = ()
-    runtime: Literal["runc", "runsc"] = "runc"
+    runtime: Runtime = "runc"
     allow: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
 

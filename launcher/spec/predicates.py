@@ -7,7 +7,7 @@ https://slsa.dev/spec/v1.0/provenance
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, get_args
 
 from msgspec import Struct, field
 
@@ -32,6 +32,12 @@ Origin = Literal["unsigned"]
 Failure = Literal[
     "candidate", "timeout", "out-of-memory", "disk", "sandbox", "engine", "image", "input", "interrupted"
 ]
+# A later launch returns these instead of running again: the candidate's failure is an answer.
+FINISHED_FAILURES: Final[frozenset[Failure]] = frozenset(
+    {"candidate", "timeout", "out-of-memory", "disk", "sandbox"}
+)
+# After these another attempt goes on with what the last one had.
+PASSING_FAILURES: Final[frozenset[Failure]] = frozenset(get_args(Failure)) - FINISHED_FAILURES
 
 _GIT_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _INVOCATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)

@@ -143,7 +143,7 @@ SANDBOX = Table(
             "The hosts that may be reached.",
             [],
         ),
-        Key("runtime", choice("runc", "runsc"), "The least runtime; `runsc` is gVisor.", "runc"),
+        Key("runtime", choice(*values.RUNTIMES), "The least runtime; `runsc` is gVisor.", "runc"),
         Key(
             "allow",
             ListOf(choice(*OPENS), unique=True),

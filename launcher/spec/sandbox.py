@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from launcher.canonical import canonical_bytes
 from launcher.digest import digest_of
 from launcher.errors import MalformedError
-from launcher.spec.blueprint import KIB, MIB, Blueprint, Resources, Sandbox
+from launcher.spec.blueprint import KIB, MIB, Blueprint, Resources, Runtime, Sandbox
 from launcher.spec.seccomp import Variant, seccomp_digest
 from launcher.spec.widenings import IMPLIED, OPEN_FILES, OPENS
 
@@ -86,7 +86,7 @@ class SandboxProfile(Struct, frozen=True):
     `runtime` is the least isolation asked for, `ulimits` are `(name, limit)` pairs that only ever lower.
     """
 
-    runtime: Literal["runc", "runsc"]
+    runtime: Runtime
     cpus: int
     memory: int
     pids: int

@@ -4,10 +4,11 @@ from typing import Any, Final, Literal, get_args
 
 from msgspec import Struct
 
+from launcher.spec.blueprint import Runtime
+
 SCHEMA: Final = "evalctl/site/v1"
 
 EngineName = Literal["docker", "podman"]
-SiteRuntime = Literal["runc", "runsc"]
 Lacking = Literal["refuse", "record"]
 # What a host may lack. `user-namespaces` asks that the engine puts containers into one, so that their root is
 # nobody outside; `rootless` that the engine itself has no root.
@@ -27,7 +28,7 @@ class SitePolicy(Struct, frozen=True):
     those that are allowed, None: all.
     """
 
-    minimum_runtime: SiteRuntime = "runc"
+    minimum_runtime: Runtime = "runc"
     require: tuple[Demand, ...] = ()
     lacking: Lacking = "refuse"
     widenings: tuple[str, ...] | None = None

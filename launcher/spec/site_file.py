@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from launcher.errors import MalformedError, Problem
 from launcher.spec.advice import advice
+from launcher.spec.blueprint import RUNTIMES
 from launcher.spec.document import Document, read_document
 from launcher.spec.kinds import Fault, Key, ListOf, Table
 from launcher.spec.scalars import choice, constant
@@ -21,7 +22,7 @@ SITE: Final = Table(
     "What the people who run a machine demand of every launch on it.",
     (
         Key("schema", constant(SCHEMA), "The version of this language.", SCHEMA),
-        Key("minimum-runtime", choice("runc", "runsc"), "The least isolation of every launch.", "runc"),
+        Key("minimum-runtime", choice(*RUNTIMES), "The least isolation of every launch.", "runc"),
         Key(
             "require",
             ListOf(choice(*DEMANDS), maximum=len(DEMANDS), unique=True),

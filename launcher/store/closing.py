@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.errors import EvalctlError
+from launcher.spec.predicates import PASSING_FAILURES
 from launcher.store.home import Home
 from launcher.store.journal import (
     attempt_folders,
@@ -22,8 +23,6 @@ from launcher.store.removal import put_away, remove_tree
 RECORD = "record.json"
 PROGRESS = "work"
 STATE_FOLDER = "state"
-# After these another attempt goes on with what the last one had.
-PASSING_FAILURES = frozenset({"engine", "image", "input", "interrupted"})
 
 
 def close_dead_attempts(home: Home, *, held: str = "") -> list[str]:

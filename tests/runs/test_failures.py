@@ -9,8 +9,7 @@ from msgspec.structs import replace
 from launcher.engines.engine import CollectedOutputs, ContainerOutcome, Mount, Room
 from launcher.errors import InfrastructureError
 from launcher.runs.failures import classify, failure_of
-from launcher.runs.request import Runtime
-from launcher.spec.blueprint import Run
+from launcher.spec.blueprint import Run, Runtime
 from launcher.spec.predicates import Failure
 from launcher.spec.usage import LimitsHit, Usage
 

@@ -76,7 +76,7 @@ def _value(parameter: Any) -> Value:
 
 def _known_words(metavar: str, names: Sequence[str]) -> tuple[str, ...]:
     from launcher.cli.completion import SHELLS
-    from launcher.runs.request import RUNTIMES
+    from launcher.spec.blueprint import RUNTIMES
     from launcher.spec.schema import NAMES
 
     known = {"SHELL": SHELLS, "--runtime": RUNTIMES, "FORMAT": NAMES}
