@@ -39,6 +39,7 @@ from launcher.engines.supervision import Supervision, Transcript
 from launcher.errors import EvalctlError
 from launcher.spec.image import ImagePins
 from launcher.spec.sandbox import MAX_OUTPUT_ENTRIES, SandboxProfile
+from launcher.spec.site import EngineName
 from launcher.spec.usage import Usage
 
 if TYPE_CHECKING:
@@ -287,9 +288,11 @@ def _outcome(
     )
 
 
-def _runtimes(info: Mapping[str, Any], *, podman: bool) -> tuple[str, ...]:
+def _runtimes(info: Mapping[str, Any], name: EngineName) -> tuple[str, ...]:
     """Return the runtimes that can be asked for; Podman gives every container its default one."""
-    return (str(info.get("DefaultRuntime", "")),) if podman else tuple(sorted(info.get("Runtimes") or {}))
+    if name == "podman":
+        return (str(info.get("DefaultRuntime", "")),)
+    return tuple(sorted(info.get("Runtimes") or {}))
 
 
 def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineFacts:
@@ -300,11 +303,12 @@ def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineFacts:
         ("pids", "PidsLimit"),
         ("cpuset", "CPUSet"),
     )
+    name: EngineName = "podman" if is_podman(version) else "docker"
     return EngineFacts(
-        name="podman" if is_podman(version) else "docker",
+        name=name,
         version=str(version["Version"]),
         api_version=str(version["ApiVersion"]),
-        runtimes=_runtimes(info, podman=is_podman(version)),
+        runtimes=_runtimes(info, name),
         default_runtime=str(info.get("DefaultRuntime", "")),
         cgroup_version=str(info.get("CgroupVersion", "")),
         cgroup_driver=str(info.get("CgroupDriver", "")),
@@ -317,6 +321,6 @@ def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineFacts:
         operating_system=str(info.get("OperatingSystem", "")),
         architecture=str(info.get("Architecture", "")),
         components={item["Name"]: str(item["Version"]) for item in version.get("Components") or ()},
-        gpu_driver=gpu_driver(info, "docker"),
+        gpu_driver=gpu_driver(info, name),
         nvproxy=nvproxy(info),
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from launcher.engines.engine import ContainerTask, EngineFacts, GpuDriver
 from launcher.errors import RequirementError
+from launcher.spec.site import EngineName
 
 _KIND = "nvidia.com/gpu"
 _CAPABILITIES = ("gpu", "compute", "utility")
@@ -40,7 +41,7 @@ def refuse_without_its_gpus(body: Mapping[str, Any], container: Mapping[str, Any
         )
 
 
-def gpu_driver(info: Mapping[str, Any], name: str) -> GpuDriver:
+def gpu_driver(info: Mapping[str, Any], name: EngineName) -> GpuDriver:
     """Return how the engine that says `info` passes GPUs on; Podman knows only specifications."""
     if name == "podman":
         return "cdi"

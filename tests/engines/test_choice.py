@@ -35,6 +35,7 @@ def test_what_answers_is_asked_what_it_is(own_podman: OwnEngine, own_docker: Own
     for engine, name, other in ((own_podman, "podman", "docker"), (own_docker, "docker", "podman")):
         opened = open_engine(engine.address, name)  # type: ignore[arg-type]
         assert opened.describe().name == name
+        assert opened.describe().gpu_driver == {"podman": "cdi", "docker": "nvidia"}[name]
         opened.close()
         with pytest.raises(RequirementError, match=f"what answers is {name}, not {other}"):
             open_engine(engine.address, other)  # type: ignore[arg-type]
