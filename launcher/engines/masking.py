@@ -23,6 +23,7 @@ class Masker:
         longest_first = sorted(self._forms, key=len, reverse=True)
         self._pattern = re.compile(b"|".join(map(re.escape, longest_first))) if self._forms else None
         self._longest = max(map(len, self._forms), default=0)
+        self._firsts = frozenset(form[0] for form in self._forms)
         self._rest = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -74,7 +75,7 @@ class Masker:
         """Return how many bytes at the end may be the beginning of a secret."""
         tail = data[-(self._longest - 1) :].lower() if self._longest > 1 else b""
         for start in range(len(tail)):
-            if any(form.startswith(tail[start:]) for form in self._forms):
+            if tail[start] in self._firsts and any(form.startswith(tail[start:]) for form in self._forms):
                 return len(tail) - start
         return 0
 

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from launcher.canonical import canonical_bytes, parse_json
+import msgspec
+
+from launcher.canonical import parse_json
 from launcher.digest import hash_file, sha256_hex
 from launcher.errors import EvalctlError
 from launcher.store.closing import RECORD
@@ -24,7 +26,7 @@ def write_record(folder: Path, facts: Mapping[str, Any], *, durable: bool) -> No
     if durable:
         for place, _, _ in os.walk(folder):
             sync_folder(Path(place))
-    data = canonical_bytes({"facts": facts, "files": files})
+    data = msgspec.json.encode({"facts": facts, "files": files})
     write_atomically(folder / RECORD, sha256_hex(data).encode() + b"\n" + data, durable=durable)
 
 
