@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from launcher.engines.engine import ATTEMPT_LABEL, HOME_LABEL, Console, ContainerTask, Interaction
+from launcher.engines.engine import Console, ContainerTask, Interaction
 from launcher.errors import InfrastructureError, MalformedError
 from launcher.report.progress import Reporter
 from launcher.resolve import require_same, resolve
@@ -20,7 +20,7 @@ from launcher.runs.request import GpuSight, LaunchRequest
 from launcher.runs.resuming import watched
 from launcher.runs.services import Place, company, required_profiles
 from launcher.runs.shares import Machine, observe_shares, wants_of
-from launcher.runs.tasks import RunPlan, container_task, profiles_of
+from launcher.runs.tasks import RunPlan, container_task, labels, profiles_of
 from launcher.runs.way_out import way_out
 from launcher.spec.site import SitePolicy
 from launcher.store.attempts import begin_session
@@ -150,8 +150,7 @@ def _among_services(
 
 
 def _shell_of(engine: "Engine", image: str, plan: RunPlan) -> tuple[str, ...]:
-    labels = {HOME_LABEL: plan.home_label, ATTEMPT_LABEL: plan.attempt.invocation_id}
-    found = engine.default_command(image, tuple(SHELLS), labels)
+    found = engine.default_command(image, tuple(SHELLS), labels(plan))
     if not found:
         raise MalformedError(
             "the image has no shell, and names no command of its own",

@@ -75,33 +75,25 @@ def session_request(task: ContainerTask, *, terminal: bool) -> dict[str, Any]:
     person wants for the command. The engine's own init is of no use: it insists on handing the terminal to
     its child, which the sandbox's filter forbids.
     """
-    request, target = container_request(task), own_target(task, "attend")
-    mounts = [
-        {**mount, "Target": target} if mount["Target"] == own_target(task, "init") else mount
-        for mount in request["HostConfig"]["Mounts"]
-    ]
-    return {
-        **request,
-        "Entrypoint": [target],
-        "Tty": terminal,
-        "HostConfig": {**request["HostConfig"], "Mounts": mounts},
-    }
+    return {**_begun_by(task, INIT_SOURCE, "attend"), "Tty": terminal}
 
 
 def pod_request(task: ContainerTask) -> dict[str, Any]:
     """Return the body of a pod: the task's container with the pod program alone as its first process."""
-    request, target = container_request(task), own_target(task, "pod")
+    return _begun_by(task, POD_SOURCE, "pod")
+
+
+def _begun_by(task: ContainerTask, program: Path, name: str) -> dict[str, Any]:
+    """Return the task's request with another first process, mounted under `name`, in the init's place."""
+    request, target = container_request(task), own_target(task, name)
+    host = request["HostConfig"]
     mounts = [
-        {**mount, "Source": str(POD_SOURCE), "Target": target}
+        {**mount, "Source": str(program), "Target": target}
         if mount["Target"] == own_target(task, "init")
         else mount
-        for mount in request["HostConfig"]["Mounts"]
+        for mount in host["Mounts"]
     ]
-    return {
-        **request,
-        "Entrypoint": [target],
-        "HostConfig": {**request["HostConfig"], "Mounts": mounts},
-    }
+    return {**request, "Entrypoint": [target], "HostConfig": {**host, "Mounts": mounts}}
 
 
 def _host_config(task: ContainerTask) -> Mapping[str, Any]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from launcher import __version__
 from launcher.environment.facts import Fact
-from launcher.environment.machine import control_groups
-from launcher.environment.processor import processor_facts, text_of
+from launcher.environment.machine import control_groups, text_of
+from launcher.environment.processor import processor_facts
 
 # What the launcher's own numbers and canonical texts are computed with.
 _NUMERIC = ("numpy", "rfc8785", "msgspec")

@@ -65,9 +65,9 @@ def observe_machine(proc: Path = Path("/proc")) -> MachineFacts:
     return MachineFacts(
         python=sys.version_info[:3],
         git=_git_version(),
-        control_groups=control_groups(_text(proc / "self" / "mounts") or ""),
-        user_namespaces=_number(_text(proc / "sys" / "user" / "max_user_namespaces")),
-        memory_available=_available(_text(proc / "meminfo") or ""),
+        control_groups=control_groups(text_of(proc / "self" / "mounts") or ""),
+        user_namespaces=_number(text_of(proc / "sys" / "user" / "max_user_namespaces")),
+        memory_available=_available(text_of(proc / "meminfo") or ""),
     )
 
 
@@ -80,7 +80,7 @@ def observe_disk(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> 
         exists=path.exists(),
         writable=os.access(place, os.W_OK | os.X_OK),
         executable=not facts.f_flag & os.ST_NOEXEC,
-        file_system=file_system(place.resolve(), _text(mountinfo) or ""),
+        file_system=file_system(place.resolve(), text_of(mountinfo) or ""),
         free=facts.f_bavail * facts.f_frsize,
         free_inodes=facts.f_favail if facts.f_files else -1,
         device=place.stat().st_dev,
@@ -157,8 +157,9 @@ def _number(text: str | None) -> int | None:
         return None
 
 
-def _text(path: Path) -> str | None:
+def text_of(path: Path) -> str | None:
+    """Return a small file's text without the blanks around it, None where it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return None

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from launcher.environment.facts import Fact
+from launcher.environment.machine import text_of
+from launcher.environment.processors import read_cpu_list
 
 _LONGEST = 4096
 
@@ -71,15 +73,6 @@ def _settings(system: Path) -> Iterator[Fact]:
 def _counted(listed: str | None) -> int | None:
     """Return how many numbers a list such as `0-3,8` holds."""
     try:
-        ends = [part.split("-") for part in (listed or "").split(",") if part]
-        return sum(int(end[-1]) - int(end[0]) + 1 for end in ends) if ends else None
+        return len(read_cpu_list(listed or "")) or None
     except ValueError:
-        return None
-
-
-def text_of(path: Path) -> str | None:
-    """Return a small file's text without the blanks around it, None where it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
         return None

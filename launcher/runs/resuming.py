@@ -20,6 +20,7 @@ from launcher.environment.facts import Fact
 from launcher.errors import EvalctlError, RequirementError
 from launcher.report.wording import numbered
 from launcher.runs.tasks import RunPlan, planned_task, state_folder
+from launcher.runs.watching import LinkedEvent, Nobody
 from launcher.spec.predicates import Failure
 from launcher.spec.sandbox import STATE, SandboxProfile, State
 from launcher.store.closing import STATE_FOLDER
@@ -46,7 +47,7 @@ class StateWatch:
     """Looks after one container's state from a thread of its own; `cancel` is set when it must end."""
 
     def __init__(self, folder: Path, state: State, outer: threading.Event) -> None:
-        self.cancel: threading.Event = _Either(outer)
+        self.cancel: threading.Event = LinkedEvent(outer)
         self._folder = folder
         self._state = state
         self._over = threading.Event()
@@ -93,18 +94,6 @@ class StateWatch:
             # Whoever filled the disk: it is not known to be the candidate, so another attempt may go on.
             return "engine", f"the disk that holds `{state.path}` has less than {LEAST_FREE} bytes left"
         return None
-
-
-class _Either(threading.Event):
-    """An event that is also set where another is."""
-
-    def __init__(self, other: threading.Event) -> None:
-        super().__init__()
-        self._other = other
-
-    def is_set(self) -> bool:
-        """Say whether one of the two was set."""
-        return super().is_set() or self._other.is_set()
 
 
 class _NoWatch:
@@ -203,7 +192,7 @@ def empty_states(engine: Engine, plan: RunPlan) -> None:
         if remove_tree(folder):
             continue
         with suppress(EvalctlError):
-            engine.run(_sweep(plan, replicate), _Nobody(), threading.Event())
+            engine.run(_sweep(plan, replicate), Nobody(), threading.Event())
             remove_tree(folder)
 
 
@@ -223,8 +212,3 @@ def _sweep(plan: RunPlan, replicate: int) -> ContainerTask:
         outputs=own / "out",
         logs=own / "logs",
     )
-
-
-class _Nobody:
-    def samples_so_far(self, count: int) -> None:
-        """Take no note."""

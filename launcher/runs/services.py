@@ -25,6 +25,7 @@ from launcher.runs.tasks import (
     labels,
     working_directory,
 )
+from launcher.runs.watching import LinkedEvent, Nobody
 from launcher.runs.way_out import RELAY_TARGET, relay_socket
 from launcher.spec.blueprint import MIB, Blueprint, Resources, Run, Sandbox, Service
 from launcher.spec.predicates import Failure
@@ -136,9 +137,9 @@ class Company:
     def __init__(self, place: Place, pod: Pod, attempt_cancel: threading.Event) -> None:
         self._place = place
         self._pod = pod
-        self.cancel = _Linked(attempt_cancel)
+        self.cancel = LinkedEvent(attempt_cancel)
         self.link = PodLink(pod.container, hosts_file(place.plan, place.replicate, place.phase))
-        self._stop = _Linked(attempt_cancel)
+        self._stop = LinkedEvent(attempt_cancel)
         self._running: dict[str, Future[ContainerOutcome]] = {}
         self._began = time.monotonic()
         self._ready: dict[str, float] = {}
@@ -150,7 +151,7 @@ class Company:
             task = self._place.given(own, service.name)
             for folder in (task.outputs, task.logs):
                 folder.mkdir(parents=True, mode=0o700)
-            future = pool.submit(engine.run, task, _NOBODY, self._stop)
+            future = pool.submit(engine.run, task, Nobody(), self._stop)
             self._running[service.name] = future
             future.add_done_callback(lambda _: self.cancel.set())
 
@@ -296,22 +297,3 @@ def _address(service: Service) -> Address | None:
 
 def _name(place: Place, what: str) -> str:
     return f"evalctl-{place.plan.attempt.invocation_id}-{place.replicate}-{place.phase}-{what}"
-
-
-class _Linked(threading.Event):
-    """An event that is set as well when another one is."""
-
-    def __init__(self, other: threading.Event) -> None:
-        super().__init__()
-        self._other = other
-
-    def is_set(self) -> bool:
-        return super().is_set() or self._other.is_set()
-
-
-class _Nobody(Struct, frozen=True):
-    def samples_so_far(self, count: int) -> None:
-        """Take no note."""
-
-
-_NOBODY = _Nobody()
