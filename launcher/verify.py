@@ -30,8 +30,7 @@ from launcher.trust.attestations import AttestationReport, CountedReproduction, 
 from launcher.trust.checks import Check, checked, failed
 from launcher.trust.policy import Policy
 
-MAX_SAMPLES_BYTES = 4 << 30
-MAX_RECORD_BYTES = 64 << 20
+MAX_SUMS_BYTES = 64 << 20
 
 _PARSED = (bundle.BLUEPRINT, bundle.LOCK, bundle.RESULT, bundle.ENVIRONMENT, bundle.SBOM, bundle.SAMPLES)
 
@@ -104,7 +103,7 @@ def _read_signed(inventory: Inventory) -> tuple[dict[str, str], dict[str, bytes]
     attestations = [name for name in inventory.files if bundle.is_attestation(name)]
     bundle.refuse_many_attestations(len(attestations))
     files = {name: inventory.read(name, bundle.MAX_ATTESTATION_BYTES) for name in attestations}
-    files[bundle.SUMS] = inventory.read(bundle.SUMS, MAX_RECORD_BYTES)
+    files[bundle.SUMS] = inventory.read(bundle.SUMS, MAX_SUMS_BYTES)
     hashed = inventory.files.keys() - files.keys()
     digests = {name: inventory.sha256(name) for name in sorted(hashed)}
     return {**digests, bundle.SUMS: sha256_hex(files[bundle.SUMS])}, files
@@ -114,9 +113,10 @@ def _read_parsed(inventory: Inventory, digests: Mapping[str, str] | None = None)
     """Return the bytes of the files that are parsed: the very bytes that have these digests, where given."""
     files = {}
     for name in _PARSED:
-        files[name] = inventory.read(name, MAX_SAMPLES_BYTES if name == bundle.SAMPLES else MAX_RECORD_BYTES)
+        files[name] = inventory.read(name, bundle.parsed_limit(name))
         if digests is not None and sha256_hex(files[name]) != digests[name]:
             raise CheckFailedError(f"`{name}` changed while it was read", code="changed-file")
+        bundle.refuse_swollen(name, files[name])
     return files
 
 
@@ -175,7 +175,10 @@ def _check_contents(
         *_not_understood(contents),
         checked("lock", lambda: _compare_lock(contents, signed, provenance)),
         *_widenings(contents),
-        checked("environment", lambda: compare_environment(files, contents.lock.identity, provenance)),
+        checked(
+            "environment",
+            lambda: compare_environment(files, contents.lock.identity, provenance, contents.result),
+        ),
         checked(
             "probe",
             lambda: compare_probes(files[bundle.ENVIRONMENT], contents.blueprint, contents.result),

@@ -172,6 +172,24 @@ def _probe(**changes: Any) -> Forge:
     return lambda bundle: change_json(bundle / "environment.json", change)
 
 
+def _forget_writes(bundle: Path) -> None:
+    def change(environment: Any) -> None:
+        probed = next(fact for fact in environment["facts"] if fact["name"] == "probe.run")
+        report = probed["value"][0]["report"]
+        report["attempts"] = {
+            name: answer for name, answer in report["attempts"].items() if not name.startswith("write:")
+        }
+
+    change_json(bundle / "environment.json", change)
+
+
+def _attempts(change: Callable[[list[Any]], Any]) -> Forge:
+    def listed(environment: Any) -> None:
+        change(next(fact for fact in environment["facts"] if fact["name"] == "launch.attempts")["value"])
+
+    return lambda bundle: change_json(bundle / "environment.json", listed)
+
+
 def _samples(change: Callable[[list[Any]], list[Any]]) -> Forge:
     def forge(bundle: Path) -> None:
         path = bundle / "samples.jsonl"
@@ -290,6 +308,24 @@ LIES: dict[str, tuple[Forge, str]] = {
     ),
     "a probe of a network": (_probe(interfaces=["lo", "eth0"]), "weaker than its profile: interfaces"),
     "a probe that does not say": (_probe(attempts={}), "the report does not say"),
+    "a probe that tried to write nowhere": (_forget_writes, "writes: the report does not say"),
+    "a replicate of another attempt than the environment says": (
+        _attempts(lambda listed: listed[-1]["replicates"][0].update(replicate=7)),
+        "is said to be of two attempts",
+    ),
+    "attempts that came later": (
+        _attempts(lambda listed: listed.append({**listed[-1], "attempt": 9, "replicates": []})),
+        "the attempts are not those up to this one",
+    ),
+    "another invocation": (
+        _attempts(lambda listed: listed[-1].update(invocation_id="00")),
+        "the attempts are not those up to this one",
+    ),
+    "attempts that are none": (_fact("launch.attempts", [7]), "the attempts are malformed"),
+    "an environment that swells when it is read": (
+        _fact("launch.attempts", [[]] * 1_000_001),
+        "`environment.json` holds more than 2000000 values",
+    ),
     "a probe of another form": (_probe(more=1), "a report of the probe is malformed"),
     "a probe that is no list": (_fact("probe.run", 7), "the probe's reports are malformed"),
     "an inventory of another image": (

@@ -28,9 +28,9 @@ from launcher.spec.services import Phase, beside, service_profile
 
 
 def compare_environment(
-    files: Mapping[str, bytes], identity: Mapping[str, Any], provenance: Provenance
+    files: Mapping[str, bytes], identity: Mapping[str, Any], provenance: Provenance, result: Result
 ) -> None:
-    """Check that environment and inventory are of the image and the sandbox that a lock's identity pins.
+    """Check that environment and inventory are of the image, sandbox and attempts that lock and result name.
 
     Raises `CheckFailedError`, or `MalformedError` for what cannot be read.
     """
@@ -48,6 +48,7 @@ def compare_environment(
         raise _another("`sandbox.profile` differs")
     if runtime not in (pinned["runtime"], "runsc") or runtime != provenance.internal.get("runtime"):
         raise _another(f"the runtime {runtime!a} is not what was asked for and signed")
+    _compare_attempts(facts.get("launch.attempts", []), result)
     check_sbom(files[bundle.SBOM], pins)
 
 
@@ -71,6 +72,23 @@ def compare_probes(environment: bytes, blueprint: Blueprint, result: Result) -> 
         raise _another(f"it tells of a probe that never was: {min(found)!a}")
     if weaker and result.failure != "sandbox":
         raise _another(f"the sandbox was weaker than its profile: {weaker[0]}")
+
+
+def _compare_attempts(listed: Any, result: Result) -> None:
+    """Check that the attempts listed are those that the result says ran its replicates."""
+    try:
+        said = {each["replicate"]: one["attempt"] for one in listed for each in one["replicates"]}
+        latest = max((one["attempt"] for one in listed), default=result.attempt)
+        own = [one["invocation_id"] for one in listed if one["attempt"] == result.attempt]
+    except (KeyError, TypeError) as error:
+        raise _another("the attempts are malformed") from error
+    if latest != result.attempt or own not in ([], [result.invocation_id]):
+        raise _another("the attempts are not those up to this one")
+    ran = {run.replicate: run.attempt or result.attempt for run in result.replicates}
+    odd = {number for number, attempt in said.items() if ran.get(number) != attempt}
+    odd |= {run.replicate for run in result.replicates if run.attempt is not None} - said.keys()
+    if odd:
+        raise _another(f"the replicate {min(map(str, odd))} is said to be of two attempts")
 
 
 def _runtime(facts: Iterable[Fact]) -> str:

@@ -23,6 +23,10 @@ _OF_GPUS = ("/dev/nvidia", "/proc/driver/nvidia", "/run/nvidia-persistenced/")
 _WRITABLE = {"/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", TEMPORARY, OUTPUTS}  # noqa: S108
 _UNREACHABLE = {"ENETUNREACH", "EHOSTUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT", "EPERM", "EACCES", "ENOSYS"}
 _ADDRESSES = ("connect:public", "connect:public-6", "connect:metadata", "connect:dns")
+_WRITES = tuple(
+    f"write:{path}"
+    for path in ("/", "/etc", "/usr", "/eval", "/eval/code", "/eval/inputs", "/eval/config.json", "/sys")
+)
 _SOCKETS = ("raw", "packet", "vsock", "alg")
 _RIGHTS = ("mount", "umount", "setuid", "setgid", "hostname")
 _NAMESPACES = ("mknod", "unshare:user", "unshare:mount", "unshare:network", "chroot")
@@ -128,7 +132,8 @@ def _mounts(report: ProbeReport, profile: SandboxProfile) -> Iterator[str]:
 
 
 def _writes(report: ProbeReport, profile: SandboxProfile) -> Iterator[str]:
-    yield from _succeeded(report, (name for name in report.attempts if name.startswith("write:")))
+    more = (name for name in report.attempts if name.startswith("write:"))
+    yield from _succeeded(report, sorted({*_WRITES, *more}))
 
 
 def _execution(report: ProbeReport, profile: SandboxProfile) -> Iterator[str]:

@@ -40,6 +40,10 @@ MAX_DEPTH: Final = 16
 MAX_NAME_BYTES: Final = 512
 MAX_SEGMENT_BYTES: Final = 200
 MAX_ATTESTATION_BYTES: Final = 8 << 20
+MAX_RECORD_BYTES: Final = 16 << 20
+MAX_LISTING_BYTES: Final = 32 << 20
+MAX_SAMPLES_BYTES: Final = 4 << 30
+MAX_VALUES: Final = 2_000_000
 MAX_ATTESTATIONS: Final = 64
 MAX_LISTED_SUBJECTS: Final = 1000
 
@@ -112,6 +116,22 @@ def refuse_many_attestations(count: int) -> None:
     # SHA256SUMS counts among them.
     if count >= MAX_ATTESTATIONS:
         raise CheckFailedError(f"there are more than {MAX_ATTESTATIONS} attestations", code="too-many")
+
+
+def parsed_limit(path: str) -> int:
+    """Return how many bytes a file that is parsed whole may have."""
+    if path == SAMPLES:
+        return MAX_SAMPLES_BYTES
+    return MAX_LISTING_BYTES if path in (ENVIRONMENT, SBOM, RESULT) else MAX_RECORD_BYTES
+
+
+def refuse_swollen(path: str, data: bytes) -> None:
+    """Raise `CheckFailedError` where JSON holds more values than anybody writes: each takes far more memory.
+
+    Samples are read line by line.
+    """
+    if path != SAMPLES and sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise CheckFailedError(f"`{path}` holds more than {MAX_VALUES} values", code="too-many")
 
 
 def refuse_missing(paths: Iterable[str]) -> None:
