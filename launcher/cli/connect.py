@@ -15,10 +15,28 @@ if TYPE_CHECKING:
 _DOCKER: Final = "/var/run/docker.sock"
 _PODMAN: Final = "podman/podman.sock"
 
+
+def checked(name: str | None) -> EngineName | None:
+    """Return the engine's name, None for None; raises `MalformedError` for one that there is not."""
+    for known in ENGINE_NAMES:
+        if name == known:
+            return known
+    if name is None:
+        return None
+    raise MalformedError(
+        f"there is no engine `{name}`",
+        code="unknown-engine",
+        context=f"expected {' or '.join(ENGINE_NAMES)}",
+        hint="see `evalctl launch --help`",
+    )
+
+
+# Checked where it is typed: a launch that returns a finished run asks no engine.
 EngineChoice = Annotated[
     str | None,
     typer.Option(
         "--engine",
+        callback=checked,
         metavar="NAME",
         help="docker or podman; default: whichever answers at DOCKER_HOST, CONTAINER_HOST or a usual socket.",
     ),
@@ -30,7 +48,7 @@ def connect(name: str | None = None) -> "Engine":
 
     What answers is asked what it is. Raises `InfrastructureError` where nothing does.
     """
-    wanted = _known(name)
+    wanted = checked(name)
     from launcher.engines.choice import open_engine
 
     return open_engine(address(wanted, dict(os.environ)), wanted)
@@ -52,17 +70,3 @@ def _podman_sockets(environment: dict[str, str]) -> list[str]:
     own = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
     folders = ["/run"] if os.geteuid() == 0 else [own, "/run"]
     return [f"{folder}/{_PODMAN}" for folder in folders]
-
-
-def _known(name: str | None) -> EngineName | None:
-    for known in ENGINE_NAMES:
-        if name == known:
-            return known
-    if name is None:
-        return None
-    raise MalformedError(
-        f"there is no engine `{name}`",
-        code="unknown-engine",
-        context=f"expected {' or '.join(ENGINE_NAMES)}",
-        hint="see `evalctl launch --help`",
-    )

@@ -40,7 +40,7 @@ class DockerClients:
         """Return the engine's answer to `/version`, asked once."""
         with self._lock:
             if self._version is None:
-                with engine_faults("be asked for its version"):
+                with engine_faults("be asked for its version", self._address):
                     client = self._connect(OLDEST_API)
                     self._version = client.version(api_version=False)
                 if _api_version(self._version) == OLDEST_API and not is_podman(self._version):
@@ -124,7 +124,7 @@ def _number(text: Any) -> tuple[int, int]:
 
 
 @contextmanager
-def engine_faults(doing: str) -> Iterator[None]:
+def engine_faults(doing: str, address: str | None = None) -> Iterator[None]:
     """Turn docker-py's and the connection's exceptions into evalctl's; `doing` completes "could not ..."."""
     import requests
     from docker.errors import APIError, DockerException
@@ -139,16 +139,23 @@ def engine_faults(doing: str) -> Iterator[None]:
         raise InfrastructureError(
             f"the container engine could not {doing}: it does not answer",
             code="engine-unreachable",
-            context=f"at {_address()}: {reason}",
+            context=f"at {address or _address()}: {reason}",
             hint="let this user ask it: `sudo usermod -aG docker $USER`, then log in again"
             if denied
-            else "start it: `systemctl start docker`, or `dockerd` as root",
+            else _start(address or _address()),
         ) from error
 
 
 def _address() -> str:
     """Return where an engine is looked for unless told otherwise."""
     return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+
+def _start(address: str) -> str:
+    """Return how to start what should answer at `address`."""
+    if "podman" in address:
+        return "start it: `systemctl start podman.socket`, or `podman system service --time 0`"
+    return "start it: `systemctl start docker`, or `dockerd` as root"
 
 
 def _refused(doing: str, error: Any) -> EvalctlError:

@@ -24,8 +24,8 @@ def unmet(facts: EngineFacts, profile: SandboxProfile) -> Iterator[RequirementEr
     if facts.architecture not in INIT_ARCHITECTURES:
         yield _unmet("the processor", "x86_64", facts.architecture, "launch on an x86-64 machine")
     if (runtime := profile.runtime) not in facts.runtimes:
-        got = ", ".join(facts.runtimes) or "none"
-        hint = f"install `{runtime}` and name it in the engine's `runtimes`"
+        got = ", ".join(name for name in facts.runtimes if not name.startswith("io.containerd.")) or "none"
+        hint = f"see what to type with `evalctl doctor`; it installs `{runtime}` and names it to the engine"
         yield _unmet("the sandbox runtime", runtime, got, hint)
     if profile.cpus > facts.cpus:
         hint = "lower `cpus` in [resources], or use a larger machine"
@@ -75,7 +75,7 @@ def refuse_volumes(container: Mapping[str, Any], image: str) -> None:
 
 def _unmet(what: str, expected: str, got: str, hint: str) -> RequirementError:
     return RequirementError(
-        f"this machine's container engine cannot give {what} that the blueprint asks for",
+        f"this machine's container engine cannot give {what} that is asked for",
         code="requirement-unmet",
         context=f"expected {expected}, got {got}",
         hint=hint,

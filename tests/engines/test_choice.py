@@ -8,6 +8,8 @@ from launcher.cli.connect import address, connect
 from launcher.engines.choice import open_engine
 from launcher.errors import MalformedError, RequirementError
 from scripts.test_engines import OwnEngine
+from tests.conftest import Evalctl
+from tests.fakes.world import SmallWorld
 
 DOCKER, PODMAN = "unix:///docker.sock", "unix:///podman.sock"
 
@@ -28,6 +30,14 @@ def test_a_users_own_podman_is_looked_for_where_its_service_is(tmp_path: Path) -
 def test_an_engine_that_nobody_knows_is_refused() -> None:
     with pytest.raises(MalformedError, match="there is no engine `lxc`"):
         connect("lxc")
+
+
+def test_a_launch_that_would_ask_no_engine_refuses_the_name_of_none_too(
+    world: SmallWorld, evalctl: Evalctl
+) -> None:
+    assert evalctl("launch", world.file).code == 0
+    done = evalctl("launch", world.file, "--engine", "lxc")
+    assert (done.code, "expected docker or podman" in done.err) == (2, True)
 
 
 @pytest.mark.engine

@@ -26,6 +26,16 @@ def test_an_engine_that_is_not_there_is_an_infrastructure_failure_with_advice(tm
     assert "dockerd" in caught.value.hint
 
 
+def test_what_does_not_answer_is_named_by_its_own_address_and_started_by_its_own_command(
+    tmp_path: Path,
+) -> None:
+    address = f"unix://{tmp_path}/podman/podman.sock"
+    with pytest.raises(InfrastructureError) as caught:
+        DockerEngine(address).describe()
+    assert address in str(caught.value.context)
+    assert "podman system service" in str(caught.value.hint)
+
+
 def test_an_engine_that_this_user_may_not_ask_is_no_reason_to_start_one() -> None:
     with pytest.raises(InfrastructureError) as caught, engine_faults("describe itself"):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
