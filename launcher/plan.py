@@ -20,6 +20,7 @@ from launcher.runs.gpu_plan import GpuPlan, plan_gpus
 from launcher.runs.replicates import parallel_width
 from launcher.runs.request import Edges, GpuSight, LaunchRequest
 from launcher.runs.services import Place, required_profiles, service_task
+from launcher.runs.site import shortcomings
 from launcher.runs.tasks import LOG_BYTES, RunPlan, planned_task, profiles_of
 from launcher.sources.at_hand import AtHand, code_folder, input_place, see
 from launcher.sources.code import CodeTree, fetch_code
@@ -97,6 +98,7 @@ class _Ground(Struct, frozen=True):
     cost: Cost | None
     home: Home
     gpus: GpuPlan
+    site: SitePolicy
 
 
 def plan(request: LaunchRequest, edges: PlanEdges, bundle: Path | None = None) -> Plan:
@@ -128,6 +130,7 @@ def plan(request: LaunchRequest, edges: PlanEdges, bundle: Path | None = None) -
             cost=_cost(edges.home, lock, bundle),
             home=edges.home,
             gpus=plan_gpus(request, edges.gpus, edges.site, engine.facts),
+            site=edges.site,
         )
     )
 
@@ -244,6 +247,7 @@ def _compose(ground: _Ground) -> Plan:
         no_engine=ground.engine.reason,
         unmet=(
             *refused,
+            *(_site_unmet(facts, ground.site) if facts else ()),
             *(_all_unmet(facts, wanted) if facts else ()),
             *(_unmet(error) for error in ground.gpus.refused),
         ),
@@ -263,6 +267,14 @@ def _wanted(ground: _Ground) -> tuple[tuple[SandboxProfile, ...], tuple[Unmet, .
 def _largest(profiles: Sequence[SandboxProfile]) -> SandboxProfile:
     cpus, memory = max(each.cpus for each in profiles), max(each.memory for each in profiles)
     return replace(profiles[0], cpus=cpus, memory=memory)
+
+
+def _site_unmet(facts: EngineFacts, site: SitePolicy) -> Iterator[Unmet]:
+    """Yield what the site policy refuses of this engine and its host."""
+    try:
+        shortcomings(facts, site)
+    except RequirementError as error:
+        yield _unmet(error)
 
 
 def _all_unmet(facts: EngineFacts, profiles: Sequence[SandboxProfile]) -> list[Unmet]:

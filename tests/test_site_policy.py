@@ -1,5 +1,6 @@
 """What a site policy makes of launches: raised, refused, recorded; and one that nobody may rely on."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,7 @@ def test_a_reproduction_stands_under_the_site_policy_too(
 
 
 @pytest.mark.parametrize(
-    ("text", "mode", "code"), [(HEAD + "oops = 1\n", 0o644, 2), (HEAD, 0o666, 3), (None, 0, 4)]
+    ("text", "mode", "code"), [(HEAD + "oops = 1\n", 0o644, 2), (HEAD, 0o666, 3), (None, 0, 2)]
 )
 def test_a_policy_that_nobody_may_rely_on_stops_every_command(
     world: SmallWorld, evalctl: Evalctl, site: Path, text: str | None, mode: int, code: int
@@ -152,3 +153,14 @@ def test_each_demand_is_told_from_what_an_engine_says() -> None:
         assert shortcomings(nothing, SitePolicy(require=(demand,), lacking="record")) == (demand,)
         with pytest.raises(RequirementError):
             shortcomings(nothing, SitePolicy(require=(demand,)))
+
+
+def test_a_plan_names_what_the_site_refuses_of_the_host(
+    world: SmallWorld, evalctl: Evalctl, site: Path
+) -> None:
+    world.engine.facts = replace(FACTS, cgroup_version="1")
+    site.write_text(HEAD + 'require = ["cgroup-v2"]\n')
+    (unmet,) = json.loads(evalctl("plan", world.file, "--site", site, "--json").out)["unmet"]
+    assert "site policy refuses an engine or host without cgroup-v2" in unmet["what"]
+    site.write_text(HEAD + 'require = ["cgroup-v2"]\nlacking = "record"\n')
+    assert json.loads(evalctl("plan", world.file, "--site", site, "--json").out)["unmet"] == []

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from launcher.errors import InfrastructureError, TrustError
+from launcher.errors import InfrastructureError, MalformedError, TrustError
 from launcher.spec.site import SitePolicy
 
 DEFAULT: Final = Path("/etc/evalctl/site.toml")
@@ -22,8 +22,8 @@ SiteFile = Annotated[
 def read_site(named: Path | None) -> SitePolicy:
     """Return the policy in `named`, else the machine's, else the one that demands nothing.
 
-    Raises `MalformedError` for what is not understood, `TrustError` for a file that anybody may write,
-    `InfrastructureError` for one that cannot be read.
+    Raises `MalformedError` for what is not there or not understood, `TrustError` for a file that anybody may
+    write, `InfrastructureError` for one that cannot be read.
     """
     path = named or DEFAULT
     try:
@@ -33,6 +33,13 @@ def read_site(named: Path | None) -> SitePolicy:
     except OSError as error:
         if named is None and isinstance(error, FileNotFoundError | NotADirectoryError):
             return SitePolicy()
+        if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+            raise MalformedError(
+                f"there is no site policy `{path}`",
+                code="no-such-file",
+                context=error.strerror,
+                hint="check the path",
+            ) from error
         raise InfrastructureError(
             f"cannot read the site policy `{path}`",
             code="site-policy-unreadable",

@@ -145,6 +145,10 @@ def _sandbox(profile: Mapping[str, Any]) -> Iterator[str]:
         f"no capabilities, no new privileges, private ipc and cgroup namespaces, "
         f"host name {profile['hostname']}",
     )
+    if hosts := profile.get("allow-hosts"):
+        yield from _line("", f"hosts: {', '.join(hosts)}; nothing else outside")
+    if secrets := profile.get("secrets"):
+        yield from _line("", f"secrets: {', '.join(secrets)}, given with `--secret NAME`")
     yield from _line("", f"seccomp {profile['seccomp']}")
     yield from _line("", f"widened: {', '.join(profile['widenings']) or 'nothing'}")
     yield from _line(
