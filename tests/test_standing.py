@@ -97,6 +97,25 @@ def test_logs_of_an_attempt_that_ended_come_from_its_bundle(world: SmallWorld, e
     assert found["files"][0] == {"phase": "run", "stream": "stdout", "bytes": 9, "text": "hello\x1b[2J"}
 
 
+def test_a_replicate_that_there_is_not_is_refused(world: SmallWorld, evalctl: Evalctl) -> None:
+    launched = world.launch()
+    done = evalctl("logs", launched.lock, "--replicate", "7")
+    assert (done.code, "has no replicate 7" in done.err, "it has 1" in done.err) == (2, True, True)
+
+
+def test_what_runs_is_found_by_its_name_and_listed_as_running(world: SmallWorld, evalctl: Evalctl) -> None:
+    with running(world) as (goes_on, launched):
+        (row,) = attempts(evalctl)
+        assert evalctl("logs", row["name"]).code == 0
+        assert "running" in evalctl("list").out
+        (listed,) = json.loads(evalctl("list", "--json").out)["attempts"]
+        assert (listed["running"], listed["outcome"]) == (True, "unfinished")
+        goes_on.set()
+        launched.result(30)
+    assert evalctl("logs", row["name"]).code == 2
+    assert "running" not in evalctl("list").out
+
+
 def _talks(inside: Inside) -> int:
     inside.stdout += b"hello\x1b[2J"
     inside.stderr += b"oops"

@@ -18,7 +18,9 @@ from launcher.store.processes import interrupt
 
 AttemptName = Annotated[
     str,
-    typer.Argument(metavar="ATTEMPT", help="The start of its id or its lock's digest, as `status` shows."),
+    typer.Argument(
+        metavar="ATTEMPT", help="The start of its id or its lock's digest, or its name, as `status` shows."
+    ),
 ]
 _GLANCE_SECONDS = 0.1
 

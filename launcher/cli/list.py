@@ -8,8 +8,8 @@ from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
 from launcher.report.text import WIDTH, cut_middle, table
 from launcher.runs.leftovers import reap_left_overs
-from launcher.store.attempts import all_attempts
 from launcher.store.home import find_home
+from launcher.store.naming import attempts_in
 
 _KEYS = ("lock", "attempt", "name", "began", "outcome", "failure", "verdict", "marks", "bundle", "origin")
 _HEADER = ("bundle", "began (UTC)", "outcome", "verdict", "attempt", "name")
@@ -25,8 +25,8 @@ def list_bundles(
     """
     home = find_home()
     reap_left_overs(home, connect, say)
-    states = sorted(all_attempts(home), key=lambda state: str(state.get("began") or ""))
-    attempts = [{key: state.get(key) for key in _KEYS} for state in states]
+    found = sorted(attempts_in(home), key=lambda each: str(each.state.get("began") or ""))
+    attempts = [{**{key: each.state.get(key) for key in _KEYS}, "running": each.alive} for each in found]
     if as_json:
         print_json({"attempts": attempts})
         return 0
@@ -50,7 +50,7 @@ def _shown(attempts: list[dict[str, Any]]) -> list[str]:
 def _row(attempt: Mapping[str, Any]) -> tuple[str, ...]:
     bundle = str(attempt["bundle"] or "none").removeprefix("sha256:")[:_DIGITS]
     began = str(attempt["began"])[:16].replace("T", " ") if attempt["began"] else "-"
-    outcome = str(attempt["failure"] or attempt["outcome"])
+    outcome = "running" if attempt["running"] else str(attempt["failure"] or attempt["outcome"])
     if attempt["origin"] and outcome == "succeeded":
         outcome = f"imported, {attempt['origin']} origin"
     outcome = ", ".join([outcome, *(attempt["marks"] or ())])

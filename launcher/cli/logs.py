@@ -28,7 +28,8 @@ def logs(
         str,
         typer.Argument(
             metavar="ATTEMPT|LOCK|BUNDLE",
-            help="The start of an attempt's id, of a lock's or bundle's digest, or a bundle's folder.",
+            help="The start of an attempt's id, of a lock's or bundle's digest, a bundle's folder, or the "
+            "name of what runs.",
         ),
     ],
     follow: Annotated[
@@ -70,7 +71,16 @@ def _pieces(home: Home, name: str, wanted: Wanted, *, follow: bool) -> Iterator[
     """Return the pieces of the attempt called `name`, or of the bundle in that folder."""
     if Path(name).is_dir():
         return bundle_pieces(find_bundle(home, name), wanted)
-    return attempt_pieces(home, attempt_called(home, name), wanted, follow=follow)
+    found = attempt_called(home, name)
+    count = found.state.get("replicates")
+    if isinstance(count, int) and wanted.replicate >= count:
+        raise MalformedError(
+            f"the attempt has no replicate {wanted.replicate}",
+            code="no-such-replicate",
+            context=f"it has {count}, counted from 0",
+            hint=f"evalctl logs {name} --replicate {count - 1}",
+        )
+    return attempt_pieces(home, found, wanted, follow=follow)
 
 
 def _streams(name: str | None) -> tuple[Stream, ...]:

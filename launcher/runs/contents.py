@@ -13,10 +13,11 @@ def image_contents(engine: Engine, plan: RunPlan, cache: Cache, log: EventLog) -
 
     Only the first run of an image reads its layers, beside the container, so it seldom takes time of its own.
     """
-    found = plan.resolution.image
+    found, shown = plan.resolution.image, []
 
     def read() -> Inventory:
-        log.reporter.stage("reading what the image contains")
+        shown.append("reading what the image contains, while the evaluation runs")
+        log.reporter.stage(shown[0])
         if found.layout is not None:
             return layout_inventory(found.layout, found.pins)
         with engine.export_image(plan.image) as chunks:
@@ -28,4 +29,6 @@ def image_contents(engine: Engine, plan: RunPlan, cache: Cache, log: EventLog) -
             detail["unread"] = contents.unread
     if contents.unread:
         log.reporter.stage(f"what the image contains is not known: {contents.unread}")
+    if shown:
+        log.reporter.stage("waiting for the evaluation to end")
     return contents

@@ -70,12 +70,6 @@ def past_attempts(home: Home, lock: str) -> list[Mapping[str, Any]]:
     return [read_state(folder) for folder in attempt_folders(lock_folder(home, lock))]
 
 
-def all_attempts(home: Home) -> list[Mapping[str, Any]]:
-    """Return the journal of every attempt in the home, by lock, then number."""
-    locks = sorted(entry.name for entry in home.runs.iterdir()) if home.runs.is_dir() else []
-    return [state for lock in locks for state in past_attempts(home, lock)]
-
-
 @contextmanager
 def begin_attempt(home: Home, lock: str, facts: Mapping[str, Any]) -> Iterator[Attempt]:
     """Open the next attempt at `lock` and keep it alive until the block ends; call inside `exclusive`."""

@@ -1,4 +1,4 @@
-"""Find an attempt by what a person types: the start of its id, of its lock's digest or of its bundle's."""
+"""Find an attempt by what a person types: the start of its id, lock or bundle, or its name while it runs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,17 +37,21 @@ def _found(home: Home, folder: Path) -> Found:
 def attempt_called(home: Home, name: str) -> Found:
     """Return the attempt called `name`: `LOCK/NUMBER`, or the start of its id, lock or bundle.
 
-    Of several at one lock it is the one that runs, else the last. Raises `MalformedError`.
+    While it runs, its blueprint's name does as well. Of several at one lock it is the one that
+    runs, else the last. Raises `MalformedError`.
     """
     start, _, number = name.removeprefix("sha256:").partition("/")
-    found = [each for each in attempts_in(home) if len(start) >= _SHORTEST and _is_called(each, start)]
+    attempts = attempts_in(home)
+    found = [each for each in attempts if len(start) >= _SHORTEST and _is_called(each, start)]
     if number:
         found = [each for each in found if each.folder.name == number]
+    found = found or [each for each in attempts if each.alive and each.state.get("name") == name]
     if not found:
         raise MalformedError(
             f"there is no attempt `{name}`",
             code="no-such-attempt",
-            context=f"it is no id of one, nor a lock's or bundle's digest, {_SHORTEST} digits at least",
+            context=f"it is no id of one, nor a lock's or bundle's digest, {_SHORTEST} digits at least, "
+            "nor the name of one that runs",
             hint="see what there is with `evalctl status` and `evalctl list`",
         )
     if len({each.folder.parent for each in found}) > 1:
@@ -55,7 +59,7 @@ def attempt_called(home: Home, name: str) -> Found:
             f"`{name}` may be any of {len(found)} attempts",
             code="attempt-ambiguous",
             context=", ".join(str(each.state.get("invocation_id")) for each in found[:8]),
-            hint="type more digits",
+            hint="type more digits, or those of an id that `evalctl status` shows",
         )
     return next((each for each in found if each.alive), found[-1])
 
