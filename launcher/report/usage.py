@@ -11,6 +11,10 @@ _READINGS = (
     *("seconds", "cpu_user_seconds", "cpu_system_seconds", "max_rss_bytes", "output_bytes"),
     *("memory_peak_bytes", "read_bytes", "written_bytes", "throttled_seconds"),
 )
+# The bytes are a stranger's: so many kinds of steps have a row of their own, so many containers a page.
+_MOST_STEPS = 500
+_MOST_CONTAINERS = 20_000
+_OTHERS = ("-", "-", "all other steps")
 # How a line came about, and what another of its readings says already.
 _UNTOLD = frozenset({"kind", "source", "interval", "samples", "cpu_seconds"})
 _TOLD_WHEN_MET = frozenset({"memory_kills", "memory_refusals", "pids_refusals"})
@@ -37,10 +41,14 @@ class Step(Struct, frozen=True):
 
 def read_usage(data: bytes) -> Iterator[Usage]:
     """Yield what containers used, in order, and what each phase of several did; samples are left out."""
+    left = _MOST_CONTAINERS
     for table in _tables(data):
         kind = table.get("kind", "container")
         if kind == "sample" or (kind == "phase" and table.get("containers") == 1):
             continue
+        left -= 1
+        if left < 0:
+            raise ValueError(f"there are more than {_MOST_CONTAINERS} containers")
         readings = {name: float(table[name]) for name in _READINGS if _is_reading(table.get(name))}
         other = {
             name: table[name] for name in sorted(table) if name not in readings and _is_told(name, table)
@@ -60,6 +68,8 @@ def read_steps(data: bytes) -> Iterator[Step]:
     found: dict[tuple[str, str, str], list[float | None]] = {}
     for table in _tables(data):
         kind = (str(table.get("source", "-")), str(table.get("phase", "-")), str(table.get("step", "-")))
+        if kind not in found and len(found) >= _MOST_STEPS:
+            kind = _OTHERS
         seconds: Any = table.get("seconds")
         found.setdefault(kind, []).append(float(seconds) if _is_reading(seconds) else None)
     for kind, times in found.items():

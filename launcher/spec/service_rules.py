@@ -10,7 +10,9 @@ from launcher.spec.kinds import Fault, shown
 
 RELAY_PORT: Final = 3128
 _TAKEN_NAMES: Final = frozenset({"localhost", "sandbox", "ip6-localhost", "ip6-loopback"})
-_URL = re.compile(r"http://(?P<host>[^/:?#@]+)(?::(?P<port>[0-9]{1,5}))?(?P<path>[/?][^#]*)?")
+_URL = re.compile(
+    r"http://(?P<host>[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?(?P<path>[/?][^#\x00-\x20\x7f]*)?"
+)
 
 
 class Address(Struct, frozen=True):

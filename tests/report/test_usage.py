@@ -39,3 +39,15 @@ def test_steps_of_one_kind_are_added_up_in_the_order_they_came() -> None:
 def test_a_line_that_is_no_object_is_said(data: bytes) -> None:
     with pytest.raises(ValueError, match="line 1"):
         list(read_usage(data))
+
+
+def test_steps_of_more_kinds_than_a_page_has_rows_stand_together() -> None:
+    data = b"".join(b'{"step":"s%d","seconds":1}\n' % number for number in range(2000))
+    steps = list(read_steps(data))
+    assert len(steps) == 501
+    assert (steps[-1].name, steps[-1].count, steps[-1].seconds) == ("all other steps", 1500, 1500.0)
+
+
+def test_more_containers_than_a_page_has_rows_cannot_be_shown() -> None:
+    with pytest.raises(ValueError, match="more than 20000 containers"):
+        list(read_usage(b'{"seconds":1}\n' * 20_001))
