@@ -31,7 +31,6 @@ _in_layout = _starts("oci:")
 _REMOTE = _starts("s3:", "gs:", "hf:", "oci:", "git+https:", "doi:")
 
 _LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("service.*.resources.gpu", _given, "asking for GPUs for a service"),
     ("metric.*.definition", _starts("code:"), "a metric computed by code of your own (`code:`)"),
     ("model.*.uri", _REMOTE, "fetching from other than a file or http(s)"),
     ("data.*.uri", _REMOTE, "fetching from other than a file or http(s)"),

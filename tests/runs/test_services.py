@@ -12,7 +12,8 @@ from launcher.runs.request import Launched
 from launcher.spec.bundle import is_portable_name
 from launcher.spec.lock import Lock, check_lock, make_lock, pins_from, read_lock
 from launcher.spec.service_rules import address_of
-from tests.conftest import Evalctl
+from tests.conftest import Evalctl, GpusHere
+from tests.fakes import nvml
 from tests.fakes.engine import KilledError
 from tests.fakes.engine import World as Inside
 from tests.fakes.world import SmallWorld, answer, read_lines, write_samples
@@ -307,3 +308,18 @@ def test_a_bundle_with_services_is_reproduced(world: SmallWorld, evalctl: Evalct
     done = evalctl("reproduce", bundle)
     assert done.code == 0, done.err
     assert "identical" in done.out
+
+
+def test_a_service_has_a_gpu_of_its_own_beside_that_of_its_phase(
+    world: SmallWorld, evalctl: Evalctl, gpus_here: GpusHere
+) -> None:
+    gpus_here(nvml.H100X8)
+    gpu = "[service.resources.gpu]\ncount = 2\n[resources.gpu]\ncount = 1\n"
+    service = SERVER.replace('resources = {{ cpus = 1, memory = "256MiB" }}\n', gpu)
+    done = evalctl("launch", world.write(tail=tables(world, service)))
+    assert done.code == 0, done.err
+    pod, server, own = world.engine.tasks
+    assert (len(pod.gpus), len(server.gpus), len(own.gpus)) == (0, 2, 1)
+    assert len({*server.gpus, *own.gpus}) == 3
+    assert (server.profile.variant, own.profile.variant) == ("gpu", "gpu")
+    assert evalctl("verify", done.out.splitlines()[-1]).code == 0
