@@ -4,11 +4,11 @@ import signal
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from launcher.engines.engine import Engine
+from launcher.engines.engine import Engine, EngineFacts
 from launcher.resolve import Resolution
 from launcher.runs.events import EventLog, now
 from launcher.runs.kept import KeptReplicates, take
@@ -56,15 +56,8 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
     if request.rerun:
         discard_progress(lock_folder(edges.home, resolution.lock.digest))
     require_room(edges.home, resolution.lock.digest, profile, len(request.blueprint.run.seeds))
-    facts = {
-        "name": request.blueprint.about.name,
-        "signer": edges.signer.public.fingerprint,
-        "runtime": profile.runtime,
-        "engine": f"{engine.describe().name} {engine.describe().version}",
-        "replicates": len(request.blueprint.run.seeds),
-        "began": now(),
-    }
-    with closing(engine), begin_attempt(edges.home, resolution.lock.digest, facts) as attempt:
+    first = _first_facts(request, edges, engine.describe())
+    with closing(engine), begin_attempt(edges.home, resolution.lock.digest, first) as attempt:
         plan = RunPlan(
             resolution,
             attempt,
@@ -72,10 +65,10 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
             profile,
             engine.describe(),
             edges.home.label,
-            score_profile,
-            lacking,
-            service_images,
-            machine,
+            score_profile=score_profile,
+            lacking=lacking,
+            service_images=service_images,
+            machine=machine,
             secrets=secrets,
         )
         plan, scored, signing = _run_and_score(request, edges, (engine, plan, log))
@@ -83,6 +76,18 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
         if scored.failure is None:
             empty_states(engine, plan)
     return Launched(bundle, resolution.lock.digest, attempt.number, reused=False)
+
+
+def _first_facts(request: LaunchRequest, edges: Edges, engine: EngineFacts) -> dict[str, Any]:
+    """Return what the journal says of an attempt from its beginning."""
+    return {
+        "name": request.blueprint.about.name,
+        "signer": edges.signer.public.fingerprint,
+        "runtime": request.least_runtime,
+        "engine": f"{engine.name} {engine.version}",
+        "replicates": len(request.blueprint.run.seeds),
+        "began": now(),
+    }
 
 
 def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[RunPlan, Scored, Signing]":

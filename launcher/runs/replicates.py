@@ -124,9 +124,8 @@ def run_replicates(
         began = now()
         progress.became(replicate, "running")
         try:
-            run = keeper.ended(
-                _run_one(engine, plan, replicate, (counter.observer(replicate), cancel)), began
-            )
+            ran = _run_one(engine, plan, replicate, (counter.observer(replicate), cancel))
+            run = keeper.ended(ran, began)
         except BaseException:
             cancel.set()
             raise
@@ -136,10 +135,8 @@ def run_replicates(
             cancel.set()
         return run
 
-    count = len(plan.seeds)
-    width = min(parallel_width(plan.engine, _heaviest(plan), count), _width_of_shares(plan))
-    with ThreadPoolExecutor(width, thread_name_prefix="replicate") as pool:
-        futures: list[Future[ReplicateRun]] = [pool.submit(one, replicate) for replicate in range(count)]
+    with ThreadPoolExecutor(_width(plan), thread_name_prefix="replicate") as pool:
+        futures: list[Future[ReplicateRun]] = [pool.submit(one, number) for number in range(len(plan.seeds))]
         try:
             made = meanwhile()
         except BaseException:
@@ -148,19 +145,18 @@ def run_replicates(
         return [future.result() for future in futures], made
 
 
-def _heaviest(plan: RunPlan) -> SandboxProfile:
-    return heaviest(plan.resolution.blueprint, plan.profile, plan.score_profile)
-
-
 def parallel_width(facts: EngineFacts, profile: SandboxProfile, count: int) -> int:
     """Return how many of `count` replicates, each as large as `profile`, run at once."""
     side_by_side = min(facts.cpus // profile.cpus, facts.memory // profile.memory)
     return min(max(1, side_by_side), count)
 
 
-def _width_of_shares(plan: RunPlan) -> int:
+def _width(plan: RunPlan) -> int:
+    """Return how many replicates run at once: as many as engine, processors and GPUs have room for."""
     blueprint = plan.resolution.blueprint
-    return min(plan.machine.width(wants_of(blueprint, phase)) for phase in phases_of(blueprint))
+    largest = heaviest(blueprint, plan.profile, plan.score_profile)
+    shares = min(plan.machine.width(wants_of(blueprint, phase)) for phase in phases_of(blueprint))
+    return min(parallel_width(plan.engine, largest, len(plan.seeds)), shares)
 
 
 def _run_one(

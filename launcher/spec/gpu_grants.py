@@ -15,7 +15,6 @@ from launcher.errors import MalformedError, RequirementError
 from launcher.spec.gpus import GpuUnit
 
 OPTION = "--gpus"
-VARIABLES = ("CUDA_VISIBLE_DEVICES", "SLURM_STEP_GPUS", "SLURM_JOB_GPUS", "NVIDIA_VISIBLE_DEVICES")
 
 _NOTHING = frozenset({"", "-1", "nodevfiles", "none", "void"})
 _LEAST_PREFIX = 8

@@ -11,16 +11,8 @@ def _given(value: Any) -> bool:
     return value is not None
 
 
-def _filled(value: Any) -> bool:
-    return bool(value)
-
-
 def _true(value: Any) -> bool:
     return value is True
-
-
-def _any_of(*words: str) -> Callable[[Any], bool]:
-    return lambda value: value in words
 
 
 def _starts(*prefixes: str) -> Callable[[Any], bool]:
