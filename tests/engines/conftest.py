@@ -85,7 +85,7 @@ def make_task(tmp_path: Path) -> MakeTask:
         own = {name: changes.pop(name) for name in list(changes) if name in Resources.__slots__}
         environment = changes.pop("environment", {})
         mounts: tuple[Mount, ...] = changes.pop("mounts", ())
-        secrets = changes.pop("secrets", {})
+        secrets, masked = changes.pop("secrets", {}), changes.pop("masked", {})
         log_limit = changes.pop("log_limit", 1 * MIB)
         return ContainerTask(
             name=f"evalctl-test-{folder.name}",
@@ -101,6 +101,7 @@ def make_task(tmp_path: Path) -> MakeTask:
             logs=folder / "logs",
             log_limit=log_limit,
             secrets=secrets,
+            masked=masked,
         )
 
     return make

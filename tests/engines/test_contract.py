@@ -210,11 +210,18 @@ def test_environment_and_mounts_are_seen_inside(rig: Rig, tmp_path: Path) -> Non
     assert (task.logs / "stdout").read_bytes() == b"hello world"
 
 
-def test_secrets_join_the_commands_environment_and_win(rig: Rig) -> None:
+def test_secrets_join_the_commands_environment_and_win_and_logs_show_only_their_names(rig: Rig) -> None:
     _, task = rig.run(
         "tells-secrets", environment={"GREETING": "hello", "TOKEN": "x"}, secrets={"TOKEN": "s3cret"}
     )
-    assert (task.logs / "stdout").read_bytes() == b"s3cret hello"
+    assert (task.logs / "stdout").read_bytes() == b"[secret TOKEN] hello"
+
+
+def test_a_log_shows_no_secret_of_another_container(rig: Rig) -> None:
+    _, task = rig.run(
+        "tells-secrets", environment={"GREETING": "hello", "TOKEN": "s3cret"}, masked={"KEY": "s3cret"}
+    )
+    assert (task.logs / "stdout").read_bytes() == b"[secret KEY] hello"
 
 
 def test_memory_used_up_is_the_engines_word(rig: Rig) -> None:
