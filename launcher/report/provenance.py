@@ -70,6 +70,9 @@ def _rows(record: Record) -> Iterator[Row]:
         yield Row("Scored by", cut(shlex.join(blueprint.score.command), 1000), is_code=True)
     elif blueprint.score is not None:
         yield Row("Scored by", f"evalctl, which joined the held-out labels {blueprint.score.labels}")
+    for item in blueprint.services:
+        beside = f"{item.name}, beside [{item.phase}]: {shlex.join(item.command)}"
+        yield Row("Service", cut(beside, 1000), is_code=True)
     yield Row("Seeds", cut(", ".join(map(str, blueprint.run.seeds)), 1000))
     yield Row("Determinism", f"claimed for each {blueprint.run.determinism}")
     yield Row("Sandbox", _sandbox(record))

@@ -131,6 +131,7 @@ def _about(lock: Lock | ImportedLock, data: Mapping[str, bytes]) -> Sequence[tup
         ("code", _code(identity["code"])),
         ("command", " ".join(identity["run"]["command"])),
         *((str(item["kind"]), _input(item, filled)) for item in identity["inputs"]),
+        *(("service", _service(item, identity["image"])) for item in identity.get("services", ())),
         ("sandbox", f"{profile.get('runtime', '?')}, network {profile.get('network', '?')}"),
         ("engine", _engine(facts)),
         ("machine", f"{facts.get('host.cpu-model', '?')}, kernel {facts.get('host.kernel', '?')}"),
@@ -141,6 +142,12 @@ def _about(lock: Lock | ImportedLock, data: Mapping[str, bytes]) -> Sequence[tup
         ("remark", parameters.get("note")),
     ]
     return [(word, str(text)) for word, text in said if text]
+
+
+def _service(item: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    image = item["image"]["manifest"]
+    where = "" if image == own["manifest"] else f", in {image}"
+    return f"{item['name']}, beside [{item['phase']}]: {' '.join(item['command'])}{where}"
 
 
 def _engine(facts: Mapping[str, Any]) -> str:

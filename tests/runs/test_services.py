@@ -276,6 +276,13 @@ def test_plan_shows_services_before_their_phase(world: SmallWorld, evalctl: Eval
     assert found["longest_seconds"] == 3600 + 2
 
 
+def test_show_and_report_name_each_service(world: SmallWorld, evalctl: Evalctl, tmp_path: Path) -> None:
+    bundle, page = launch(world).bundle, tmp_path / "report.html"
+    assert "service  server, beside [run]: serve\n" in evalctl("show", bundle).out
+    assert evalctl("report", bundle, "--out", page).code == 0
+    assert "server, beside [run]: serve" in page.read_text()
+
+
 def test_a_shell_has_the_services_of_run_beside_it(world: SmallWorld, evalctl: Evalctl) -> None:
     world.plays(lambda inside: 0 if 8000 in inside.ports else 1, "look")
     assert evalctl("shell", world.file, "--", "look").code == 0
