@@ -1,6 +1,7 @@
 """Fixtures for the tests of the verbs: a small world of one's own, and the command line run inside it."""
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,12 @@ any_engine, engine_runtime = real_engines.any_engine, real_engines.engine_runtim
 
 Evalctl = Callable[..., Finished]
 GpusHere = Callable[..., None]
+
+
+def pytest_configure() -> None:
+    """Undo `nohup` for the programs that tests start: to ignore is inherited, to handle is not."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

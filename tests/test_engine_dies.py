@@ -77,7 +77,8 @@ def test_an_engine_that_dies_at_any_request_or_in_the_hand_over_costs_at_most_th
     assert verified(real, launched["bundle"])
     if word == b"DELETE ":
         assert (process.returncode, launched["status"]) == (0, "succeeded")
-    else:
+    elif not (word == b'"item-20"' and answered and launched["status"] == "succeeded"):
+        # Behind the last sample all may have come out before the engine died: then nothing is asked of it.
         assert (process.returncode, launched["failure"]) == (4, "engine"), err
 
     real.address = None

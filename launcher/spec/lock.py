@@ -197,7 +197,8 @@ def _image_pins(image: Mapping[str, Any]) -> ImagePins:
 
 def _check_pins(pins: Pins) -> None:
     for image in (pins.image, *pins.services.values()):
-        digests = [image.manifest, image.config, *image.diff_ids, *filter(None, [image.index])]
+        index = () if image.index is None else (image.index,)
+        digests = [image.manifest, image.config, *image.diff_ids, *index]
         if not all(map(is_digest, digests)):
             raise ValueError("image digests")
     if not all(map(is_sha256_hex, [pins.code.content, *pins.code.lockfiles.values()])):
