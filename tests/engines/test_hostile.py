@@ -243,7 +243,7 @@ def test_secrets_stand_in_no_record_of_the_engine(
 ) -> None:
     from docker import APIClient
 
-    script = "echo $TOKEN; tr '\\0' '\\n' < /proc/1/environ; sleep 1"
+    script = "echo ${#TOKEN}; echo $TOKEN; tr '\\0' '\\n' < /proc/1/environ; sleep 1"
     task = make_task(busybox_image, "sh", "-c", script, secrets={"TOKEN": "s3cret"})
     seen: list[str] = []
 
@@ -261,7 +261,7 @@ def test_secrets_stand_in_no_record_of_the_engine(
     watcher.join()
     assert seen
     assert not any("s3cret" in record for record in seen)
-    assert (task.logs / "stdout").read_bytes() == b"s3cret\n"
+    assert (task.logs / "stdout").read_bytes() == b"6\n[secret TOKEN]\n"
     assert b"Permission denied" in (task.logs / "stderr").read_bytes()
 
 
