@@ -8,8 +8,8 @@ from launcher.report.text import WIDTH, table, wrapped
 
 if TYPE_CHECKING:
     from launcher.metrics.agreement import Agreement
-    from launcher.trust.attestations import CountedReproduction
     from launcher.trust.checks import Check
+    from launcher.trust.reproductions import CountedReproduction
 
 _MOST_SHOWN = 10
 _HEX = re.compile(r"([0-9a-f]{12})[0-9a-f]{52}")

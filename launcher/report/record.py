@@ -18,8 +18,8 @@ from launcher.spec.lock import Lock
 from launcher.spec.result import Result
 from launcher.spec.sample import Sample
 from launcher.store.directory import Inventory, walk
-from launcher.trust.attestations import CountedReproduction
 from launcher.trust.checks import Check
+from launcher.trust.reproductions import CountedReproduction
 from launcher.trust.sigstore import open_envelope
 
 _MAX_BYTES = 64 << 20
