@@ -8,7 +8,7 @@ unexport PYTHONHOME PYTHONPATH
 bin := .venv/bin
 set_up = python=$$(PYTHON="$(PYTHON)" scripts/find-python.sh) && "$$python" -m scripts.setup
 
-.PHONY: help setup environment tools engines browser demo test harness test-harness check bench lint format types image image-check lock clean
+.PHONY: help setup environment tools engines browser verifiers demo test harness test-harness check bench lint format types image image-check lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -16,13 +16,13 @@ help: ## list the targets
 setup: ## make .venv, see that a container engine answers, build the images that blueprints pin
 	@$(set_up)
 
-environment tools engines browser:
+environment tools engines browser verifiers:
 	@$(set_up) $@
 
 demo: setup ## launch blueprints/digits-svm, show, verify, report and reproduce its result
 	@scripts/demo.sh
 
-test: setup tools engines browser lint types ## lint, types and every test but those of the harnesses
+test: setup tools engines browser verifiers lint types ## lint, types and every test but those of the harnesses
 	$(bin)/python -m pytest -m "not harness"
 
 harness: setup ## build the image of 1.4 GB that lm-eval, Inspect and torch.compile run in

@@ -8,13 +8,16 @@ from typing import Final
 
 from scripts.console import Console, SetupError
 
-# What tests build attackers with, open pages in, make small disks with and hold keys against, by a program
-# that shows it.
+# What tests build attackers with, open pages in, make small disks with and hold keys and signatures against,
+# by a program that shows it.
 _TEST_TOOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "/bin/busybox": ("busybox-static",),
     "chromium": ("chromium", "fonts-dejavu-core"),
     "gcc": ("gcc", "libc6-dev"),
     "mount": ("mount",),
+    "node": ("nodejs",),
+    "npm": ("npm",),
+    "openssl": ("openssl",),
     "ssh-keygen": ("openssh-client",),
 }
 # What tests start engines of their own from: a second dockerd, gVisor's runtime, Podman, ranges of users.

@@ -1,10 +1,11 @@
 """Bring a checkout to where evalctl runs: virtual environment, container engine, image layouts.
 
 Usage: python -m scripts.setup [environment] [engine] [layouts] [harness] [tools] [engines] [browser]
+                              [verifiers]
 
 Without arguments the first three, in this order; `harness` is the image of 1.4 GB that lm-eval and Inspect
-run in; `tools`, `engines` and `browser` are what some tests need. Each step does nothing where its work is
-done already.
+run in; `tools`, `engines`, `browser` and `verifiers` are what some tests need. Each step does nothing where
+its work is done already.
 """
 
 import sys
@@ -15,6 +16,7 @@ from scripts.console import Console, SetupError
 from scripts.debian import ensure_test_engines, ensure_test_tools
 from scripts.engine import ensure_engine
 from scripts.layouts import ensure_large_layouts, ensure_layouts
+from scripts.npm_packages import ensure_verifiers
 from scripts.virtual_environment import ensure_browser_driver, ensure_environment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +28,7 @@ STEPS: Mapping[str, Callable[[Path, Console], None]] = {
     "tools": ensure_test_tools,
     "engines": ensure_test_engines,
     "browser": ensure_browser_driver,
+    "verifiers": ensure_verifiers,
 }
 DEFAULT = ("environment", "engine", "layouts")
 

@@ -1,5 +1,6 @@
 """Every dependency is locked by hash, and no file says where packages come from."""
 
+import json
 import re
 from pathlib import Path
 
@@ -40,3 +41,12 @@ def test_no_lock_names_a_place_to_fetch_from(lock: Path) -> None:
 
 def test_development_runs_on_the_versions_that_users_get() -> None:
     assert pins(ROOT / "requirements" / "runtime.txt") <= pins(ROOT / "requirements" / "dev.txt")
+
+
+def test_the_lock_of_the_javascript_packages_has_hashes_and_names_no_place() -> None:
+    lock = json.loads((ROOT / "tests" / "outside" / "package-lock.json").read_text())
+    packages = {name: entry for name, entry in lock["packages"].items() if name}
+    assert packages
+    for name, entry in packages.items():
+        assert entry["integrity"].startswith("sha512-"), name
+        assert "resolved" not in entry, name
