@@ -99,8 +99,9 @@ def test_logs_of_an_attempt_that_ended_come_from_its_bundle(world: SmallWorld, e
 
 def test_a_replicate_that_there_is_not_is_refused(world: SmallWorld, evalctl: Evalctl) -> None:
     launched = world.launch()
-    done = evalctl("logs", launched.lock, "--replicate", "7")
-    assert (done.code, "has no replicate 7" in done.err, "it has 1" in done.err) == (2, True, True)
+    for name in (launched.lock, launched.bundle):
+        done = evalctl("logs", name, "--replicate", "7")
+        assert (done.code, "has no replicate 7" in done.err, "it has 1" in done.err) == (2, True, True)
 
 
 def test_what_runs_is_found_by_its_name_and_listed_as_running(world: SmallWorld, evalctl: Evalctl) -> None:

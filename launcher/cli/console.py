@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from launcher.cli.output import Page
+from launcher.cli.output import pass_on
 
 _CHUNK = 1 << 16
 _USUAL_SIZE = (24, 80)
@@ -51,16 +51,7 @@ class OwnConsole:
 
     def write(self, data: bytes, *, error: bool = False) -> bool:
         """Show output; return False once nobody reads it any more."""
-        stream = sys.stderr if error or self._talk else sys.stdout
-        if isinstance(stream, Page):
-            return stream.pass_through(data)
-        with suppress(OSError):
-            if hasattr(stream, "buffer"):
-                stream.buffer.write(data)
-            else:
-                stream.write(data.decode(errors="backslashreplace"))
-            stream.flush()
-        return True
+        return pass_on(sys.stderr if error or self._talk else sys.stdout, data)
 
     @contextmanager
     def held(self) -> Iterator[None]:

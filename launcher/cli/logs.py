@@ -3,16 +3,17 @@
 import codecs
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Final, TextIO
 
 import typer
 
 from launcher.cli.connect import connect
 from launcher.cli.options import Json
-from launcher.cli.output import Page, print_json, say
+from launcher.cli.output import pass_on, print_json, say
 from launcher.errors import MalformedError
+from launcher.report.reading import read_view
 from launcher.report.text import printable
 from launcher.runs.leftovers import reap_left_overs
 from launcher.runs.tail import STREAMS, Piece, Stream, Wanted, attempt_pieces, bundle_pieces
@@ -70,17 +71,24 @@ def logs(
 def _pieces(home: Home, name: str, wanted: Wanted, *, follow: bool) -> Iterator[Piece]:
     """Return the pieces of the attempt called `name`, or of the bundle in that folder."""
     if Path(name).is_dir():
-        return bundle_pieces(find_bundle(home, name), wanted)
+        bundle = find_bundle(home, name)
+        _require_replicate(name, wanted.replicate, len(read_view(bundle).result.replicates))
+        return bundle_pieces(bundle, wanted)
     found = attempt_called(home, name)
     count = found.state.get("replicates")
-    if isinstance(count, int) and wanted.replicate >= count:
+    if isinstance(count, int):
+        _require_replicate(name, wanted.replicate, count)
+    return attempt_pieces(home, found, wanted, follow=follow)
+
+
+def _require_replicate(name: str, wanted: int, count: int) -> None:
+    if wanted >= count:
         raise MalformedError(
-            f"the attempt has no replicate {wanted.replicate}",
+            f"`{name}` has no replicate {wanted}",
             code="no-such-replicate",
             context=f"it has {count}, counted from 0",
-            hint=f"evalctl logs {name} --replicate {count - 1}",
+            hint=f"evalctl logs {quote(name)} --replicate {count - 1}",
         )
-    return attempt_pieces(home, found, wanted, follow=follow)
 
 
 def _streams(name: str | None) -> tuple[Stream, ...]:
@@ -114,16 +122,7 @@ class _Shown:
     def write(self, piece: Piece) -> bool:
         """Show a piece on the stream that it was written to; return False once nobody reads any more."""
         target: TextIO = sys.stdout if piece.stream == "stdout" else sys.stderr
-        data = self._escaped(piece).encode() if target.isatty() else piece.data
-        if isinstance(target, Page):
-            return target.pass_through(data)
-        with suppress(OSError):
-            if hasattr(target, "buffer"):
-                target.buffer.write(data)
-            else:
-                target.write(data.decode(errors="backslashreplace"))
-            target.flush()
-        return True
+        return pass_on(target, self._escaped(piece).encode() if target.isatty() else piece.data)
 
     def _escaped(self, piece: Piece) -> str:
         """Return the piece as text that moves no cursor; a letter may be cut between two pieces."""

@@ -32,11 +32,7 @@ class Page(io.StringIO):
         if self.fault is not None:
             return False
         try:
-            if hasattr(self._stream, "buffer"):
-                self._stream.buffer.write(data)
-            else:
-                self._stream.write(data.decode(errors="backslashreplace"))
-            self._stream.flush()
+            _write_through(self._stream, data)
         except OSError as error:
             if not isinstance(error, BrokenPipeError):
                 self.fault = error
@@ -76,6 +72,23 @@ def deliver(command: Callable[[], int], *, as_json: bool) -> int:
         hint="free some disk space",
     )
     return fail(unwritten, as_json=as_json)
+
+
+def pass_on(stream: TextIO, data: bytes) -> bool:
+    """Write a container's bytes to `stream` at once; return False where nobody reads them any more."""
+    if isinstance(stream, Page):
+        return stream.pass_through(data)
+    with suppress(OSError):
+        _write_through(stream, data)
+    return True
+
+
+def _write_through(stream: TextIO, data: bytes) -> None:
+    if hasattr(stream, "buffer"):
+        stream.buffer.write(data)
+    else:
+        stream.write(data.decode(errors="backslashreplace"))
+    stream.flush()
 
 
 def _point_away(descriptor: int) -> None:

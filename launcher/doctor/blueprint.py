@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from launcher.doctor.observe import Observed
 from launcher.report.text import amount
 from launcher.spec.health import HealthCheck, fail, ok, warn
-from launcher.spec.plan import Plan, PlannedImage, PlannedInput, Whereabouts
+from launcher.spec.plan import Plan, PlannedImage, PlannedInput, Unmet, Whereabouts
 
 CODE = "code"
 
@@ -31,7 +31,8 @@ def requirements(plan: Plan) -> Iterator[HealthCheck]:
     elif not plan.unmet:
         yield ok("requirements", "the engine can give and bound what it asks for")
     for unmet in plan.unmet:
-        yield fail("requirements", unmet.what, unmet.fix)
+        if not _is_of_gpus(unmet):
+            yield fail("requirements", unmet.what, unmet.fix)
 
 
 def memory(plan: Plan, seen: Observed) -> HealthCheck:
@@ -53,12 +54,17 @@ def gpus(plan: Plan) -> HealthCheck:
         return ok("gpus-wanted", "none")
     lacking = [item for item in plan.gpus if not item.given]
     if lacking:
-        unmet = next((item for item in plan.unmet if "GPU" in item.what), None)
+        unmet = next(filter(_is_of_gpus, plan.unmet), None)
         return fail(
             "gpus-wanted", unmet.what if unmet else lacking[0].asked, unmet.fix if unmet else "nvidia-smi"
         )
     given = ", ".join(dict.fromkeys(f"{gpu.name} ({gpu.uuid})" for item in plan.gpus for gpu in item.given))
     return ok("gpus-wanted", f"would get {given}")
+
+
+def _is_of_gpus(unmet: Unmet) -> bool:
+    """Say whether the check of GPUs tells it."""
+    return "GPU" in unmet.what
 
 
 def image(wanted: PlannedImage, name: str = "image") -> HealthCheck:

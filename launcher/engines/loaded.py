@@ -12,7 +12,7 @@ _MAX_PROCESSES: Final = 64
 _MAX_PATH_LENGTH: Final = 512
 _MAX_MAP_BYTES: Final = 4 << 20
 # The moments to look, in seconds since the start; beyond the last, at every doubling.
-_MOMENTS: Final = (0.0, 0.1, 0.5, 2.0, 8.0, 30.0, 120.0)
+_MOMENTS: Final = (0.0, 0.1, 0.3, 1.0, 2.0, 8.0, 30.0, 120.0)
 # https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html: range, permissions, offset, device, inode, path.
 _EXECUTABLE: Final = re.compile(rb"^\S+ ..x. \S+ \S+ [1-9]\d* +(/[^\n]*)$", re.MULTILINE)
 _ODD: Final = re.compile(rb"[^!-~]|%")

@@ -36,9 +36,6 @@ LAUNCHES = """
 
 `once`: what the container's kernel has no part in is launched under one runtime only.
 """
-FAULTS = """
-A row that names a fault states what is safe, and the tests expect it to fail until the fault is mended.
-"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,6 @@ class Attempt:
     tries: str
     answer: str
     runsc: str = ""
-    fault: str = ""
 
     def expected(self, runtime: str) -> str:
         """Return the answer under `runtime`."""
@@ -70,7 +66,6 @@ class Launch:
     change: Mapping[str, str] = field(default_factory=dict)
     once: bool = False
     slow: bool = False
-    fault: str = ""
     runsc: Mapping[str, Any] = field(default_factory=dict)
 
     def under(self, runtime: str) -> "Launch":
@@ -127,13 +122,11 @@ def page() -> str:
     lines.append("| launch | class | what it tries | failure | verdict | exit | holds too |")
     lines.append("|---|---|---|---|---|---|---|")
     lines += [_launch_row(launch) for launch in launches]
-    lines.append(FAULTS)
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _attempt_row(attempt: Attempt) -> str:
-    fault = f" (fault: {attempt.fault})" if attempt.fault else ""
-    return f"| {attempt.name} | {attempt.tries}{fault} | {attempt.answer} | {attempt.runsc or 'the same'} |"
+    return f"| {attempt.name} | {attempt.tries} | {attempt.answer} | {attempt.runsc or 'the same'} |"
 
 
 def _differences(launch: Launch) -> str:
@@ -144,10 +137,9 @@ def _differences(launch: Launch) -> str:
 
 
 def _launch_row(launch: Launch) -> str:
-    faults = [f"fault: {launch.fault}"] if launch.fault else []
-    faults += [f"under runsc: {_differences(launch)}"] if launch.runsc else []
-    faults += ["once"] if launch.once else []
-    marks = f" ({'; '.join(faults)})" if faults else ""
+    notes = [f"under runsc: {_differences(launch)}"] if launch.runsc else []
+    notes += ["once"] if launch.once else []
+    marks = f" ({'; '.join(notes)})" if notes else ""
     failure = " or ".join(name or "none" for name in launch.failures) or "none"
     decided = len(launch.failures) < 2
     verdict, code = (launch.verdict, str(launch.exit_code)) if decided else ("as it failed", "0 or 1")

@@ -6,29 +6,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from launcher.engines.engine import CollectedOutputs, ContainerOutcome, Mount, Room
+from launcher.engines.engine import Mount, Room
 from launcher.errors import InfrastructureError
 from launcher.runs.failures import classify, failure_of
 from launcher.spec.blueprint import Run, Runtime
 from launcher.spec.predicates import Failure
 from launcher.spec.usage import LimitsHit, Usage
+from tests.runs.outcomes import DONE
 
-DONE = ContainerOutcome(
-    exit_code=1,
-    signal=None,
-    exec_error=None,
-    timed_out=False,
-    cancelled=False,
-    oom_killed=False,
-    seconds=1.0,
-    cpu_user_seconds=0.5,
-    cpu_system_seconds=0.1,
-    max_rss_bytes=1,
-    outputs=CollectedOutputs(complete=True),
-    engine_exit_code=0,
-    started=0.0,
-    finished=1.0,
-)
+ANSWERED = replace(DONE, exit_code=1)
 FULL = (Room("/eval/out", 4096, 1), Room("/tmp", 0, 5))
 NO_INODES = (Room("/eval/out", 4096, 0),)
 UNBOUNDED = (Room("/dev/shm", None, None),)
@@ -55,7 +41,7 @@ BUSY = Usage(limits=LimitsHit(pids_refusals=3))
     ],
 )
 def test_each_fact_leads_to_its_class(change: dict[str, object], failure: Failure | None, said: str) -> None:
-    found, reason = classify(replace(DONE, **change), Run(("answer",), timeout=60), "runc")
+    found, reason = classify(replace(ANSWERED, **change), Run(("answer",), timeout=60), "runc")
     assert found == failure
     assert said in reason
 
@@ -67,13 +53,13 @@ def test_each_fact_leads_to_its_class(change: dict[str, object], failure: Failur
 def test_only_gvisor_lets_a_command_end_its_own_sandbox(
     runtime: Runtime, engine_exit_code: int | None, failure: Failure
 ) -> None:
-    silent = replace(DONE, exit_code=None, engine_exit_code=engine_exit_code)
+    silent = replace(ANSWERED, exit_code=None, engine_exit_code=engine_exit_code)
     assert classify(silent, Run(("answer",)), runtime)[0] == failure
 
 
 @pytest.mark.parametrize("program", ["/eval/code/run", "./run", "bin/run"])
 def test_a_program_of_the_code_that_is_none_is_the_candidates(program: str) -> None:
-    outcome = replace(DONE, exit_code=None, exec_error="ENOEXEC: Exec format error")
+    outcome = replace(ANSWERED, exit_code=None, exec_error="ENOEXEC: Exec format error")
     assert classify(outcome, Run((program,)), "runc")[0] == "candidate"
 
 

@@ -13,24 +13,16 @@ from launcher.report.usage import read_usage
 from launcher.runs.resources import MAX_SAMPLES, Used, loaded_objects, resources_bytes
 from launcher.spec.schema import schema_of
 from launcher.spec.usage import GpuReading, LimitsHit, LoadedObjects, Usage, UsageSample
+from tests.runs.outcomes import DONE
 
 SAMPLE = UsageSample(0.1, 0.5, 0.0, 9, 4, 5, 512, 64, 2, (GpuReading("GPU-1", 50.0, 1, None),))
 USAGE = Usage("cgroup-v2", 1.0, (SAMPLE, replace(SAMPLE, at=1.1)), 12, 3, LimitsHit(0, 1, 2))
-OUTCOME = ContainerOutcome(
-    exit_code=0,
-    signal=None,
-    exec_error=None,
-    timed_out=False,
-    cancelled=False,
-    oom_killed=False,
+OUTCOME = replace(
+    DONE,
     seconds=1.5,
-    cpu_user_seconds=0.5,
     cpu_system_seconds=0.25,
     max_rss_bytes=7,
     outputs=CollectedOutputs(complete=True, bytes=3),
-    engine_exit_code=0,
-    started=0.0,
-    finished=1.0,
     stdout=CapturedLog(1, 2),
     usage=USAGE,
 )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from launcher.engines.engine import CollectedOutputs, ContainerOutcome, OutputFile, Refusal
+from launcher.engines.engine import CollectedOutputs, OutputFile, Refusal
 from launcher.errors import MalformedError
 from launcher.runs.events import MAX_CONTAINER_EVENTS, EventLog, events_bytes, read_container_events
 from launcher.runs.failures import classify, overall_failure
@@ -18,23 +18,8 @@ from launcher.runs.tasks import artifact_place
 from launcher.spec.blueprint import Run
 from launcher.spec.predicates import Failure
 from tests.fakes.world import Recorder
+from tests.runs.outcomes import DONE
 
-DONE = ContainerOutcome(
-    exit_code=0,
-    signal=None,
-    exec_error=None,
-    timed_out=False,
-    cancelled=False,
-    oom_killed=False,
-    seconds=1.0,
-    cpu_user_seconds=0.5,
-    cpu_system_seconds=0.1,
-    max_rss_bytes=1,
-    outputs=CollectedOutputs(complete=True),
-    engine_exit_code=0,
-    started=0.0,
-    finished=1.0,
-)
 REFUSED = CollectedOutputs(refused=(Refusal("a", "link"), Refusal("b", "special")), complete=True)
 
 
