@@ -17,7 +17,7 @@ import pytest
 from launcher.canonical import canonical_bytes
 from launcher.spec import bundle as names
 from launcher.trust.policy import single_key_policy
-from launcher.trust.policy_file import initial_policy
+from launcher.trust.policy_edit import initial_policy
 from launcher.verify import verify
 from tests.conftest import Evalctl
 from tests.fakes.forgery import change_json, copy_of, relock, relocked, reseal

@@ -10,7 +10,8 @@ from launcher.store.home import Home, find_home, make_private
 from launcher.trust.key_files import load_public_file, load_signer, new_key
 from launcher.trust.keys import PublicKey, Signer
 from launcher.trust.policy import Policy, empty_policy, refuse_rollback, single_key_policy
-from launcher.trust.policy_file import initial_policy, read_policy
+from launcher.trust.policy_edit import initial_policy
+from launcher.trust.policy_file import read_policy
 
 _OWN_NAME = "me"
 

@@ -11,7 +11,7 @@ from launcher.cli.signing import first_policy, owner_of, read_verifying_policy, 
 from launcher.errors import InfrastructureError, TrustError
 from launcher.store.home import find_home
 from launcher.trust.key_files import load_public_file
-from launcher.trust.policy_file import add_key
+from launcher.trust.policy_edit import add_key
 
 
 def add(

@@ -24,7 +24,7 @@ from launcher.spec.gpus import GpuInventory
 from launcher.spec.predicates import LOCK_TYPE, REPRODUCTION_TYPE, RESULT_TYPE
 from launcher.store.home import Home
 from launcher.trust.key_files import load_public_file, load_signer
-from launcher.trust.policy import ROLES, Claim, Policy, Role
+from launcher.trust.policy import EVIDENCE_ROLES, Claim, Policy, Role
 
 if TYPE_CHECKING:
     from launcher.engines.engine import Engine
@@ -151,7 +151,7 @@ def _trust(home: Home, key: KeyState, read: "Callable[[Home], Policy]", now: dat
 def _claims(fingerprint: str) -> Iterator[Claim]:
     """Yield what the home's key signs in a launch and a reproduction."""
     types: Mapping[Role, str] = {"lock": LOCK_TYPE, "result": RESULT_TYPE, "reproduction": REPRODUCTION_TYPE}
-    for role in ROLES:
+    for role in EVIDENCE_ROLES:
         yield Claim(role, frozenset([fingerprint]), types[role])
 
 

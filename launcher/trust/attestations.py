@@ -159,11 +159,15 @@ def _refuse_sums(digests: Mapping[str, str], files: Mapping[str, bytes]) -> None
 
 def _check_trust(evidence: Evidence, statements: Statements) -> list[Check]:
     builder = statements.provenance.builder.id if statements.provenance else None
-    decisions = {
-        "trust:provenance": evidence.decide("result", PROVENANCE_ATTESTATION, PROVENANCE_TYPE, builder),
-        "trust:result": evidence.decide("result", RESULT_ATTESTATION, RESULT_TYPE, builder),
-        "trust:lock": evidence.decide("lock", LOCK_ATTESTATION, lock_type(evidence), None),
+    made_at = statements.result.evaluated_at if statements.result else None
+    claims = {
+        "trust:provenance": evidence.claim(
+            "result", PROVENANCE_ATTESTATION, PROVENANCE_TYPE, builder, made_at
+        ),
+        "trust:result": evidence.claim("result", RESULT_ATTESTATION, RESULT_TYPE, builder, made_at),
+        "trust:lock": evidence.claim("lock", LOCK_ATTESTATION, lock_type(evidence)),
     }
+    decisions = {name: evidence.decide(claim) for name, claim in claims.items()}
     unknown = _unknown(evidence)
     stranger = f"; signed by {', '.join(unknown)}" if unknown else ""
     return [

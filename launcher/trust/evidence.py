@@ -1,6 +1,6 @@
 """What the attestations of a bundle prove: which statements a known key signed, and about which files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -8,17 +8,22 @@ from msgspec import Struct
 
 from launcher.errors import CheckFailedError
 from launcher.spec.bundle import LOCK, LOCK_ATTESTATION, REQUIRED_ATTESTATIONS, SUMS, split_co_signature
+from launcher.spec.fields import instant
 from launcher.spec.statement import Statement, bundle_subjects
 from launcher.trust.dsse import Envelope
 from launcher.trust.policy import Claim, Decision, Policy, Role
 
 
 class Attestation(Struct, frozen=True):
-    """One file: its structure, and its statement if a known key's signature over it holds."""
+    """One file: its structure, and its statement if a known key's signature over it holds.
+
+    `signed_at` is a time at which, as a timestamp authority has proven, the signature was there.
+    """
 
     path: str
     envelope: Envelope
     statement: Statement | None
+    signed_at: datetime | None = None
 
     @property
     def signer(self) -> str:
@@ -34,18 +39,31 @@ class Evidence(Struct, frozen=True):
     policy: Policy
     now: datetime
 
+    def signatures(self, path: str) -> Iterator[Attestation]:
+        """Yield the attestations by known keys over the very payload at `path`, there or co-signed."""
+        payload = self.attestations[path].envelope.payload
+        for item in self.attestations.values():
+            if item.statement and base_of(item.path) == path and item.envelope.payload == payload:
+                yield item
+
     def signers(self, path: str) -> frozenset[str]:
         """Return the known keys that signed the very payload at `path`, there or in a co-signature."""
-        payload = self.attestations[path].envelope.payload
-        return frozenset(
-            item.signer
-            for item in self.attestations.values()
-            if item.statement and base_of(item.path) == path and item.envelope.payload == payload
-        )
+        return frozenset(item.signer for item in self.signatures(path))
 
-    def decide(self, role: Role, path: str, predicate: str, builder: str | None) -> Decision:
-        """Ask the policy about the attestation at `path`."""
-        return self.policy.decide(Claim(role, self.signers(path), predicate, builder), self.now)
+    def claim(
+        self, role: Role, path: str, predicate: str, builder: str | None = None, made_at: str | None = None
+    ) -> Claim:
+        """Return what the policy is to decide about the attestation at `path`; `made_at` as it is signed."""
+        times: dict[str, datetime] = {}
+        for item in self.signatures(path):
+            if item.signed_at is not None:
+                times[item.signer] = min(item.signed_at, times.get(item.signer, item.signed_at))
+        stated = None if made_at is None else instant(made_at)
+        return Claim(role, self.signers(path), predicate, builder, times, stated)
+
+    def decide(self, claim: Claim) -> Decision:
+        """Ask the policy about a claim."""
+        return self.policy.decide(claim, self.now)
 
 
 def signed_predicate(evidence: Evidence, path: str, predicate_type: str) -> Mapping[str, Any] | None:

@@ -5,26 +5,54 @@ rule allows is denied, and a policy past its `expires` denies everything.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, get_args
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from launcher.errors import TrustError
 from launcher.trust.keys import PublicKey
 
-Role = Literal["lock", "result", "reproduction"]
+Role = Literal["lock", "result", "reproduction", "root"]
 Revocation = Literal["key-compromise", "superseded"]
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 REVOCATIONS: Final[tuple[Revocation, ...]] = get_args(Revocation)
 
+# What a bundle's attestations are signed as; `root` signs policies.
+EVIDENCE_ROLES: Final[tuple[Role, ...]] = ("lock", "result", "reproduction")
+# What is said of these was made by a builder, and says when.
+BUILT_ROLES: Final[tuple[Role, ...]] = ("result", "reproduction")
+# How far a signer's clock may run ahead of ours.
+CLOCK_SKEW: Final = timedelta(minutes=5)
+
+
+class Claim(Struct, frozen=True):
+    """What is to be decided: these keys signed the same payload of this type.
+
+    `signers` are fingerprints whose signatures hold; `builder` is None where no builder takes part (a lock).
+    `signed_at` maps a fingerprint to the time before which, as a timestamp authority that the policy names
+    has proven, its signature existed; `made_at` is the time that the signed payload itself states.
+    """
+
+    role: Role
+    signers: frozenset[str]
+    predicate: str
+    builder: str | None = None
+    signed_at: Mapping[str, datetime] = field(default_factory=dict)
+    made_at: datetime | None = None
+
+    def proven_at(self, fingerprint: str, now: datetime) -> datetime:
+        """Return the moment at which a key's validity is judged: what an authority proves, else `now`."""
+        return min(self.signed_at.get(fingerprint, now), now)
+
 
 class TrustedKey(Struct, frozen=True):
     """`[keys.NAME]`: one principal. No `builders` means: whatever it launched on.
 
-    `revoked_from` voids every signature from then on. A signature carries no time of its own that anybody
-    else vouches for, so each one counts as made now: both reasons void what was signed before as well.
+    A signature without a proven time counts as made now. `key-compromise` voids every signature, for whoever
+    has the key can have signed at any time; `superseded` voids those not proven to be from before
+    `revoked_from`.
     """
 
     name: str
@@ -36,41 +64,50 @@ class TrustedKey(Struct, frozen=True):
     reason: Revocation | None = None
     builders: frozenset[str] = frozenset()
 
-    def refusal(self, claim: "Claim", now: datetime) -> str | None:
+    def refusal(self, claim: Claim, now: datetime) -> str | None:
         """Say why this key's signature does not count for `claim` at `now`, or return None."""
         if claim.role not in self.roles:
             return f"`{self.name}` does not have the role `{claim.role}`"
         if self.reason == "key-compromise":
             return f"`{self.name}` is revoked: key-compromise"
-        if self.revoked_from is not None and now >= self.revoked_from:
+        proven = claim.proven_at(self.public.fingerprint, now)
+        if self.revoked_from is not None and proven >= self.revoked_from:
             return f"`{self.name}` is revoked since {self.revoked_from.isoformat()}: {self.reason}"
-        if self.valid_from is not None and now < self.valid_from:
+        if self.valid_from is not None and proven < self.valid_from:
             return f"`{self.name}` is not valid before {self.valid_from.isoformat()}"
-        if self.valid_until is not None and now >= self.valid_until:
+        if self.valid_until is not None and proven >= self.valid_until:
             return f"`{self.name}` was valid until {self.valid_until.isoformat()}"
-        if self.builders and claim.builder is not None and claim.builder not in self.builders:
+        if self.builders and claim.role in BUILT_ROLES and claim.builder not in self.builders:
             return f"`{self.name}` may not sign for the builder `{claim.builder}`"
         return None
 
 
 class Rule(Struct, frozen=True):
-    """`[rules.ROLE]`: how many distinct principals of `members` must sign; empty `predicates`: any type."""
+    """`[rules.ROLE]`: how many distinct principals of `members` must sign; empty `predicates`: any type.
+
+    `max_age` is how old the evidence may be, by the time that its signed payload states. An authority's time
+    would not do: anybody can have an old signature stamped today, or leave an old stamp away.
+    """
 
     threshold: int
     members: frozenset[str]
     predicates: frozenset[str] = frozenset()
+    max_age: timedelta | None = None
 
-
-class Claim(Struct, frozen=True):
-    """What is to be decided: these keys signed the same payload of this type.
-
-    `signers` are fingerprints whose signatures hold; `builder` is None where no builder takes part (a lock).
-    """
-
-    role: Role
-    signers: frozenset[str]
-    predicate: str
-    builder: str | None = None
+    def refusal(self, claim: Claim, now: datetime) -> str | None:
+        """Say why nobody's signature could make this rule accept `claim` at `now`, or return None."""
+        if self.predicates and claim.predicate not in self.predicates:
+            return f"the rule for `{claim.role}` does not allow `{claim.predicate}`"
+        if self.max_age is None:
+            return None
+        if claim.made_at is None:
+            return f"the rule for `{claim.role}` bounds its age, and it states no time"
+        if claim.made_at > now + CLOCK_SKEW:
+            return f"it says that it was made at {claim.made_at.isoformat()}, which is yet to come"
+        if now - claim.made_at > self.max_age:
+            made = claim.made_at.isoformat()
+            return f"made at {made}, it is older than the {self.max_age} of the rule for `{claim.role}`"
+        return None
 
 
 class Decision(Struct, frozen=True):
@@ -102,8 +139,8 @@ class Policy(Struct, frozen=True):
         rule = self.rules.get(claim.role)
         if rule is None:
             return Decision(False, f"the trust policy has no rule for `{claim.role}`")
-        if rule.predicates and claim.predicate not in rule.predicates:
-            return Decision(False, f"the rule for `{claim.role}` does not allow `{claim.predicate}`")
+        if refusal := rule.refusal(claim, now):
+            return Decision(False, refusal)
         counted, refusals = self._count(claim, rule, now)
         if len(counted) >= rule.threshold:
             return Decision(True, f"signed by {', '.join(counted)}")
@@ -126,13 +163,13 @@ class Policy(Struct, frozen=True):
 
 
 def single_key_policy(public: PublicKey, name: str = "key") -> Policy:
-    """Return the policy of `--key PUB`: this key alone, for every role, for ever."""
+    """Return the policy of `--key PUB`: this key alone, for every piece of evidence, for ever."""
     rule = Rule(threshold=1, members=frozenset([name]))
     return Policy(
         version=1,
         expires=datetime.max.replace(tzinfo=UTC),
-        keys={name: TrustedKey(name, public, frozenset(ROLES))},
-        rules=dict.fromkeys(ROLES, rule),
+        keys={name: TrustedKey(name, public, frozenset(EVIDENCE_ROLES))},
+        rules=dict.fromkeys(EVIDENCE_ROLES, rule),
     )
 
 

@@ -1,22 +1,31 @@
-"""`trust.toml`: read it strictly, write the first one, and add a key without losing a comment."""
+"""`trust.toml`: read it strictly."""
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeGuard, TypeVar
 
-from msgspec.structs import replace
-
 from launcher.errors import MalformedError, Problem
-from launcher.spec.toml_text import toml_value
-from launcher.trust.keys import PublicKey, load_public
-from launcher.trust.policy import REVOCATIONS, ROLES, Policy, Revocation, Role, Rule, TrustedKey
+from launcher.spec.units import parse_duration
+from launcher.trust.keys import load_public
+from launcher.trust.policy import BUILT_ROLES, REVOCATIONS, ROLES, Policy, Revocation, Role, Rule, TrustedKey
 
 MAX_POLICY_BYTES: Final = 1 << 20
+MAX_MEMBERS: Final = 64
+HEAD_FIELDS: Final = ("version", "expires", "keys", "rules")
+KEY_FIELDS: Final = (
+    "public",
+    "roles",
+    "valid-from",
+    "valid-until",
+    "revoked-from",
+    "reason",
+    "builders",
+)
+RULE_FIELDS: Final = ("threshold", "from", "predicate", "max-age")
 _MAX_VERSION: Final = 2**53 - 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
-_FIRST_YEARS: Final = 5
 _Read = TypeVar("_Read")
 
 
@@ -34,40 +43,6 @@ def read_policy(data: bytes, *, file: str = "trust.toml") -> Policy:
     return _Reader(text, file).policy(value)
 
 
-def initial_policy(name: str, public: PublicKey, now: datetime, version: int = 1) -> str:
-    """Return the text of a first policy: one key, every role, five years from `now`."""
-    expires = _plus_years(now.astimezone(UTC).replace(microsecond=0, tzinfo=None), _FIRST_YEARS)
-    head = (
-        "# Whose signatures count on this machine, and for what. After `expires` nothing is trusted.\n"
-        f"version = {version}\nexpires = {expires.isoformat()}Z\n\n"
-    )
-    rules = "".join(f"\n[rules.{role}]\nthreshold = 1\nfrom = [{toml_value(name)}]\n" for role in ROLES)
-    text = head + _key_table(name, public, ROLES) + rules
-    read_policy(text.encode())
-    return text
-
-
-def add_key(text: str, name: str, public: PublicKey, roles: tuple[Role, ...] = ROLES) -> str:
-    """Return `text` with one more key, named in the rule of each of its roles, and the next version.
-
-    Comments stay. Raises `MalformedError` for a name or key that is there already, and for a file laid out
-    so that it cannot be edited safely.
-    """
-    before = read_policy(text.encode())
-    _refuse_known(before, name, public)
-    edited = re.sub(r"(?m)^version\s*=\s*\d+", f"version = {before.version + 1}", text, count=1)
-    edited = edited.rstrip("\n") + "\n\n" + _key_table(name, public, roles)
-    for role in roles:
-        edited = _add_to_rule(edited, role, name) if role in before.rules else edited + _new_rule(role, name)
-    if read_policy(edited.encode()) != _with_key(before, TrustedKey(name, public, frozenset(roles))):
-        raise MalformedError(
-            "the trust policy is laid out so that it cannot be edited safely",
-            code="policy-not-editable",
-            hint="write `version`, `[keys.NAME]` and `[rules.ROLE]` as plain tables, or add the key by hand",
-        )
-    return edited
-
-
 class _Reader:
     """Read table by table and collect what is wrong, at most one problem for each table."""
 
@@ -78,7 +53,7 @@ class _Reader:
 
     def policy(self, value: Mapping[str, Any]) -> Policy:
         """Return the policy, or raise one `MalformedError` with every problem."""
-        self._attempt("", lambda: _known_fields(value, "version expires keys rules"))
+        self._attempt("", lambda: _known_fields(value, HEAD_FIELDS))
         head = self._attempt("", lambda: (_version(value), _expires(value)))
         tables = self._attempt("", lambda: (_tables(value, "keys"), _tables(value, "rules"))) or ({}, {})
         keys: dict[str, TrustedKey] = {}
@@ -115,7 +90,7 @@ class _Reader:
 
 
 def _read_key(name: str, table: Mapping[str, Any], others: Mapping[str, TrustedKey]) -> TrustedKey:
-    _known_fields(table, "public roles valid-from valid-until revoked-from reason builders")
+    _known_fields(table, KEY_FIELDS)
     if not _NAME.fullmatch(name):
         raise _malformed("a key's name is made of letters, digits, `_` and `-`")
     public = load_public(_text(table, "public"))
@@ -144,20 +119,33 @@ def _read_key(name: str, table: Mapping[str, Any], others: Mapping[str, TrustedK
 
 
 def _read_rule(role: str, table: Mapping[str, Any], keys: Mapping[str, Any]) -> Rule:
-    _known_fields(table, "threshold from predicate")
+    _known_fields(table, RULE_FIELDS)
     if not _is_role(role):
         raise _malformed(f"unknown role; the roles are {', '.join(ROLES)}")
     members = _names(table, "from")
+    if len(members) > MAX_MEMBERS:
+        raise _malformed(f"`from` names {len(members)} keys; at most {MAX_MEMBERS} signatures are looked at")
     for member in sorted(members - keys.keys()):
         raise _malformed(f"`from` names `{member}`, which is not among the keys")
     threshold = table.get("threshold")
     if type(threshold) is not int or not 1 <= threshold <= len(members):
         raise _malformed(f"`threshold` must be a whole number from 1 to {len(members)}, got {threshold!r}")
-    return Rule(threshold, members, _names(table, "predicate") if "predicate" in table else frozenset())
+    predicates = _names(table, "predicate") if "predicate" in table else frozenset()
+    return Rule(threshold, members, predicates, _max_age(role, table))
 
 
-def _known_fields(table: Mapping[str, Any], fields: str) -> None:
-    known = fields.split()
+def _max_age(role: Role, table: Mapping[str, Any]) -> timedelta | None:
+    if "max-age" not in table:
+        return None
+    if role not in BUILT_ROLES:
+        raise _malformed(f"a `{role}` signature states no time, so that `max-age` would admit none")
+    try:
+        return timedelta(seconds=parse_duration(_text(table, "max-age")))
+    except ValueError as error:
+        raise _malformed(f"`max-age`: {error}") from error
+
+
+def _known_fields(table: Mapping[str, Any], known: tuple[str, ...]) -> None:
     for field in table:
         if field not in known:
             raise _malformed(f"unknown field {field[:80]!a}; the fields are {', '.join(known)}")
@@ -219,52 +207,6 @@ def _reason(table: Mapping[str, Any]) -> Revocation | None:
 
 def _is_role(text: str) -> TypeGuard[Role]:
     return text in ROLES
-
-
-def _refuse_known(policy: Policy, name: str, public: PublicKey) -> None:
-    known = policy.key_for(public.fingerprint)
-    if known is not None:
-        raise MalformedError(
-            f"the trust policy has this key already, as `{known.name}`",
-            code="key-known",
-            context=public.fingerprint,
-        )
-    if name in policy.keys:
-        raise MalformedError(
-            f"the trust policy has another key called `{name}`",
-            code="name-taken",
-            hint="give the key another name with `--name`",
-        )
-
-
-def _with_key(policy: Policy, key: TrustedKey) -> Policy:
-    rules = dict(policy.rules)
-    for role in key.roles:
-        rule = rules.get(role, Rule(1, frozenset()))
-        rules[role] = replace(rule, members=rule.members | {key.name})
-    return replace(policy, version=policy.version + 1, keys={**policy.keys, key.name: key}, rules=rules)
-
-
-def _key_table(name: str, public: PublicKey, roles: tuple[Role, ...]) -> str:
-    listed = ", ".join(map(toml_value, roles))
-    return f"[keys.{name}]\npublic = {toml_value(public.openssh)}\nroles = [{listed}]\n"
-
-
-def _new_rule(role: Role, name: str) -> str:
-    return f"\n[rules.{role}]\nthreshold = 1\nfrom = [{toml_value(name)}]\n"
-
-
-def _add_to_rule(text: str, role: Role, name: str) -> str:
-    """Put `name` first into `from` of the rule; the caller reads the outcome again and so sees a failure."""
-    pattern = rf"(?ms)(^\[rules\.{role}\](?:(?!^\[).)*?^from\s*=\s*\[)"
-    return re.sub(pattern, lambda match: f"{match[1]}{toml_value(name)}, ", text, count=1)
-
-
-def _plus_years(moment: datetime, years: int) -> datetime:
-    try:
-        return moment.replace(year=moment.year + years)
-    except ValueError:  # 29 February
-        return moment.replace(year=moment.year + years, day=28)
 
 
 def _malformed(message: str) -> MalformedError:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from launcher.errors import EvalctlError
 from launcher.spec.bundle import ATTESTATIONS, REQUIRED_ATTESTATIONS, RESULT_ATTESTATION, SUMS
@@ -11,11 +12,13 @@ from launcher.spec.reproduction import Reproduction
 from launcher.trust.agreement import Statements
 from launcher.trust.checks import Check, failed
 from launcher.trust.evidence import Evidence, base_of, disagreement, signed_predicate
-from launcher.trust.policy import Claim
 
 
 class CountedReproduction(Struct, frozen=True):
-    """A reproduction signed by a key trusted for it; `independent`: by another key than the result's."""
+    """A reproduction signed by a key trusted for it.
+
+    `independent`: it would count without the signatures of those who signed the original's result.
+    """
 
     signer: str
     independent: bool
@@ -42,21 +45,18 @@ def check_reproduction(
         _refuse_other_original(reproduction, evidence, statements)
     except EvalctlError as error:
         return failed(name, error), None
-    decision = evidence.decide("reproduction", path, REPRODUCTION_TYPE, reproduction.verifier.id)
+    claim = evidence.claim(
+        "reproduction", path, REPRODUCTION_TYPE, reproduction.verifier.id, reproduction.evaluated_at
+    )
+    decision = evidence.decide(claim)
     if not decision.allowed:
         return Check(name, "skipped", f"not counted: {decision.reason}"), None
     if reproduction.scope != "full":
         detail = f"{reproduction.scope}, {reproduction.verdict}, by {signer}: not counted as a reproduction"
         return Check(name, "ok", detail), None
-    independent = _is_independent(path, evidence, reproduction)
+    others = claim.signers - evidence.signers(RESULT_ATTESTATION)
+    independent = evidence.decide(replace(claim, signers=others)).allowed
     return Check(name, "ok", decision.reason), CountedReproduction(signer, independent, reproduction)
-
-
-def _is_independent(path: str, evidence: Evidence, reproduction: Reproduction) -> bool:
-    """Say whether it would count without the signatures of those who signed the original's result."""
-    others = evidence.signers(path) - evidence.signers(RESULT_ATTESTATION)
-    claim = Claim("reproduction", others, REPRODUCTION_TYPE, reproduction.verifier.id)
-    return evidence.policy.decide(claim, evidence.now).allowed
 
 
 def once(counted: Iterable[CountedReproduction]) -> tuple[CountedReproduction, ...]:

@@ -25,7 +25,7 @@ from launcher.spec.statement import (
     lock_statement,
     reproduction_statement,
 )
-from launcher.trust.policy import ROLES, Policy, Rule, TrustedKey, single_key_policy
+from launcher.trust.policy import EVIDENCE_ROLES, Policy, Rule, TrustedKey, single_key_policy
 from launcher.trust.sigstore import open_envelope, seal, seal_payload
 from tests.trust.sealed_bundle import (
     ALICE,
@@ -54,10 +54,10 @@ PATHS = sorted(SEALED)
 
 def two_keys(threshold: int = 1) -> Policy:
     keys = {
-        name: TrustedKey(name, signer.public, frozenset(ROLES))
+        name: TrustedKey(name, signer.public, frozenset(EVIDENCE_ROLES))
         for name, signer in {"alice": ALICE, "bob": BOB}.items()
     }
-    rules = dict.fromkeys(ROLES, Rule(threshold, frozenset(keys)))
+    rules = dict.fromkeys(EVIDENCE_ROLES, Rule(threshold, frozenset(keys)))
     return Policy(1, NOW + timedelta(days=1), keys, rules)
 
 

@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from launcher.errors import EvalctlError, MalformedError, TrustError
 from launcher.spec.predicates import LOCK_TYPE, RESULT_TYPE
-from launcher.trust.policy import ROLES, Claim, Policy, refuse_rollback, single_key_policy
-from launcher.trust.policy_file import MAX_POLICY_BYTES, add_key, initial_policy, read_policy
+from launcher.trust.policy import EVIDENCE_ROLES, Claim, Policy, refuse_rollback, single_key_policy
+from launcher.trust.policy_edit import add_key, initial_policy
+from launcher.trust.policy_file import MAX_POLICY_BYTES, read_policy
 from tests.trust.sealed_bundle import ALICE, BOB, MALLORY, NOW, p256_signer
 
 TEXT = f"""
@@ -136,7 +137,7 @@ def test_an_older_version_than_was_seen_is_refused() -> None:
 FAULTS = {
     "unknown field at the top": ("version = 3", "version = 3\ncolour = 1", "unknown field 'colour'"),
     "unknown field in a key": ("[keys.bob]", "[keys.bob]\nvalid-form = 1", "keys.bob`: unknown field"),
-    "unknown field in a rule": ("[rules.lock]", "[rules.lock]\nmax-age = 1", "rules.lock`: unknown field"),
+    "unknown field in a rule": ("[rules.lock]", "[rules.lock]\nimages = 1", "rules.lock`: unknown field"),
     "no version": ("version = 3", "", "`version`"),
     "version 0": ("version = 3", "version = 0", "`version`"),
     "a version that is true": ("version = 3", "version = true", "`version`"),
@@ -210,13 +211,13 @@ def test_deeply_nested_toml_is_refused() -> None:
 def test_the_first_policy_trusts_its_key_for_everything_for_five_years() -> None:
     policy = read_policy(initial_policy("default", ALICE.public, datetime(2028, 2, 29, tzinfo=UTC)).encode())
     assert (policy.version, policy.expires) == (1, datetime(2033, 2, 28, tzinfo=UTC))
-    for role in ROLES:
+    for role in EVIDENCE_ROLES:
         assert policy.decide(Claim(role, frozenset({ALICE.public.fingerprint}), "x"), NOW).allowed
 
 
 def test_the_policy_of_one_key_trusts_no_other() -> None:
     policy = single_key_policy(ALICE.public)
-    for role in ROLES:
+    for role in EVIDENCE_ROLES:
         assert policy.decide(Claim(role, frozenset({ALICE.public.fingerprint}), "x"), NOW).allowed
         assert not policy.decide(Claim(role, frozenset({BOB.public.fingerprint}), "x"), NOW).allowed
 
