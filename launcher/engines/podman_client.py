@@ -53,6 +53,8 @@ def podman_client() -> "type[APIClient]":
     class PodmanClient(APIClient):  # type: ignore[misc]
         """Creates containers through libpod, and does all else as docker-py does."""
 
+        refuses_lacking_devices = True
+
         def create_container_from_config(self, config: Mapping[str, Any], name: str | None = None) -> Any:
             """Create the container that a request to a Docker Engine describes, its scratch folders first."""
             volumes: dict[str, str] = {}

@@ -1,9 +1,12 @@
 """GPUs and processors in what the Docker Engine is asked, and what it answers where it has no GPU."""
 
+import json
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
@@ -146,6 +149,38 @@ def test_a_real_engine_without_gpus_is_a_clear_refusal(
     task = Share(gpus=GPUS[:1]).given_to(task, any_engine.describe().gpu_driver)
     with pytest.raises(RequirementError) as caught:
         any_engine.run(task, Watcher(), threading.Event())
+    assert caught.value.code == "gpu-not-passed"
+
+
+@pytest.fixture
+def specified_device() -> Iterator[str]:
+    """Specify a device that stands for a GPU (https://github.com/cncf-tags/container-device-interface)."""
+    name = f"GPU-{uuid4()}"
+    edits = {"env": [f"SEEN={name}"], "deviceNodes": [{"path": "/dev/fake-gpu", "hostPath": "/dev/zero"}]}
+    device = {"name": name, "containerEdits": edits}
+    folder = Path("/var/run/cdi")
+    if not os.access(folder if folder.exists() else folder.parent, os.W_OK):
+        pytest.skip(f"{folder} cannot be written here")
+    folder.mkdir(exist_ok=True)
+    place = folder / f"{name}.json"
+    place.write_text(json.dumps({"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu", "devices": [device]}))
+    yield name
+    place.unlink()
+
+
+@pytest.mark.engine
+def test_podman_passes_on_what_is_specified_and_refuses_what_is_not(
+    podman_engine: Engine, image_on: Callable[[Engine], str], make_task: MakeTask, specified_device: str
+) -> None:
+    script = "echo $SEEN; test -c /dev/fake-gpu && head -c 1 /dev/fake-gpu | wc -c"
+    task = make_task(image_on(podman_engine), "sh", "-c", script)
+    task = replace(task, gpus=(specified_device,), gpu_driver="cdi")
+    assert podman_engine.run(task, Watcher(), threading.Event()).exit_code == 0
+    assert (task.logs / "stdout").read_text().split() == [specified_device, "1"]
+    absent = make_task(image_on(podman_engine), "true")
+    absent = replace(absent, gpus=("GPU-00000000-absent",), gpu_driver="cdi")
+    with pytest.raises(RequirementError) as caught:
+        podman_engine.run(absent, Watcher(), threading.Event())
     assert caught.value.code == "gpu-not-passed"
 
 
