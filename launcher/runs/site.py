@@ -9,6 +9,7 @@ from launcher.environment.facts import Fact
 from launcher.errors import RequirementError
 from launcher.runs.request import LaunchRequest
 from launcher.spec.blueprint import RUNTIMES
+from launcher.spec.hosts import listed_addresses
 from launcher.spec.site import Demand, SitePolicy
 from launcher.spec.widenings import IMPLIED
 
@@ -27,6 +28,8 @@ def admitted(request: LaunchRequest, site: SitePolicy) -> LaunchRequest:
         raise _refused(f"the widening `{beyond[0]}` of the sandbox", "allow", str(list(site.widenings or ())))
     if sandbox.network == "egress" and site.egress == "refuse":
         raise _refused('`network = "egress"`', "egress", "refuse")
+    if sandbox.allow_hosts and site.private_hosts == "refuse":
+        _refuse_inside(sandbox.allow_hosts)
     least = max((request.least_runtime, site.minimum_runtime), key=RUNTIMES.index)
     return request if least == request.least_runtime else replace(request, runtime=least)
 
@@ -66,6 +69,19 @@ def site_facts(site: SitePolicy) -> Iterator[Fact]:
     """Yield the policy that a launch stood under, where the machine has one."""
     if site != SitePolicy():
         yield Fact("site.policy", site.as_json(), "declared")
+
+
+def _refuse_inside(allow_hosts: tuple[str, ...]) -> None:
+    from launcher.egress.addresses import is_public
+
+    inside = [each for each in listed_addresses(allow_hosts) if not is_public(each)]
+    if inside:
+        raise RequirementError(
+            f"`allow-hosts` lists {inside[0]}, an address of this machine or its networks",
+            code="private-host",
+            context="a blueprint reaches those only where the site policy has `private-hosts` allow",
+            hint='write `schema = "evalctl/site/v1"` and `private-hosts = "allow"` into FILE: `--site FILE`',
+        )
 
 
 def _refused(what: str, key: str, value: str) -> RequirementError:

@@ -76,6 +76,11 @@ class AllowList:
         return any(Target(name, target.port) in self._below for name in above)
 
 
+def listed_addresses(entries: Iterable[str]) -> tuple[str, ...]:
+    """Return the addresses among the entries of `allow-hosts`, each once, sorted."""
+    return tuple(sorted({each.host for entry in entries for each in _targets(entry) if each.is_literal}))
+
+
 def is_host_entry(entry: str) -> bool:
     """Say whether `entry` can stand in `allow-hosts`."""
     return bool(_targets(entry))

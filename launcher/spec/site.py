@@ -25,7 +25,8 @@ class SitePolicy(Struct, frozen=True):
 
     `minimum_runtime` raises what a launch asks for and never lowers it. What of `require` the engine and its
     host lack is refused, or recorded where `lacking` says so. `widenings` of the sandbox and `engines` are
-    those that are allowed, None: all.
+    those that are allowed, None: all. `private_hosts` decides about addresses in `allow-hosts` that are of
+    this machine or its networks: a stranger's blueprint may list them too.
     """
 
     minimum_runtime: Runtime = "runc"
@@ -33,6 +34,7 @@ class SitePolicy(Struct, frozen=True):
     lacking: Lacking = "refuse"
     widenings: tuple[str, ...] | None = None
     egress: Literal["allow", "refuse"] = "allow"
+    private_hosts: Literal["allow", "refuse"] = "refuse"
     foreign_gpu_processes: Lacking = "refuse"
     engines: tuple[EngineName, ...] | None = None
 
@@ -44,6 +46,7 @@ class SitePolicy(Struct, frozen=True):
             "lacking": self.lacking,
             "widenings": None if self.widenings is None else list(self.widenings),
             "egress": self.egress,
+            "private-hosts": self.private_hosts,
             "foreign-gpu-processes": self.foreign_gpu_processes,
             "engines": None if self.engines is None else list(self.engines),
         }

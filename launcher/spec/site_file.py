@@ -43,6 +43,12 @@ SITE: Final = Table(
         ),
         Key("egress", choice("allow", "refuse"), 'Whether `network = "egress"` is allowed.', "allow"),
         Key(
+            "private-hosts",
+            choice("allow", "refuse"),
+            "Whether `allow-hosts` may list addresses of this machine or its networks.",
+            "refuse",
+        ),
+        Key(
             "foreign-gpu-processes",
             choice("refuse", "record"),
             "What is done where another's process is on a GPU that a launch would use.",

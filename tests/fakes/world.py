@@ -18,6 +18,7 @@ from launcher.runs.request import Edges, Launched, LaunchRequest
 from launcher.sources.inputs import FetchSettings
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.reading import read_blueprint
+from launcher.spec.site import SitePolicy
 from launcher.store.cache import Cache
 from launcher.store.home import Home
 from launcher.trust.keys import Signer
@@ -71,6 +72,7 @@ class SmallWorld:
     root: Path
     engine: FakeEngine
     reporter: Recorder = field(default_factory=Recorder)
+    site: SitePolicy = field(default_factory=SitePolicy)
 
     @property
     def folder(self) -> Path:
@@ -125,6 +127,7 @@ class SmallWorld:
             "connect": lambda: self.engine,
             "signer": self.signer,
             "reporter": self.reporter,
+            "site": self.site,
         }
         return Edges(**{**usual, **changes})
 

@@ -71,6 +71,7 @@ def egress(port: int) -> str:
 
 def launch_out(world: SmallWorld, port: int) -> Launched:
     world.plays(asking(world, f"GET http://127.0.0.1:{port}/ HTTP/1.1", "CONNECT evil.example:443 HTTP/1.1"))
+    world.site = SitePolicy(private_hosts="allow")
     return world.launch(sections={"sandbox": egress(port)})
 
 
@@ -105,14 +106,27 @@ def test_every_view_says_that_it_is_not_re_runnable(world: SmallWorld, port: int
 
 
 def test_it_is_not_reproduced_but_its_labels_can_be_joined_again(
-    world: SmallWorld, port: int, evalctl: Evalctl
+    world: SmallWorld, port: int, evalctl: Evalctl, tmp_path: Path
 ) -> None:
     bundle = launch_out(world, port).bundle
     done = evalctl("reproduce", bundle)
     assert done.code == 4
     assert done.out.startswith("not-runnable")
     assert "not re-runnable" in done.err
-    assert evalctl("reproduce", bundle, "--score-only").code == 0
+    assert evalctl("reproduce", bundle, "--score-only").code == 6
+    site = tmp_path / "site.toml"
+    site.write_text('schema = "evalctl/site/v1"\nprivate-hosts = "allow"\n')
+    assert evalctl("reproduce", bundle, "--score-only", "--site", site).code == 0
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "192.168.0.1:8080", "100.64.0.1"])
+def test_a_blueprint_that_lists_an_address_of_this_machines_networks_is_refused(
+    world: SmallWorld, address: str
+) -> None:
+    with pytest.raises(RequirementError) as caught:
+        world.launch(sections={"sandbox": f'network = "egress"\nallow-hosts = ["{address}"]'})
+    assert (caught.value.code, address.partition(":")[0] in caught.value.message) == ("private-host", True)
+    assert world.engine.tasks == []
 
 
 def test_a_result_that_hides_its_mark_fails(world: SmallWorld, port: int) -> None:

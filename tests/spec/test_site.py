@@ -29,7 +29,8 @@ def test_an_empty_policy_demands_what_no_policy_does() -> None:
 def test_every_key_is_read() -> None:
     policy = read(
         'minimum-runtime = "runsc"\nrequire = ["cgroup-v2", "user-namespaces"]\nlacking = "record"\n'
-        'widenings = []\negress = "refuse"\nforeign-gpu-processes = "record"\nengines = ["podman"]\n'
+        'widenings = []\negress = "refuse"\nprivate-hosts = "allow"\n'
+        'foreign-gpu-processes = "record"\nengines = ["podman"]\n'
     )
     assert policy.as_json() == {
         "minimum-runtime": "runsc",
@@ -37,6 +38,7 @@ def test_every_key_is_read() -> None:
         "lacking": "record",
         "widenings": [],
         "egress": "refuse",
+        "private-hosts": "allow",
         "foreign-gpu-processes": "record",
         "engines": ["podman"],
     }
