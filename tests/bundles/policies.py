@@ -1,0 +1,415 @@
+"""Who may sign what: strangers, thresholds, co-signatures, and the policies that they are judged under."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from launcher.spec.bundle import co_signature
+from launcher.trust.sigstore import seal_payload
+from tests.bundles.case import Case, Forge, Trust, leave
+from tests.bundles.forging import (
+    LOCK,
+    PROVENANCE,
+    RESULT,
+    payload_of,
+    put_envelope,
+    sealed,
+    signed_envelope,
+    then,
+)
+from tests.bundles.keys import ALICE, BOB, CAROL, MALLORY, FixedSigner
+
+_NAMES = {"alice": ALICE, "bob": BOB, "carol": CAROL}
+_ROLES = ("lock", "result", "reproduction")
+
+
+def policy(
+    keys: Mapping[str, str] = {"alice": ""},
+    rules: Mapping[str, str] | None = None,
+    *,
+    head: str = "version = 1\nexpires = 2099-01-01T00:00:00Z",
+) -> str:
+    """Return the text of a policy: each key with more lines of its own, each role's rule as it is given."""
+    members = ", ".join(f'"{name}"' for name in keys)
+    usual = dict.fromkeys(_ROLES, f"threshold = 1\nfrom = [{members}]")
+    tables = [head]
+    for name, more in keys.items():
+        roles = "" if "roles" in more else 'roles = ["lock", "result", "reproduction"]\n'
+        tables.append(f'[keys.{name}]\npublic = "{_NAMES[name].public.openssh}"\n{roles}{more}')
+    tables += [f"[rules.{role}]\n{text}" for role, text in (usual if rules is None else rules).items()]
+    return "\n".join(tables) + "\n"
+
+
+def of(threshold: int, *names: str) -> dict[str, str]:
+    """Return rules that ask for so many of these for a result, and for alice for the rest."""
+    members = ", ".join(f'"{name}"' for name in names)
+    alice = 'threshold = 1\nfrom = ["alice"]'
+    return {
+        "lock": alice,
+        "result": f"threshold = {threshold}\nfrom = [{members}]",
+        "reproduction": alice,
+    }
+
+
+def co_signed(signer: FixedSigner, *names: str, named: FixedSigner | None = None) -> Forge:
+    """Return what another key does that signs the very same payloads."""
+
+    def forge(bundle: Path) -> None:
+        for name in names or (PROVENANCE, RESULT):
+            place = co_signature(name, (named or signer).public.key_hex)
+            (bundle / place).write_bytes(seal_payload(payload_of(bundle, name), signer))
+
+    return forge
+
+
+def _co_signed_other_payload(bundle: Path) -> None:
+    body = payload_of(bundle, RESULT).replace(b'"pass"', b'"fail"')
+    place = co_signature(RESULT, BOB.public.key_hex)
+    put_envelope(bundle, place, signed_envelope(body, BOB))
+
+
+def _named_as_another(bundle: Path) -> None:
+    """Let BOB's own signature be named by CAROL's key."""
+    co_signed(BOB, RESULT, named=CAROL)(bundle)
+
+
+def _case(title: str, attack: str, trust: Trust, words: str, **more: Any) -> Case:
+    usual = {"forge": leave, "exit_code": 3, "refused_by": "trust:result", "group": "policy"}
+    return Case(title=title, attack=attack, trust=trust, words=words, **{**usual, **more})
+
+
+def cases() -> Iterator[Case]:
+    """Yield what is refused for who signed it, and what thresholds take."""
+    yield from _strangers()
+    yield from _thresholds()
+    yield from _policies()
+    yield from _malformed()
+
+
+def _keyed(title: str, attack: str, trust: Trust, words: str, **more: Any) -> Case:
+    return _case(title, attack, trust, words, group="keys and thresholds", **more)
+
+
+def _strangers() -> Iterator[Case]:
+    by_stranger = sealed(signer=MALLORY)
+    yield _keyed(
+        "stranger",
+        "signed everything with a key of his own",
+        Trust(ALICE),
+        "asks for 1, 0 counted",
+        forge=by_stranger,
+    )
+    yield _keyed(
+        "stranger-signs-the-lock",
+        "signed the lock with a key of his own",
+        Trust(ALICE),
+        "asks for 1, 0 counted",
+        refused_by="trust:lock",
+        forge=lambda bundle: put_envelope(bundle, LOCK, signed_envelope(payload_of(bundle, LOCK), MALLORY)),
+    )
+    yield _keyed(
+        "stranger-signs-again",
+        "signed the trusted signer's statements anew with a key of his own",
+        Trust(ALICE),
+        "asks for 1, 0 counted",
+        forge=lambda bundle: [
+            put_envelope(bundle, name, signed_envelope(payload_of(bundle, name), MALLORY))
+            for name in (PROVENANCE, RESULT)
+        ],
+    )
+    yield _keyed(
+        "stranger-signs-the-result-alone",
+        "signed the result alone with a key of his own",
+        Trust(ALICE),
+        "signed by different keys",
+        exit_code=1,
+        refused_by="agreement",
+        forge=lambda bundle: put_envelope(
+            bundle, RESULT, signed_envelope(payload_of(bundle, RESULT), MALLORY)
+        ),
+    )
+    yield _keyed(
+        "other-key-asked-for", "was honest, but another key is asked for", Trust(BOB), "asks for 1, 0 counted"
+    )
+    yield _keyed("nobody-trusted", "was honest, but this machine trusts nobody", Trust(), "has no rule")
+    yield _keyed(
+        "stranger-with-a-changed-file",
+        "signed with a key of his own and changed a file later",
+        Trust(ALICE),
+        "is not what SHA256SUMS says",
+        exit_code=1,
+        refused_by="checksums",
+        forge=then(by_stranger, lambda bundle: (bundle / "result.json").write_bytes(b"{}\n")),
+    )
+
+
+def _thresholds() -> Iterator[Case]:
+    both = Trust(policy=policy({"alice": "", "bob": ""}, of(2, "alice", "bob")))
+    one = "asks for 2, 1 counted"
+    yield _keyed(
+        "two-of-two",
+        "had a colleague sign the same payloads",
+        both,
+        "",
+        exit_code=0,
+        refused_by="",
+        forge=co_signed(BOB),
+    )
+    yield _keyed("one-of-two", "signed alone where two must", both, one)
+    yield _keyed("one-key-twice", "co-signed with the same key", both, one, forge=co_signed(ALICE))
+    yield _keyed(
+        "co-signed-provenance-alone",
+        "had the provenance co-signed, not the result",
+        both,
+        one,
+        forge=co_signed(BOB, PROVENANCE),
+    )
+    yield _keyed(
+        "co-signed-result-alone",
+        "had the result co-signed, not the provenance",
+        both,
+        one,
+        forge=co_signed(BOB, RESULT),
+        refused_by="trust:provenance",
+    )
+    yield _keyed(
+        "co-signed-by-a-stranger", "co-signed with a key of his own", both, one, forge=co_signed(MALLORY)
+    )
+    yield _keyed(
+        "co-signed-in-anothers-name",
+        "named a co-signature by a key that did not make it",
+        both,
+        "name different keys",
+        exit_code=1,
+        forge=_named_as_another,
+        refused_by=f"signature:result.{CAROL.public.key_hex}",
+    )
+    yield _keyed(
+        "co-signed-badly",
+        "wrote a co-signature himself in a colleague's name",
+        both,
+        "does not hold",
+        exit_code=1,
+        refused_by=f"signature:result.{BOB.public.key_hex}",
+        forge=then(co_signed(BOB), _forge_co_signature),
+    )
+    yield _keyed(
+        "co-signed-another-payload",
+        "had a colleague sign another result",
+        both,
+        "another payload",
+        exit_code=1,
+        refused_by="agreement",
+        forge=_co_signed_other_payload,
+    )
+    yield _keyed(
+        "co-signed-without-the-role",
+        "had a colleague co-sign who may not sign results",
+        Trust(policy=policy({"alice": "", "bob": 'roles = ["reproduction"]'}, of(2, "alice", "bob"))),
+        "does not have the role",
+        forge=co_signed(BOB),
+    )
+    yield _keyed(
+        "co-signed-by-nobody-named",
+        "had a colleague co-sign whom the rule does not name",
+        Trust(policy=policy({"alice": "", "bob": "", "carol": ""}, of(2, "alice", "carol"))),
+        "is not named in the rule",
+        forge=co_signed(BOB),
+    )
+    yield _keyed(
+        "co-signed-by-a-revoked-key",
+        "had somebody co-sign whose key was stolen",
+        Trust(
+            policy=policy(
+                {"alice": "", "bob": 'revoked-from = 2026-01-01T00:00:00Z\nreason = "key-compromise"'},
+                of(2, "alice", "bob"),
+            )
+        ),
+        "is revoked: key-compromise",
+        forge=co_signed(BOB),
+    )
+    yield _keyed(
+        "two-of-three-by-one",
+        "signed alone where two of three must",
+        Trust(policy=policy({"alice": "", "bob": "", "carol": ""}, of(2, "alice", "bob", "carol"))),
+        one,
+    )
+    yield _keyed(
+        "two-of-three",
+        "had one of two colleagues sign the same payloads",
+        Trust(policy=policy({"alice": "", "bob": "", "carol": ""}, of(2, "alice", "bob", "carol"))),
+        "",
+        exit_code=0,
+        refused_by="",
+        forge=co_signed(CAROL),
+    )
+
+
+def _forge_co_signature(bundle: Path) -> None:
+    path = bundle / co_signature(RESULT, BOB.public.key_hex)
+    value = signed_envelope(payload_of(bundle, RESULT), MALLORY)
+    value["verificationMaterial"]["publicKey"]["hint"] = BOB.public.fingerprint
+    value["dsseEnvelope"]["signatures"][0]["keyid"] = BOB.public.fingerprint
+    put_envelope(bundle, str(path.relative_to(bundle)), value)
+
+
+def _policies() -> Iterator[Case]:
+    def alice(more: str, **rules: Any) -> Trust:
+        return Trust(policy=policy({"alice": more}, **rules))
+
+    yield _case(
+        "policy-expired",
+        "was honest, but the policy has expired",
+        Trust(policy=policy(head="version = 1\nexpires = 2020-01-01T00:00:00Z")),
+        "expired on",
+    )
+    yield _case(
+        "policy-without-rules", "was honest, but no rule allows anything", alice("", rules={}), "has no rule"
+    )
+    yield _case(
+        "policy-without-a-rule-for-results",
+        "was honest, but no rule allows results",
+        alice("", rules={"lock": 'threshold = 1\nfrom = ["alice"]'}),
+        "has no rule for `result`",
+    )
+    yield _case(
+        "policy-without-a-rule-for-locks",
+        "was honest, but no rule allows locks",
+        alice("", rules={"result": 'threshold = 1\nfrom = ["alice"]'}),
+        "has no rule for `lock`",
+        refused_by="trust:lock",
+    )
+    yield _case(
+        "key-of-another-role",
+        "was honest, but the key may only sign locks",
+        alice('roles = ["lock"]'),
+        "does not have the role `result`",
+    )
+    yield _case(
+        "key-not-yet-valid",
+        "was honest, but the key is not valid yet",
+        alice("valid-from = 2098-01-01T00:00:00Z"),
+        "is not valid before",
+    )
+    yield _case(
+        "key-no-longer-valid",
+        "was honest, but the key is no longer valid",
+        alice("valid-until = 2026-01-01T00:00:00Z"),
+        "was valid until",
+    )
+    yield _case(
+        "key-compromised",
+        "was honest perhaps, but the key was stolen later",
+        alice('revoked-from = 2098-01-01T00:00:00Z\nreason = "key-compromise"'),
+        "revoked: key-compromise",
+    )
+    yield _case(
+        "key-superseded",
+        "was honest, but the key was superseded and nobody proves when it signed",
+        alice('revoked-from = 2026-06-01T00:00:00Z\nreason = "superseded"'),
+        "is revoked since",
+    )
+    yield _case(
+        "key-for-another-builder",
+        "was honest, but the key may sign for another builder alone",
+        alice('builders = ["https://example.org/gpu-07"]'),
+        "may not sign for the builder",
+    )
+    yield _case(
+        "rule-for-another-predicate",
+        "was honest, but the rule allows another predicate alone",
+        alice(
+            "",
+            rules={
+                **of(1, "alice"),
+                "result": 'threshold = 1\nfrom = ["alice"]\npredicate = ["https://example.org/other"]',
+            },
+        ),
+        "does not allow",
+    )
+    yield _case(
+        "policy-rolled-back",
+        "put an older policy in the place of the one that was seen here",
+        Trust(
+            home={
+                "trust.toml": policy(head="version = 6\nexpires = 2099-01-01T00:00:00Z"),
+                "trust.version": "7\n",
+            }
+        ),
+        "version 7 was seen here before",
+        refused_by="policy-rollback",
+    )
+    yield _case(
+        "home-policy",
+        "was honest, and the home's own policy knows the key",
+        Trust(home={"trust.toml": policy()}),
+        "",
+        exit_code=0,
+        refused_by="",
+    )
+
+
+def _malformed() -> Iterator[Case]:
+    """Yield policies that are none: whoever gave them is told so, and nothing is accepted (exit code 2)."""
+    alice = ALICE.public.openssh
+    for title, said, text, words in (
+        ("unknown-field", "an unknown field", "colour = 1\n" + policy(), "unknown field"),
+        (
+            "unknown-field-of-a-key",
+            "a key with an unknown field",
+            policy({"alice": 'valid-til = "x"'}),
+            "unknown field",
+        ),
+        ("unknown-role", "a role that there is not", policy({"alice": 'roles = ["admin"]'}), "unknown role"),
+        ("threshold-zero", "a threshold of none", policy(rules=of(0, "alice")), "`threshold` must be"),
+        (
+            "threshold-negative",
+            "a threshold below none",
+            policy(rules=of(-1, "alice")),
+            "`threshold` must be",
+        ),
+        (
+            "threshold-beyond-members",
+            "a threshold of two of one",
+            policy(rules=of(2, "alice")),
+            "`threshold` must be",
+        ),
+        (
+            "threshold-true",
+            "a threshold that is no number",
+            policy(rules={**of(1, "alice"), "result": 'threshold = true\nfrom = ["alice"]'}),
+            "`threshold` must be",
+        ),
+        ("member-unknown", "a member that has no key", policy(rules=of(1, "bob")), "not among the keys"),
+        ("member-twice", "a member twice", policy(rules=of(2, "alice", "alice")), "twice"),
+        (
+            "one-key-under-two-names",
+            "one key under two names",
+            policy() + f'[keys.twin]\npublic = "{alice}"\nroles = ["result"]\n',
+            "one key is one principal",
+        ),
+        (
+            "time-without-zone",
+            "a time without its zone",
+            policy(head="version = 1\nexpires = 2099-01-01T00:00:00"),
+            "zone",
+        ),
+        ("without-expiry", "no end", policy(head="version = 1"), "`expires` is missing"),
+        (
+            "version-zero",
+            "version 0",
+            policy(head="version = 0\nexpires = 2099-01-01T00:00:00Z"),
+            "`version` must be",
+        ),
+        ("not-toml", "no TOML", "{}", "is not TOML"),
+        ("a-key-twice-in-toml", "a table twice", policy() + "[keys.alice]\n", "is not TOML"),
+        ("rsa", "an RSA key", policy().replace(alice, "ssh-rsa AAAAB3NzaC1yc2E="), "not an Ed25519 or P-256"),
+    ):
+        yield _case(
+            f"policy-with-{title}",
+            f"was honest, but the policy has {said}",
+            Trust(policy=text),
+            words,
+            exit_code=2,
+            refused_by="malformed-policy",
+        )
