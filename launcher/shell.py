@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from launcher.engines.engine import Console, ContainerTask, Interaction
 from launcher.errors import InfrastructureError, MalformedError
 from launcher.report.progress import Reporter
-from launcher.resolve import require_same, resolve
+from launcher.resolve import Resolution, require_same, resolve
 from launcher.runs.leftovers import reap_dead
 from launcher.runs.preparation import have_image, have_service_images, stop_on_signal
 from launcher.runs.request import GpuSight, LaunchRequest
@@ -23,7 +23,7 @@ from launcher.runs.shares import Machine, observe_shares, wants_of
 from launcher.runs.tasks import RunPlan, container_task, labels, profiles_of
 from launcher.runs.way_out import way_out
 from launcher.spec.site import SitePolicy
-from launcher.store.attempts import begin_session
+from launcher.store.attempts import Attempt, begin_session
 from launcher.store.cache import Cache
 from launcher.store.home import Home
 
@@ -79,43 +79,59 @@ def shell(request: LaunchRequest, session: Session, edges: ShellEdges) -> Ended:
     resolution = resolve(request.blueprint, Cache(edges.home.cache), request.settings, request.choices)
     if request.lock is not None:
         require_same(resolution, request.lock)
-    profile, _ = profiles_of(request)
+    with closing(_connected(edges)) as engine, begin_session(edges.home, resolution.lock.digest) as attempt:
+        plan = _planned(request, edges, engine, (resolution, attempt))
+        return _attend(session, edges, engine, plan)
+
+
+def _connected(edges: ShellEdges) -> "Engine":
     edges.reporter.stage("asking the engine")
-    with closing(edges.connect()) as engine:
-        reap_dead(edges.home, lambda: engine, thorough=True)
-        for each in required_profiles(request.blueprint, profile, None):
-            engine.require(each)
-        facts, say = engine.describe(), edges.reporter.stage
-        machine = observe_shares(request, facts, edges.gpus, edges.site, say)
-        edges.reporter.stage("having the image in the engine")
-        image = have_image(engine, resolution)
-        services = have_service_images(engine, resolution, image)
-        with begin_session(edges.home, resolution.lock.digest) as attempt:
-            plan = RunPlan(
-                resolution,
-                attempt,
-                image,
-                profile,
-                facts,
-                edges.home.label,
-                service_images=services,
-                machine=machine,
-            )
-            task = container_task(plan, session.replicate)
-            command = session.command or _shell_of(engine, image, plan)
-            if resolution.blueprint.sandbox.secrets:
-                edges.reporter.stage("without its secrets: a shell is given none")
-            cancel = threading.Event()
-            with (
-                stop_on_signal(cancel, signal.SIGHUP),
-                watched(plan, session.replicate, cancel) as state,
-                _shared(machine, Place(plan, session.replicate, "run"), state.cancel) as place,
-                _among_services(engine, place.given(task), place, edges, state.cancel) as inside,
-            ):
-                edges.reporter.stage(f"in the sandbox, with {command[0]}")
-                edges.reporter.close()
-                interaction = engine.interact(replace(inside, command=command), edges.console, state.cancel)
-    return Ended(resolution.lock.digest, command, interaction)
+    engine = edges.connect()
+    reap_dead(edges.home, lambda: engine, thorough=True)
+    return engine
+
+
+def _planned(
+    request: LaunchRequest, edges: ShellEdges, engine: "Engine", about: tuple[Resolution, Attempt]
+) -> RunPlan:
+    """Return what would run, once the engine has been found able to and has the images."""
+    resolution, session = about
+    profile, _ = profiles_of(request)
+    for each in required_profiles(request.blueprint, profile, None):
+        engine.require(each)
+    facts, say = engine.describe(), edges.reporter.stage
+    machine = observe_shares(request, facts, edges.gpus, edges.site, say)
+    say("having the image in the engine")
+    image = have_image(engine, resolution)
+    return RunPlan(
+        resolution,
+        session,
+        image,
+        profile,
+        facts,
+        edges.home.label,
+        service_images=have_service_images(engine, resolution, image),
+        machine=machine,
+    )
+
+
+def _attend(session: Session, edges: ShellEdges, engine: "Engine", plan: RunPlan) -> Ended:
+    """Hold the session: let the person in, and end what is beside it afterwards."""
+    task = container_task(plan, session.replicate)
+    command = session.command or _shell_of(engine, plan.image, plan)
+    if plan.resolution.blueprint.sandbox.secrets:
+        edges.reporter.stage("without its secrets: a shell is given none")
+    cancel, place = threading.Event(), Place(plan, session.replicate, "run")
+    with (
+        stop_on_signal(cancel, signal.SIGHUP),
+        watched(plan, session.replicate, cancel) as state,
+        _shared(plan.machine, place, state.cancel) as shared,
+        _among_services(engine, shared.given(task), shared, edges, state.cancel) as inside,
+    ):
+        edges.reporter.stage(f"in the sandbox, with {command[0]}")
+        edges.reporter.close()
+        interaction = engine.interact(replace(inside, command=command), edges.console, state.cancel)
+    return Ended(plan.resolution.lock.digest, command, interaction)
 
 
 @contextmanager

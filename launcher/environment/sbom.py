@@ -33,49 +33,46 @@ def sbom_bytes(
     image: ImagePins, inventory: Inventory | None, reason: str = "its layers were not read"
 ) -> bytes:
     """Return the bytes of `sbom.cdx.json` for `image`; without an inventory it says `unknown`, and why."""
-    reference = _reference(image)
     component = image_component(image)
+    if inventory is None:
+        component["properties"].append(_property("unread", reason))
+    metadata: dict[str, Any] = {"component": component, "tools": _TOOLS}
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "serialNumber": serial_number(image),
         "version": 1,
+        "metadata": metadata,
     }
+    reference = _reference(image)
     if inventory is None:
-        component["properties"].append(_property("unread", reason))
-        metadata = {"component": component, "tools": _TOOLS}
-        compositions = [{"aggregate": "unknown", "assemblies": [reference]}]
-        return _encoded({**document, "metadata": metadata, "compositions": compositions})
+        return _encoded({**document, "compositions": [{"aggregate": "unknown", "assemblies": [reference]}]})
+    metadata["lifecycles"] = [{"phase": "post-build"}]
+    return _encoded({**document, **_contents(reference, inventory)})
+
+
+def _contents(reference: str, inventory: Inventory) -> dict[str, Any]:
+    """Return the packages of an image, which list each stands in, and which lists are whole."""
     packages = _with_references(inventory.packages)
     lists = list(_lists(inventory, packages))
-    return _encoded(
-        {
-            **document,
-            "metadata": {
-                "component": component,
-                "lifecycles": [{"phase": "post-build"}],
-                "tools": _TOOLS,
-            },
-            "components": [
-                *(component for component, _, _ in lists),
-                *(_component(package, bom_ref) for bom_ref, package in packages.items()),
-            ],
-            "dependencies": [
-                {"ref": reference, "dependsOn": [component["bom-ref"] for component, _, _ in lists]},
-                *({"ref": component["bom-ref"], "dependsOn": members} for component, members, _ in lists),
-            ],
-            "compositions": [
-                {"aggregate": "incomplete", "assemblies": [reference]},
-                *(
-                    {
-                        "aggregate": "complete" if whole else "incomplete",
-                        "dependencies": [component["bom-ref"]],
-                    }
-                    for component, _, whole in lists
-                ),
-            ],
-        }
-    )
+    wholes = [(component["bom-ref"], whole) for component, _, whole in lists]
+    return {
+        "components": [
+            *(component for component, _, _ in lists),
+            *(_component(package, bom_ref) for bom_ref, package in packages.items()),
+        ],
+        "dependencies": [
+            {"ref": reference, "dependsOn": [bom_ref for bom_ref, _ in wholes]},
+            *({"ref": component["bom-ref"], "dependsOn": members} for component, members, _ in lists),
+        ],
+        "compositions": [
+            {"aggregate": "incomplete", "assemblies": [reference]},
+            *(
+                {"aggregate": "complete" if whole else "incomplete", "dependencies": [bom_ref]}
+                for bom_ref, whole in wholes
+            ),
+        ],
+    }
 
 
 _TOOLS: Final = {
