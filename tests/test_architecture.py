@@ -20,6 +20,7 @@ ROWS = (
     ("engines",),
     ("egress",),
     ("inventory",),
+    ("signing",),
     ("sources",),
     ("environment",),
     ("store",),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from launcher.cli.options import Json, SigningKey
+from launcher.cli.options import Json, PassphraseDescriptor, SigningKey
 from launcher.cli.output import print_json, say, say_next
 from launcher.cli.results import as_object
 from launcher.cli.signing import read_signer
@@ -29,6 +29,7 @@ def import_(
         ),
     ] = None,
     key: SigningKey = None,
+    passphrase_fd: PassphraseDescriptor = None,
     as_json: Json = False,
 ) -> int:
     """Bring in logs of lm-eval or Inspect, unsigned.
@@ -41,7 +42,7 @@ def import_(
     home = find_home()
     if out is not None:
         require_empty(out)
-    imported = import_logs(logs, Importer(home, read_signer(home, key)))
+    imported = import_logs(logs, Importer(home, read_signer(home, key, passphrase_fd)))
     places = _places(imported, out)
     views = [read_view(place) for place in places]
     if as_json:

@@ -13,7 +13,15 @@ from launcher.cli.choices import Draft, Limit, read_choices
 from launcher.cli.connect import EngineChoice, connect
 from launcher.cli.gpus import Gpus, read_gpus
 from launcher.cli.models import Models
-from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline, Out, SigningKey
+from launcher.cli.options import (
+    BlueprintFolder,
+    Json,
+    LeastRuntime,
+    Offline,
+    Out,
+    PassphraseDescriptor,
+    SigningKey,
+)
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.results import as_object, exit_code
 from launcher.cli.runtimes import read_runtime
@@ -44,6 +52,7 @@ def launch(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A blueprint (TOML) or a lock (JSON).")],
     out: Out = None,
     key: SigningKey = None,
+    passphrase_fd: PassphraseDescriptor = None,
     blueprint_dir: BlueprintFolder = None,
     offline: Offline = False,
     rerun: Annotated[
@@ -88,7 +97,9 @@ def launch(
         read_secrets(secret),
     )
     try:
-        edges = Edges(home, partial(connect, engine), read_signer(home, key), reporter, policy, sight)
+        edges = Edges(
+            home, partial(connect, engine), read_signer(home, key, passphrase_fd), reporter, policy, sight
+        )
         launched = launch_blueprint(request, edges)
     finally:
         reporter.close()

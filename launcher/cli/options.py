@@ -21,7 +21,17 @@ Out = Annotated[
 SigningKey = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="The private key that signs; default: this home's, made when it is missing."
+        metavar="FILE",
+        help="What signs: a private key; a public one, for ssh-agent; the TOML file of a program. Default:"
+        " this home's key, made when it is missing.",
+    ),
+]
+PassphraseDescriptor = Annotated[
+    int | None,
+    typer.Option(
+        "--passphrase-fd",
+        metavar="N",
+        help="Read the key's passphrase from this open descriptor; default: the terminal asks.",
     ),
 ]
 BlueprintFolder = Annotated[

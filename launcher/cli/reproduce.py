@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from launcher.cli.connect import EngineChoice, connect
 from launcher.cli.gpus import Gpus, read_gpus
 from launcher.cli.models import Models, read_models
-from launcher.cli.options import BundleName, Json, Offline, Out, SigningKey
+from launcher.cli.options import BundleName, Json, Offline, Out, PassphraseDescriptor, SigningKey
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.secrets import SecretFiles, read_secrets
 from launcher.cli.signing import read_signer, read_verifying_policy
@@ -35,6 +35,7 @@ def reproduce(
     bundle: BundleName,
     out: Out = None,
     key: SigningKey = None,
+    passphrase_fd: PassphraseDescriptor = None,
     signer: Annotated[
         Path | None,
         typer.Option(
@@ -76,7 +77,7 @@ def reproduce(
     if out is not None:
         require_empty(out)
     path = find_bundle(home, bundle)
-    own = read_signer(home, key)
+    own = read_signer(home, key, passphrase_fd)
     policy = read_verifying_policy(home, None, signer)
     scope = Scope(score_only=score_only, samples=samples, models=read_models(model))
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from launcher.cli.options import Json, Offline, SigningKey
+from launcher.cli.options import Json, Offline, PassphraseDescriptor, SigningKey
 from launcher.cli.output import print_json
 from launcher.cli.signing import read_signer
 from launcher.cli.targets import attestation_path, lock_path, read_file, read_target
@@ -23,6 +23,7 @@ from launcher.store.home import find_home
 def resolve(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A blueprint (TOML).")],
     key: SigningKey = None,
+    passphrase_fd: PassphraseDescriptor = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if the lock would change.")
     ] = False,
@@ -42,7 +43,7 @@ def resolve(
             context="expected a blueprint (TOML)",
             hint=f"launch it with `evalctl launch {file}`",
         )
-    signer = None if check else read_signer(home, key)
+    signer = None if check else read_signer(home, key, passphrase_fd)
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     try:
         settings = FetchSettings(target.base, offline=offline, say=reporter.stage)

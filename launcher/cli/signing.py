@@ -5,31 +5,39 @@ from pathlib import Path
 
 from launcher.cli.output import hint, say
 from launcher.errors import MalformedError
+from launcher.signing.passphrase import passphrases
+from launcher.signing.signers import find_signer
 from launcher.store.files import write_atomically
 from launcher.store.home import Home, find_home, make_private
-from launcher.trust.key_files import load_public_file, load_signer, new_key
+from launcher.trust.key_files import is_public, load_public_file, new_key, read_key_file
 from launcher.trust.keys import PublicKey, Signer
 from launcher.trust.policy import Policy, empty_policy, refuse_rollback, single_key_policy
 from launcher.trust.policy_edit import initial_policy
 from launcher.trust.policy_file import read_policy
+from launcher.trust.private_keys import LockedSigner
 
 _OWN_NAME = "me"
 
 
-def read_signer(home: Home, key: Path | None) -> Signer:
-    """Return the signer of `--key`, else the home's own, made and trusted on this machine at first use."""
-    if key is not None:
-        return load_signer(key)
-    if not home.default_key.exists():
+def read_signer(home: Home, key: Path | None, passphrase_fd: int | None = None) -> Signer:
+    """Return the signer of `--key`, else the home's own, made and trusted on this machine at first use.
+
+    A passphrase is asked for here, so that nobody waits for it later.
+    """
+    if key is None and not home.default_key.exists():
         _make_own_key(home)
-    return load_signer(home.default_key)
+    signer = find_signer(key or home.default_key, passphrases(passphrase_fd))
+    return signer.unlock() if isinstance(signer, LockedSigner) else signer
 
 
 def read_existing_signer(home: Home, key: Path | None) -> Signer | None:
-    """Return the signer of `--key`, else the home's own; None where there is none yet: none is made."""
+    """Return the signer of `--key`, else the home's own; None where there is none yet: none is made.
+
+    A key under a passphrase stays locked.
+    """
     if key is None and not home.default_key.exists():
         return None
-    return load_signer(key or home.default_key)
+    return find_signer(key or home.default_key, passphrases(None))
 
 
 def _make_own_key(home: Home) -> None:
@@ -45,8 +53,8 @@ def _make_own_key(home: Home) -> None:
         )
 
 
-def read_public_key(path: Path | None) -> PublicKey:
-    """Return the public key at `path` (`NAME.pub`, or `NAME` beside it), or the home's own."""
+def read_public_key(path: Path | None, passphrase_fd: int | None = None) -> PublicKey:
+    """Return the public half of what `--key` takes; a `.pub` beside it says it; default: the home's own."""
     if path is None:
         path = find_home().default_key
         if not path.exists():
@@ -56,7 +64,11 @@ def read_public_key(path: Path | None) -> PublicKey:
                 hint="the first `evalctl launch` makes one, or `evalctl key new NAME`",
             )
     beside = path.with_name(f"{path.name}.pub")
-    return load_public_file(beside if beside.is_file() else path)
+    if beside.is_file():
+        return load_public_file(beside)
+    if is_public(read_key_file(path)):
+        return load_public_file(path)
+    return find_signer(path, passphrases(passphrase_fd)).public
 
 
 def owner_of(public_key: Path) -> str:

@@ -23,6 +23,7 @@ from launcher.runs.shares import observe_shares
 from launcher.runs.site import shortcomings, site_facts
 from launcher.runs.tasks import RunPlan, profiles_of
 from launcher.runs.way_out import egress_facts, way_out
+from launcher.signing.signers import signs_surely
 from launcher.store.attempts import begin_attempt, finish_attempt
 from launcher.store.cache import Cache
 from launcher.store.closing import discard_progress
@@ -56,6 +57,7 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
     if request.rerun:
         discard_progress(lock_folder(edges.home, resolution.lock.digest))
     require_room(edges.home, resolution.lock.digest, profile, len(request.blueprint.run.seeds))
+    request = _surely_signed(request, edges, resolution)
     first = _first_facts(request, edges, engine.describe())
     with closing(engine), begin_attempt(edges.home, resolution.lock.digest, first) as attempt:
         plan = RunPlan(
@@ -76,6 +78,21 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
         if scored.failure is None:
             empty_states(engine, plan)
     return Launched(bundle, resolution.lock.digest, attempt.number, reused=False)
+
+
+def _surely_signed(request: LaunchRequest, edges: Edges, resolution: Resolution) -> LaunchRequest:
+    """Have the lock signed before anything runs, where it is not sure that there will be a signature.
+
+    A person, an agent, a device or a program may refuse, and it would be a pity about the hours between. A
+    key at hand signs beside the container.
+    """
+    if signs_surely(edges.signer):
+        return request
+    from launcher.runs.assemble import seal_lock
+
+    edges.reporter.stage("signing the lock")
+    attestation = seal_lock(resolution.lock, edges.signer)
+    return replace(request, lock_attestation=request.lock_attestation or attestation)
 
 
 def _first_facts(request: LaunchRequest, edges: Edges, engine: EngineFacts) -> dict[str, Any]:
