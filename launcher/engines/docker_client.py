@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from launcher.engines.podman_client import is_podman, podman_client
+from launcher.engines.podman_facts import is_podman
 from launcher.errors import EvalctlError, InfrastructureError, RequirementError
 
 if TYPE_CHECKING:
@@ -94,7 +94,11 @@ class DockerClients:
                 context="expected a Unix socket: the engine mounts folders of this machine",
                 hint="unset DOCKER_HOST, or set it to unix:///var/run/docker.sock",
             )
-        kind = podman_client() if self._version and is_podman(self._version) else APIClient
+        kind: type[APIClient] = APIClient
+        if self._version and is_podman(self._version):
+            from launcher.engines.podman_client import PodmanClient
+
+            kind = PodmanClient
         client = kind(base_url=address, version=_text(version), timeout=self._timeout)
         # No proxy stands before a Unix socket; the library would look for one at every request.
         client.trust_env = False

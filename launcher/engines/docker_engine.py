@@ -30,7 +30,7 @@ from launcher.engines.engine import (
 from launcher.engines.gpu_readings import ReadGpus, gpu_readings
 from launcher.engines.guard import Guard
 from launcher.engines.handover import new_orders
-from launcher.engines.podman_client import is_podman
+from launcher.engines.podman_facts import is_podman
 from launcher.engines.pods import AttachedPod, Pod, PodLines
 from launcher.engines.requirements import refuse_shut_files, refuse_unmet
 from launcher.engines.sampling import Sampler, Watched

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from launcher.engines.docker_client import DockerClients
 from launcher.engines.docker_request import container_request
 from launcher.engines.engine import Engine
-from launcher.engines.podman_client import is_podman, with_true_limits
+from launcher.engines.podman_facts import is_podman, with_true_limits
 from launcher.engines.podman_request import Beside, filter_of, scratch_volumes, specification
 from launcher.errors import RequirementError
 from launcher.spec.sandbox import MASKED_PATHS
