@@ -51,7 +51,15 @@ def evaluate(
     """
     _check(metrics, samples, seeds)
     tallies: dict[Any, Tally] = {}
-    measured = [_measure(metric, _tally_of(metric, samples, len(seeds), tallies)) for metric in metrics]
+    found = [(metric, _tally_of(metric, samples, len(seeds), tallies)) for metric in metrics]
+    return evaluate_tallies(metrics, [(of, statistic_of(metric, of)) for metric, of in found])
+
+
+def evaluate_tallies(
+    metrics: Sequence[Metric], tallies: Sequence[tuple[Tally, Statistic]]
+) -> tuple[MetricResult, ...]:
+    """Compute `metrics`, each from the tally and the statistic in its place."""
+    measured = [_measure(metric, *of) for metric, of in zip(metrics, tallies, strict=True)]
     bootstrapped = _bootstrap(measured)
     primary = next((index for index, metric in enumerate(metrics) if metric.primary), 0)
     return tuple(
@@ -85,18 +93,18 @@ def _tally_of(metric: Metric, samples: Sequence[Sample], replicates: int, tallie
     view, where = view_of(metric), {name: label_key(value) for name, value in metric.where.items()}
     key = (view, frozenset(where.items()))
     if key not in tallies:
-        matching = [sample for sample in samples if _matches(sample, where)] if where else samples
+        matching = [sample for sample in samples if matches(sample, where)] if where else samples
         tallies[key] = tally(matching, view, replicates)
     return tallies[key]
 
 
-def _matches(sample: Sample, where: Mapping[str, str]) -> bool:
+def matches(sample: Sample, where: Mapping[str, str]) -> bool:
+    """Say whether the sample's groups have the labels of `where`."""
     groups = sample.groups or {}
     return all(name in groups and label_key(groups[name]) == key for name, key in where.items())
 
 
-def _measure(metric: Metric, of: Tally) -> _Measured:
-    statistic = statistic_of(metric, of)
+def _measure(metric: Metric, of: Tally, statistic: Statistic) -> _Measured:
     values = tuple(
         float(statistic.value(column_sums(statistic, totals), SCALARS)) if totals else None
         for totals in of.totals

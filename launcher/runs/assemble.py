@@ -21,6 +21,7 @@ from launcher.runs.services import Place, service_folder
 from launcher.runs.tasks import RunPlan
 from launcher.spec import bundle
 from launcher.spec.claims import dependencies, evaluation_result
+from launcher.spec.commitments import SaltKey
 from launcher.spec.lock import Lock, pins_from
 from launcher.spec.predicates import LOCAL_BUILDER, Builder, LockStatement, Provenance, Suite
 from launcher.spec.probe import ProbeReport
@@ -32,13 +33,17 @@ from launcher.trust.sigstore import seal
 
 
 class Signing(Struct, frozen=True):
-    """Who signs, the attestation under which the lock is launched, what was observed, and a note."""
+    """Who signs, the attestation under which the lock is launched, what was observed, and a note.
+
+    `salts` is there where the bundle is to be redactable.
+    """
 
     signer: Signer
     lock_attestation: bytes
     facts: tuple[Fact, ...]
     sbom: bytes
     note: str = ""
+    salts: SaltKey | None = None
 
 
 def assemble(plan: RunPlan, scored: Scored, signing: Signing, log: EventLog) -> str:
@@ -50,6 +55,10 @@ def assemble(plan: RunPlan, scored: Scored, signing: Signing, log: EventLog) -> 
     for name, data in _records(plan, scored, (facts, signing.sbom), log).items():
         _refuse_secrets(plan, name, data)
         write_new(staging / name, data)
+    if signing.salts is not None:
+        from launcher.runs.committing import write_commitments
+
+        write_commitments(plan, signing.salts)
     digests = write_sums(staging)
     (staging / bundle.ATTESTATIONS).mkdir()
     for name, data in _attestations(plan, scored, signing, digests, log).items():

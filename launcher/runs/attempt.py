@@ -137,12 +137,17 @@ def _prepare(request: LaunchRequest, edges: Edges, run: _Run) -> "Signing":
     from launcher.environment.host import observe_host, runtime_facts
     from launcher.runs.assemble import Signing, seal_lock
     from launcher.runs.contents import image_contents
+    from launcher.store.redaction_keys import new_redaction_key
 
     engine, plan, log = run
     attestation = request.lock_attestation or seal_lock(plan.resolution.lock, edges.signer)
     host = (*observe_host(), *runtime_facts(plan.profile.runtime), *site_facts(edges.site))
     contents = image_contents(engine, plan, Cache(edges.home.cache), log)
-    return Signing(edges.signer, attestation, (*host, *contents.facts), contents.sbom, request.note)
+    salts = None
+    if request.blueprint.redactable:
+        salts = new_redaction_key(edges.home, plan.attempt.invocation_id)
+    facts = (*host, *contents.facts)
+    return Signing(edges.signer, attestation, facts, contents.sbom, request.note, salts)
 
 
 def _publish(edges: Edges, plan: RunPlan, log: EventLog, made: "tuple[Scored, Signing]") -> Path:

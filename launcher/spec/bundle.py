@@ -17,6 +17,9 @@ EVENTS: Final = "events.jsonl"
 RESOURCES: Final = "resources.jsonl"
 COMMITMENTS: Final = "commitments.jsonl"
 SUMS: Final = "SHA256SUMS"
+# What only a redacted bundle has: the values and salts it gives out, and the listing of the bundle it was.
+OPENINGS: Final = "openings.jsonl"
+ORIGINAL_SUMS: Final = "ORIGINAL-SHA256SUMS"
 
 PREDICTIONS: Final = "predictions"
 LOGS: Final = "logs"
@@ -28,10 +31,12 @@ PROVENANCE_ATTESTATION: Final = f"{ATTESTATIONS}/provenance.sigstore.json"
 RESULT_ATTESTATION: Final = f"{ATTESTATIONS}/result.sigstore.json"
 LOCK_ATTESTATION: Final = f"{ATTESTATIONS}/lock.sigstore.json"
 LEDGER_PROOF: Final = f"{ATTESTATIONS}/ledger.tlog-proof"
+_ORIGINAL: Final = f"{ATTESTATIONS}/original-"
+_ORIGINAL_PROOF: Final = f"{_ORIGINAL}ledger.tlog-proof"
 
 REQUIRED: Final = (BLUEPRINT, LOCK, RESULT, ENVIRONMENT, SBOM, SAMPLES, EVENTS, RESOURCES, SUMS)
 REQUIRED_ATTESTATIONS: Final = (PROVENANCE_ATTESTATION, RESULT_ATTESTATION, LOCK_ATTESTATION)
-OPTIONAL: Final = (COMMITMENTS,)
+OPTIONAL: Final = (COMMITMENTS, OPENINGS, ORIGINAL_SUMS)
 OPTIONAL_FOLDERS: Final = (PREDICTIONS, LOGS, ARTIFACTS)
 
 MAX_FILES: Final = 100_000
@@ -52,7 +57,8 @@ MAX_LISTED_SUBJECTS: Final = 1000
 _SEGMENT = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.+=@,() -]*[A-Za-z0-9_+=@)-])?", re.ASCII)
 _DOS_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.ASCII | re.IGNORECASE)
 _ADDED_ATTESTATION = re.compile(
-    rf"{ATTESTATIONS}/(?P<stem>provenance|result|lock|reproduction-[A-Za-z0-9][A-Za-z0-9_-]{{0,127}})"
+    rf"{ATTESTATIONS}/(?P<stem>(?:original-)?"
+    r"(?:provenance|result|lock|reproduction-[A-Za-z0-9][A-Za-z0-9_-]{0,127}))"
     r"(?:\.(?P<key>[0-9a-f]{64}))?\.sigstore\.json",
     re.ASCII,
 )
@@ -89,8 +95,25 @@ def is_bundle_folder(path: str) -> bool:
 
 
 def is_attestation(path: str) -> bool:
-    """Say whether `path` is the name of an attestation: one of the three, or one that was added later."""
-    return path == LEDGER_PROOF or _ADDED_ATTESTATION.fullmatch(path) is not None
+    """Say whether `path` is the name of an attestation: one of the three, one of the bundle that this was
+    before it was redacted, or one that was added later.
+    """
+    return path in (LEDGER_PROOF, _ORIGINAL_PROOF) or _ADDED_ATTESTATION.fullmatch(path) is not None
+
+
+def is_original_attestation(path: str) -> bool:
+    """Say whether `path` names an attestation of the bundle that a redacted one was made of."""
+    return path.startswith(_ORIGINAL)
+
+
+def as_original(path: str) -> str:
+    """Return where a redacted bundle keeps the original's attestation at `path`."""
+    return _ORIGINAL + path.removeprefix(f"{ATTESTATIONS}/")
+
+
+def from_original(path: str) -> str:
+    """Return where the original had the attestation that a redacted bundle keeps at `path`."""
+    return f"{ATTESTATIONS}/{path.removeprefix(_ORIGINAL)}"
 
 
 def reproduction_attestation(digest: str) -> str:
@@ -151,7 +174,7 @@ def check_sums(data: bytes, digests: Mapping[str, str]) -> None:
     found = {path: sha256 for path, sha256 in digests.items() if path != SUMS}
     if sums_text(found.items()) == data:
         return
-    listed = _read_sums(data)
+    listed = read_sums(data)
     for path in sorted(listed.keys() | found.keys()):
         if path not in found:
             raise _failed(f"`{path}` is listed in {SUMS} but not in the bundle", "missing-file")
@@ -162,8 +185,8 @@ def check_sums(data: bytes, digests: Mapping[str, str]) -> None:
     raise _failed(f"{SUMS} lists its files twice or out of order", "bad-sums")
 
 
-def _read_sums(data: bytes) -> dict[str, str]:
-    """Read the listing well enough to say what differs; it is known not to be as it should."""
+def read_sums(data: bytes) -> dict[str, str]:
+    """Return the SHA-256 in hex of each file that a SHA256SUMS lists, by path; raises `CheckFailedError`."""
     listed = {}
     for number, line in enumerate(data.splitlines(keepends=True), 1):
         sha256, path = line[:64].decode("ascii", "replace"), line[66:-1].decode("ascii", "replace")

@@ -42,6 +42,7 @@ def evaluation_result(result: Result, builder: Builder, evaluated_at: str) -> Ev
         deviations=result.deviations,
         marks=result.marks,
         origin=result.origin,
+        redaction=result.redaction,
     )
 
 

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from launcher.digest import is_sha256_hex
 from launcher.spec import fields
+from launcher.spec.redaction import Redaction
 
 PREFIX: Final = "https://w3id.org/evalctl-launcher/"
 PROVENANCE_TYPE: Final = "https://slsa.dev/provenance/v1"
@@ -22,6 +23,7 @@ REPRODUCTION_TYPE: Final = PREFIX + "reproduction/v1"
 BUILD_TYPE: Final = PREFIX + "launch/v1"
 IMPORT_BUILD_TYPE: Final = PREFIX + "import/v1"
 IMPORTED_TYPE: Final = PREFIX + "imported/v1"
+REDACT_BUILD_TYPE: Final = PREFIX + "redact/v1"
 LOCAL_BUILDER: Final = PREFIX + "builders/local"
 
 Verdict = Literal["pass", "fail", "inconclusive", "none"]
@@ -144,7 +146,7 @@ class Provenance(Struct, frozen=True):
         top = fields.table(value, "the provenance", "buildDefinition runDetails")
         keys = "buildType externalParameters internalParameters resolvedDependencies"
         definition = fields.table(top["buildDefinition"], "buildDefinition", keys)
-        if definition["buildType"] not in (BUILD_TYPE, IMPORT_BUILD_TYPE):
+        if definition["buildType"] not in (BUILD_TYPE, IMPORT_BUILD_TYPE, REDACT_BUILD_TYPE):
             raise fields.bad("the provenance has another build type", f"expected `{BUILD_TYPE}`")
         external = fields.table(definition["externalParameters"], "externalParameters", "lock blueprint")
         details = fields.table(top["runDetails"], "runDetails", "builder metadata")
@@ -251,14 +253,20 @@ class EvaluationResult(Struct, frozen=True):
     deviations: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
     origin: Origin | None = None
+    redaction: Redaction | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the predicate; `marks` are in it where there are any, `origin` where it was imported."""
+        """Return the predicate.
+
+        `marks` are in it where there are any, `origin` where it was imported, `redaction` where redacted.
+        """
         marks = {"marks": list(self.marks)} if self.marks else {}
         origin = {"origin": self.origin} if self.origin else {}
+        redaction = {"redaction": self.redaction.as_claim()} if self.redaction else {}
         return {
             **marks,
             **origin,
+            **redaction,
             "invocationId": self.invocation_id,
             "verifier": self.verifier.as_json(),
             "evaluatedAt": self.evaluated_at,
@@ -278,7 +286,7 @@ class EvaluationResult(Struct, frozen=True):
         """Read the predicate."""
         keys = "invocationId verifier evaluatedAt suite lock assuranceLevel status failure verdict"
         table = fields.table(
-            value, "the result", keys + " sampleSize claims deviations", optional="marks origin"
+            value, "the result", keys + " sampleSize claims deviations", optional="marks origin redaction"
         )
         if table["assuranceLevel"] != "self_attested":
             raise fields.bad("the result has another assurance level", "expected `self_attested`")
@@ -298,6 +306,7 @@ class EvaluationResult(Struct, frozen=True):
             ),
             marks=read_marks(table),
             origin=read_origin(table),
+            redaction=Redaction.from_claim(table["redaction"]) if "redaction" in table else None,
         )
         if (result.status == "succeeded") != (result.failure is None):
             raise fields.bad("the result's status and failure contradict each other")

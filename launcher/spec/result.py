@@ -15,6 +15,7 @@ from launcher.errors import CheckFailedError
 from launcher.spec import fields
 from launcher.spec.blueprint import MAX_DECIMALS, Direction, Published, Threshold
 from launcher.spec.predicates import Failure, Mark, Origin, Suite, Verdict, read_marks, read_origin
+from launcher.spec.redaction import Redaction
 
 SCHEMA: Final = "evalctl/result/v1"
 SIGNIFICANT_DIGITS: Final = 12
@@ -177,7 +178,7 @@ class Result(Struct, frozen=True):
     `tables` holds views of the samples by name, such as `confusion`. `deviations` name what differed from
     the plan, `discrepancies` where a container's claim differs from what was computed, `marks` how the run
     falls short of a whole one: `partial`, `draft`, `score-only`, `not-re-runnable`. `origin` is there where
-    it was imported.
+    it was imported, `redaction` where something was taken away.
     """
 
     lock: str
@@ -195,10 +196,12 @@ class Result(Struct, frozen=True):
     discrepancies: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
     origin: Origin | None = None
+    redaction: Redaction | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return result.json."""
         return {
+            **({"redaction": self.redaction.as_json()} if self.redaction else {}),
             **({"origin": self.origin} if self.origin else {}),
             "schema": SCHEMA,
             "lock": self.lock,
@@ -221,7 +224,9 @@ class Result(Struct, frozen=True):
     def from_json(cls, value: Any) -> Self:
         """Read result.json; raises `CheckFailedError` for anything `as_json` does not give."""
         try:
-            return cls._read(fields.table(value, "the result", _RESULT_KEYS, optional="marks origin"))
+            return cls._read(
+                fields.table(value, "the result", _RESULT_KEYS, optional="marks origin redaction")
+            )
         except CheckFailedError as error:
             raise CheckFailedError(
                 "`result.json` does not say what a result says", code="bad-result", context=error.message
@@ -250,6 +255,7 @@ class Result(Struct, frozen=True):
             discrepancies=_texts(table["discrepancies"], "discrepancies"),
             marks=read_marks(table),
             origin=read_origin(table),
+            redaction=Redaction.from_json(table["redaction"]) if "redaction" in table else None,
         )
 
 

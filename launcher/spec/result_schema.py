@@ -24,6 +24,7 @@ from launcher.spec.json_types import (
     words,
 )
 from launcher.spec.predicates import Failure, Mark, Origin, Verdict
+from launcher.spec.redaction import WITHHOLDABLE, Withheld
 from launcher.spec.result import SCHEMA, Status
 
 _TEXT: Final[Schema] = {"type": "string", "maxLength": MAX_TEXT}
@@ -89,6 +90,16 @@ _REPLICATE: Final[Schema] = {
 }
 
 
+_REDACTION: Final[Schema] = table(
+    {
+        "original": said(DIGEST, "The bundle that it was before."),
+        "withheld": array(literal(Withheld), maxItems=len(WITHHOLDABLE), uniqueItems=True),
+        "samples": said(COUNT, "How many samples are withheld whole."),
+        "redacted": said(array(_TEXT, maxItems=8), "The files of which a part is left."),
+    }
+)
+
+
 def result_schema() -> Schema:
     """Return the schema of result.json."""
     schema = table(
@@ -110,6 +121,7 @@ def result_schema() -> Schema:
         },
         {
             "marks": said(_MARKS, "How the run falls short of a whole one; absent: it does not."),
+            "redaction": said(_REDACTION, "What was taken away; absent: nothing."),
             "origin": said(
                 literal(Origin), "Of imported logs, which nobody signed; absent: it was launched."
             ),

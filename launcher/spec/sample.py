@@ -134,6 +134,13 @@ def container_sample(table: Any) -> Sample:
     return _sample(table, _CONTAINER_FIELDS)
 
 
+def bundle_sample(table: Any) -> Sample:
+    """Return the sample that one object of a bundle is; raises `MalformedError` saying what is wrong."""
+    sample = _sample(table, _BUNDLE_FIELDS)
+    _require(table, "replicate", "seed")
+    return sample
+
+
 def read_bundle_samples(data: bytes) -> list[Sample]:
     """Read a bundle's samples.jsonl, which has exactly one form.
 
@@ -144,8 +151,7 @@ def read_bundle_samples(data: bytes) -> list[Sample]:
     for number, line in enumerate(_whole_lines(data), start=1):
         try:
             table = _canonical_table(line)
-            sample = _sample(table, _BUNDLE_FIELDS)
-            _require(table, "replicate", "seed")
+            sample = bundle_sample(table)
         except MalformedError as error:
             raise _SAMPLES.fault(number, error.message) from error
         if sample.place <= last:

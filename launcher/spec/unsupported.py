@@ -11,10 +11,6 @@ def _given(value: Any) -> bool:
     return value is not None
 
 
-def _true(value: Any) -> bool:
-    return value is True
-
-
 def _starts(*prefixes: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and value.startswith(prefixes)
 
@@ -28,7 +24,6 @@ _LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("data.*.uri", _REMOTE, "fetching from other than a file or http(s)"),
     ("code.git", _starts("ssh:", "git:", "git@", "git+"), "cloning over ssh or git's own protocol"),
     ("matrix", _given, "a `[matrix]` of locks"),
-    ("bundle.redactable", _true, "a redactable bundle"),
 )
 
 

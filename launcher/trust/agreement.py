@@ -5,10 +5,11 @@ from msgspec import Struct
 from launcher.spec.bundle import LOCK_ATTESTATION, PROVENANCE_ATTESTATION, RESULT_ATTESTATION
 from launcher.spec.imported import ImportStatement
 from launcher.spec.predicates import (
-    BUILD_TYPE,
+    IMPORT_BUILD_TYPE,
     IMPORTED_TYPE,
     LOCK_TYPE,
     PROVENANCE_TYPE,
+    REDACT_BUILD_TYPE,
     RESULT_TYPE,
     EvaluationResult,
     LockStatement,
@@ -60,11 +61,12 @@ def refuse_disagreement(evidence: Evidence, statements: Statements) -> None:
         _same("builder", provenance.builder, result.verifier)
         _same("lock", provenance.lock, result.lock)
         _same("blueprint", provenance.suite, result.suite)
-        _same("origin", provenance.build_type == BUILD_TYPE, result.origin is None)
+        _same("origin", provenance.build_type == IMPORT_BUILD_TYPE, result.origin is not None)
+        _same("redaction", provenance.build_type == REDACT_BUILD_TYPE, result.redaction is not None)
     if provenance and lock:
         _same("lock", provenance.lock, lock.lock)
         _same("blueprint", provenance.suite, lock.suite)
-        _same("origin", provenance.build_type == BUILD_TYPE, isinstance(lock, LockStatement))
+        _same("origin", provenance.build_type == IMPORT_BUILD_TYPE, isinstance(lock, ImportStatement))
 
 
 def _same(what: str, left: object, right: object) -> None:

@@ -32,12 +32,13 @@ def _compare_scores(contents: Contents) -> None:
     if len(metrics) != len(result.metrics):
         raise CheckFailedError("the result has other metrics than the blueprint", code="disagreement")
     for expected, got in zip(metrics, result.metrics, strict=True):
-        _compare_metric(expected, got)
+        compare_metric(expected, got)
     if combine_verdicts(metrics) != result.verdict:
         raise CheckFailedError("the verdict does not follow from the metrics", code="disagreement")
 
 
-def _compare_metric(expected: MetricResult, got: MetricResult) -> None:
+def compare_metric(expected: MetricResult, got: MetricResult) -> None:
+    """Check that a metric's every number is the recomputed one, at 12 significant digits."""
     ours, theirs = _rounded(expected.as_json()), _rounded(got.as_json())
     if ours != theirs:
         key = min(key for key in ours if ours[key] != theirs[key])

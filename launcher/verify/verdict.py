@@ -1,5 +1,6 @@
 """The whole answer about one bundle: files, then signatures, and only then what is in them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -13,9 +14,11 @@ from launcher.trust.attestations import AttestationReport, check_attestations
 from launcher.trust.checks import Check, failed
 from launcher.trust.policy import Policy
 from launcher.trust.reproductions import CountedReproduction
+from launcher.verify.commitments import check_commitments
 from launcher.verify.contents import Contents
 from launcher.verify.examination import check_contents
 from launcher.verify.reading import read_parsed, read_signed
+from launcher.verify.redacted import check_redacted, read_original, together
 
 
 class Verification(Struct, frozen=True):
@@ -43,15 +46,44 @@ def verify(path: Path, policy: Policy, now: datetime) -> Verification:
 
 
 def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification:
-    digests, signed = read_signed(inventory)
+    digests, found = read_signed(inventory)
+    kept = {path: data for path, data in found.items() if bundle.is_original_attestation(path)}
+    signed = {path: data for path, data in found.items() if path not in kept}
     report = check_attestations(digests, signed, policy, now)
     checks = [Check("files", "ok", f"{len(digests)} files"), *report.checks]
     digest = f"sha256:{digests[bundle.SUMS]}"
+    if kept or bundle.ORIGINAL_SUMS in digests or (report.result and report.result.redaction):
+        return _verify_redacted((inventory, digests, kept), checks, report, (policy, now))
     if report.verdict == "failed" or None in (report.provenance, report.result, report.lock):
         checks.append(Check("contents", "skipped", "nothing is parsed before its signature holds"))
         return _answer(report, digest, tuple(checks), None)
-    contents, more = check_contents(read_parsed(inventory, digests), digests, report)
+    files = read_parsed(inventory, digests)
+    contents, more = check_contents(files, digests, report)
+    if contents is not None and report.provenance is not None:
+        more.extend(check_commitments(contents, inventory, files, digests))
     return _answer(report, digest, (*checks, *more), contents)
+
+
+def _verify_redacted(
+    found: tuple[Inventory, Mapping[str, str], Mapping[str, bytes]],
+    checks: list[Check],
+    report: AttestationReport,
+    judged: tuple[Policy, datetime],
+) -> Verification:
+    """Check a bundle that another one was redacted to: both signers' word, then what is left."""
+    inventory, digests, kept = found
+    digest = f"sha256:{digests[bundle.SUMS]}"
+    try:
+        original = read_original(inventory, digests, kept, *judged)
+    except CheckFailedError as error:
+        return _answer(report, digest, (*checks, failed("original", error)), None)
+    both = together(report, original.report)
+    checks.extend(original.checks)
+    if both.verdict == "failed" or None in (report.result, report.lock, original.report.result):
+        checks.append(Check("contents", "skipped", "nothing is parsed before its signatures hold"))
+        return _answer(both, digest, tuple(checks), None)
+    contents, more = check_redacted(inventory, digests, report, original)
+    return _answer(both, digest, (*checks, *more), contents)
 
 
 def _answer(

@@ -1,0 +1,115 @@
+"""`evalctl redact`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from shlex import quote
+from typing import Annotated
+
+import typer
+
+from launcher.cli.options import BundleName, Json, Out, SigningKey
+from launcher.cli.output import hint, print_json, say, say_next
+from launcher.cli.signing import read_signer, read_verifying_policy
+from launcher.errors import MalformedError
+from launcher.redact import Redactor
+from launcher.redact import redact as redact_bundle
+from launcher.spec.disclosure import Choice
+from launcher.spec.redaction import SAMPLE_FIELDS, WITHHOLDABLE, Redaction
+from launcher.store.bundles import bundle_digest, copy_out, find_bundle, require_empty
+from launcher.store.home import find_home
+
+_FIELDS = tuple(SAMPLE_FIELDS)
+_BY_DEFAULT = tuple(word for word in WITHHOLDABLE if word not in SAMPLE_FIELDS)
+
+
+def redact(
+    bundle: BundleName,
+    withhold: Annotated[
+        str, typer.Option(metavar="WHAT,...", help=f"Of every sample: {', '.join(_FIELDS)}.")
+    ] = "",
+    samples: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID...", help="Withhold the samples of these ids whole, ids too."),
+    ] = None,
+    more: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", hidden=True)] = None,
+    samples_from: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Withhold the samples whose ids are its lines.")
+    ] = None,
+    keep: Annotated[
+        str, typer.Option(metavar="WHAT,...", help=f"Do not withhold: {', '.join(_BY_DEFAULT)}.")
+    ] = "",
+    out: Out = None,
+    key: SigningKey = None,
+    signer: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Trust this public key alone as the original's signer; no policy is read."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Withhold parts of a bundle; the rest still verifies.
+
+    Makes a new bundle, signed by you, that carries the original's signatures. Logs, artifacts, predictions/
+    and the details of events are withheld unless kept. It works for bundles whose blueprint says
+    `redactable = true`, in the home that launched them. The last line on stdout is the new bundle's path.
+    """
+    home = find_home()
+    if out is not None:
+        require_empty(out)
+    if more and not samples:
+        raise MalformedError(
+            f"`redact` takes one bundle, and `{more[0]}` is too much",
+            code="usage",
+            hint=f"`evalctl redact BUNDLE --samples {more[0]}` withholds the sample of that id",
+        )
+    choice = _choice(withhold, keep, [*(samples or ()), *(more or ()), *_lines(samples_from)])
+    path = find_bundle(home, bundle)
+    own = read_signer(home, key)
+    redactor = Redactor(home, own, read_verifying_policy(home, None, signer), datetime.now(UTC))
+    made, redaction = redact_bundle(path, choice, redactor)
+    place = copy_out(made, out) if out else made
+    if as_json:
+        print_json({"bundle": str(place), "digest": bundle_digest(made), "redaction": redaction.as_json()})
+        return 0
+    _warn(redaction)
+    print(redaction.said)
+    print(place)
+    say_next(f"evalctl verify {quote(str(out)) if out else bundle_digest(made)[7:19]}")
+    return 0
+
+
+def _choice(withhold: str, keep: str, ids: list[str]) -> Choice:
+    fields = _words(withhold, _FIELDS, "--withhold")
+    kept = _words(keep, _BY_DEFAULT, "--keep")
+    return Choice(frozenset(fields) | {*_BY_DEFAULT} - {*kept}, frozenset(ids))
+
+
+def _words(given: str, known: tuple[str, ...], option: str) -> list[str]:
+    words = [word.strip() for word in given.split(",") if word.strip()]
+    for word in words:
+        if word not in known:
+            raise MalformedError(
+                f"`{option}` does not know `{word}`", code="usage", hint=f"it takes {', '.join(known)}"
+            )
+    return words
+
+
+def _lines(file: Path | None) -> list[str]:
+    if file is None:
+        return []
+    try:
+        return [line for line in file.read_text(encoding="utf-8").splitlines() if line]
+    except (OSError, UnicodeDecodeError) as error:
+        raise MalformedError(
+            f"cannot read `{file}`", code="no-such-file", context=str(error), hint="one id a line"
+        ) from error
+
+
+def _warn(redaction: Redaction) -> None:
+    """Say what is still in the bundle, though it withholds something."""
+    if redaction.takes_samples:
+        say("what each sample adds to each metric stays, such as whether it was right: `docs/redaction.md`")
+    say("the SHA-256 of each withheld file stays: where few bits of it are unknown, it can be guessed")
+    if redaction.withheld or redaction.samples:
+        hint("keep the original, and its key under `redaction/` in the home: nobody else can redact it again")
