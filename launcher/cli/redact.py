@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from launcher.cli.options import BundleName, Json, Out, SigningKey
+from launcher.cli.options import BundleName, Json, Out, PassphraseDescriptor, SigningKey
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.signing import read_signer, read_verifying_policy
 from launcher.errors import MalformedError
@@ -40,6 +40,7 @@ def redact(
     ] = "",
     out: Out = None,
     key: SigningKey = None,
+    passphrase_fd: PassphraseDescriptor = None,
     signer: Annotated[
         Path | None,
         typer.Option(
@@ -65,7 +66,7 @@ def redact(
         )
     choice = _choice(withhold, keep, [*(samples or ()), *(more or ()), *_lines(samples_from)])
     path = find_bundle(home, bundle)
-    own = read_signer(home, key)
+    own = read_signer(home, key, passphrase_fd)
     redactor = Redactor(home, own, read_verifying_policy(home, None, signer), datetime.now(UTC))
     made, redaction = redact_bundle(path, choice, redactor)
     place = copy_out(made, out) if out else made
