@@ -7,6 +7,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from launcher import __version__
+from launcher.environment.facts import read_environment
 from launcher.errors import CheckFailedError, InfrastructureError, MalformedError, TrustError
 from launcher.launch import launch
 from launcher.metrics.agreement import Agreement, Evidence, compare_runs
@@ -18,6 +19,7 @@ from launcher.sources.inputs import FetchSettings
 from launcher.spec import bundle as names
 from launcher.spec.imported import ImportedLock
 from launcher.spec.lock import make_lock, pins_from
+from launcher.spec.machine_kind import machine_kind
 from launcher.spec.predicates import FINISHED_FAILURES, LOCAL_BUILDER, Builder
 from launcher.spec.reproduction import (
     MetricReproduction,
@@ -108,11 +110,14 @@ def reproduce(
         return Reproduced("not-runnable", None, reason=error.in_words, hint=error.hint or "")
     edges.reporter.stage("comparing")
     again = load_contents(launched.bundle)
-    if again.result.failure is not None:
-        return _failed_again(again, launched.bundle)
-    agreement = _compare(contents, again, scope)
+    if again.result.failure is not None and again.result.failure not in FINISHED_FAILURES:
+        return Reproduced("not-runnable", launched.bundle, reason="; ".join(again.result.deviations))
+    agreement = _compare(contents, again, scope) if again.result.failure is None else None
     data = _statement(original, launched.bundle, agreement, edges, scope)
     statement = _keep(edges.home, original, launched.bundle, data)
+    if agreement is None:
+        reason = f"it failed this time: {'; '.join(again.result.deviations)}"
+        return Reproduced("diverged", launched.bundle, statement=statement, reason=reason)
     return Reproduced(agreement.verdict, launched.bundle, agreement, statement)
 
 
@@ -174,30 +179,28 @@ def _compare(contents: Contents, again: Contents, scope: Scope) -> Agreement:
     )
 
 
-def _failed_again(again: Contents, bundle: Path) -> Reproduced:
-    reason = "; ".join(again.result.deviations)
-    if again.result.failure in FINISHED_FAILURES:
-        return Reproduced("diverged", bundle, reason=f"it failed this time: {reason}")
-    return Reproduced("not-runnable", bundle, reason=reason)
-
-
-def _statement(original: Original, bundle: Path, agreement: Agreement, edges: Edges, scope: Scope) -> bytes:
+def _statement(
+    original: Original, bundle: Path, agreement: Agreement | None, edges: Edges, scope: Scope
+) -> bytes:
+    """Return the sealed statement; without an `agreement` the run failed, and there was nothing to compare."""
     # Over a part of the items the original has other figures than those that its result claims.
-    compared = agreement.metrics if scope.samples is None else ()
+    compared = agreement.metrics if agreement and scope.samples is None else ()
+    counts = (agreement.samples.n, agreement.samples.equal) if agreement else (0, 0)
     reproduction = Reproduction(
         original=original.verification.digest or "",
         reproduced=bundle_digest(bundle),
         lock=original.contents.lock.digest,
         verifier=Builder(LOCAL_BUILDER, {"evalctl-launcher": __version__}),
         evaluated_at=now(),
-        verdict=agreement.verdict,
+        verdict=agreement.verdict if agreement else "diverged",
         metrics=tuple(
             MetricReproduction(
                 metric.name, _decimal(metric.original), _decimal(metric.reproduced), metric.verdict
             )
             for metric in compared
         ),
-        samples=(str(agreement.samples.n), str(agreement.samples.equal)),
+        samples=(str(counts[0]), str(counts[1])),
+        environment=machine_kind(read_environment((bundle / names.ENVIRONMENT).read_bytes())),
         scope=scope.name,
     )
     return seal(reproduction_statement(reproduction), edges.signer)

@@ -22,6 +22,7 @@ from launcher.report.wording import numbered
 from launcher.runs.events import now
 from launcher.runs.replicates import Origin, ReplicateRun
 from launcher.runs.tasks import RunPlan
+from launcher.spec.machine_kind import machine_kind
 from launcher.spec.services import is_open
 from launcher.store.closing import PROGRESS, may_go_on
 from launcher.store.journal import attempt_folders, read_state
@@ -132,13 +133,15 @@ def _earlier(plan: RunPlan) -> list[Path]:
 
 
 def _machine(plan: RunPlan) -> Mapping[str, str]:
-    """Return what kind of machine this is, and never which one."""
-    return {
-        "processor": _processor(),
-        "kernel": plan.engine.kernel,
-        "engine": f"{plan.engine.name} {plan.engine.version}",
-        "runtime": plan.profile.runtime,
+    """Return what kind of machine this is, and never which one; GPUs are on record for each container."""
+    facts = {
+        "host.cpu-model": _processor(),
+        "engine.kernel": plan.engine.kernel,
+        "engine.name": plan.engine.name,
+        "engine.version": plan.engine.version,
+        "sandbox.profile": {"runtime": plan.profile.runtime},
     }
+    return {name: text for name, text in machine_kind(facts).items() if name != "gpu"}
 
 
 @cache
