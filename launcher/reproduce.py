@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from launcher import __version__
 from launcher.environment.facts import read_environment
-from launcher.errors import CheckFailedError, InfrastructureError, MalformedError, TrustError
+from launcher.errors import CheckFailedError, InfrastructureError, MalformedError
 from launcher.launch import launch
 from launcher.metrics.agreement import Agreement, Evidence, compare_runs
 from launcher.metrics.evaluation import evaluate
@@ -29,11 +29,13 @@ from launcher.spec.reproduction import (
 )
 from launcher.spec.result import decimal_string
 from launcher.spec.statement import reproduction_statement
+from launcher.store.attested import refuse_full
 from launcher.store.bundles import bundle_digest
 from launcher.store.files import create_atomically, write_atomically
 from launcher.store.home import Home, make_private
 from launcher.trust.sigstore import seal
 from launcher.verify import Contents, Verification, beyond_this_version, load_contents
+from launcher.verify.demand import demand_verified
 
 _ASK_AGAIN = "ask the hosts once more with `evalctl launch --rerun`, and compare the two by eye"
 
@@ -47,20 +49,7 @@ class Original(Struct, frozen=True):
     @property
     def contents(self) -> Contents:
         """What it says; raises `CheckFailedError` or `TrustError` unless it verified."""
-        if self.verification.verdict == "failed":
-            raise CheckFailedError(
-                f"`{self.path}` does not verify, so there is nothing to reproduce",
-                code="not-verified",
-                hint=f"see what is wrong with `evalctl verify {self.path}`",
-            )
-        if self.verification.contents is None or self.verification.verdict != "verified":
-            raise TrustError(
-                f"`{self.path}` is signed by nobody this machine trusts",
-                code="untrusted",
-                context=f"signed by {', '.join(self.verification.unknown) or 'a key without that role'}",
-                hint="compare it with what its owner publishes, then `evalctl trust add NAME.pub`",
-            )
-        return self.verification.contents
+        return demand_verified(self.path, self.verification, "to reproduce")
 
 
 class Scope(Struct, frozen=True):
@@ -83,7 +72,10 @@ class Scope(Struct, frozen=True):
 
 
 class Reproduced(Struct, frozen=True):
-    """What came of it: the new bundle, how the two compare, the signed statement, and what to type next."""
+    """What came of it: the new bundle, how the two compare, the signed statement, and what to type next.
+
+    `beside` says whether the statement is among the original's attestations.
+    """
 
     verdict: ReproductionVerdict
     bundle: Path | None
@@ -91,6 +83,7 @@ class Reproduced(Struct, frozen=True):
     statement: Path | None = None
     reason: str = ""
     hint: str = ""
+    beside: bool = True
 
 
 def reproduce(
@@ -102,8 +95,8 @@ def reproduce(
     home. Raises `CheckFailedError` or `TrustError` for an original that does not verify.
     """
     contents = original.contents
-    if reason := _refusal(contents, scope):
-        return reason
+    if refused := _refusal(contents, scope):
+        return refused
     try:
         launched = launch(_request(original, contents, settings, scope), edges)
     except (InfrastructureError, MalformedError) as error:
@@ -115,10 +108,11 @@ def reproduce(
     agreement = _compare(contents, again, scope) if again.result.failure is None else None
     data = _statement(original, launched.bundle, agreement, edges, scope)
     statement = _keep(edges.home, original, launched.bundle, data)
+    beside = statement.is_relative_to(original.path)
     if agreement is None:
         reason = f"it failed this time: {'; '.join(again.result.deviations)}"
-        return Reproduced("diverged", launched.bundle, statement=statement, reason=reason)
-    return Reproduced(agreement.verdict, launched.bundle, agreement, statement)
+        return Reproduced("diverged", launched.bundle, None, statement, reason, beside=beside)
+    return Reproduced(agreement.verdict, launched.bundle, agreement, statement, beside=beside)
 
 
 def _refusal(contents: Contents, scope: Scope) -> Reproduced | None:
@@ -182,7 +176,7 @@ def _compare(contents: Contents, again: Contents, scope: Scope) -> Agreement:
 def _statement(
     original: Original, bundle: Path, agreement: Agreement | None, edges: Edges, scope: Scope
 ) -> bytes:
-    """Return the sealed statement; without an `agreement` the run failed, and there was nothing to compare."""
+    """Return the sealed statement; without an `agreement` the run failed: nothing could be compared."""
     # Over a part of the items the original has other figures than those that its result claims.
     compared = agreement.metrics if agreement and scope.samples is None else ()
     counts = (agreement.samples.n, agreement.samples.equal) if agreement else (0, 0)
@@ -214,18 +208,11 @@ def _keep(home: Home, original: Original, bundle: Path, data: bytes) -> Path:
     """Write the statement beside the original's own, else under `reproductions/` in the home."""
     beside = original.path / names.reproduction_attestation(bundle_digest(bundle))
     try:
-        _refuse_full(beside.parent)
+        refuse_full(len(list(beside.parent.iterdir())) + 1)
         create_atomically(beside, data)
-    except InfrastructureError:
+    except (InfrastructureError, CheckFailedError):
         digest = original.verification.digest or ""
         kept = make_private(home.root / "reproductions" / digest.removeprefix("sha256:")) / beside.name
         write_atomically(kept, data)
         return kept
     return beside
-
-
-def _refuse_full(attestations: Path) -> None:
-    """Raise `InfrastructureError` where one attestation more would make the bundle fail."""
-    # SHA256SUMS counts among them.
-    if len(list(attestations.iterdir())) >= names.MAX_ATTESTATIONS - 1:
-        raise InfrastructureError(f"`{attestations}` is full", code="too-many-attestations")

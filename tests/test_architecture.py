@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent / "launcher"
 # Highest first. Modules of one row may import within their own package, never another member of the row.
 ROWS = (
     ("cli",),
-    ("reproduce", "plan", "exchange", "redact"),
+    ("reproduce", "cosign", "attach", "plan", "exchange", "redact"),
     ("launch", "verify", "doctor", "shell"),
     ("runs",),
     ("resolve", "authoring"),

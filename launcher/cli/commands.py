@@ -40,6 +40,8 @@ GROUPS = (
             Command(("shell",), "shell", "shell", "Open a shell in the sandbox; sign and keep nothing."),
             Command(("report",), "report", "report", "Write a bundle's report: HTML or Markdown."),
             Command(("redact",), "redact", "redact", "Withhold parts of a bundle; the rest still verifies."),
+            Command(("sign",), "sign", "sign", "Co-sign a bundle: stand behind its bytes."),
+            Command(("attach",), "attach", "attach", "Attach what others signed about a bundle."),
             Command(("import",), "import_logs", "import_", "Bring in logs of lm-eval or Inspect, unsigned."),
             Command(("list",), "list", "list_bundles", "List the attempts and bundles of this home."),
             Command(("status",), "status", "status", "Show what runs in this home, and what never ended."),

@@ -113,6 +113,9 @@ def _print(reproduced: Reproduced, place: Path | None, scope: Scope) -> None:
         hint(reproduced.hint)
     if reproduced.statement is not None:
         say(f"signed statement: {reproduced.statement}")
+        if not reproduced.beside:
+            say("it stands in this home: the original's folder could not be written")
+            hint(f"whoever keeps the original attaches it: `evalctl attach BUNDLE {reproduced.statement}`")
     if scope.name != "full":
         say(f"note: `--{scope.name}` does only a part again, which does not count as a reproduction")
     print(reproduced.verdict)

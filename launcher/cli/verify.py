@@ -80,7 +80,10 @@ def _as_object(verification: Verification) -> dict[str, Any]:
                 "independent": item.independent,
                 "verdict": item.statement.verdict,
                 "bundle": item.statement.reproduced,
+                "name": item.name,
+                "environment": dict(item.statement.environment),
             }
             for item in verification.reproductions
         ],
+        "reproduced": verification.tally.as_json(),
     }

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from launcher.report.reproduced import is_told, reproduced_text, who_reproduced
 from launcher.report.text import WIDTH, table, wrapped
+from launcher.trust.tally import tally
 
 if TYPE_CHECKING:
     from launcher.metrics.agreement import Agreement
@@ -24,9 +26,11 @@ def verification(
 ) -> str:
     """Return the lines of a verification: one or two a check, the reproductions, the verdict last."""
     lines = [line for check in checks for line in _check(check)]
-    for counted in reproductions:
-        key = "another key" if counted.independent else "the same key"
-        lines += wrapped(f"reproduced: {counted.statement.verdict}, says {key}", indent=_INDENT)
+    found = tally(reproductions, checks)
+    if is_told(found):
+        lines += wrapped(reproduced_text(found), indent=_INDENT)
+    for said in who_reproduced(reproductions):
+        lines += wrapped(said, first=" " * _INDENT, indent=_INDENT + 2)
     lines.append(f"{verdict} {digest or ''}".rstrip())
     return "\n".join(lines)
 

@@ -15,6 +15,7 @@ from launcher.report.record import Record
 from launcher.report.text import amount, cut
 from launcher.report.usage import Step, Usage
 from launcher.report.wording import attempt_text, count_text, fraction_text, value_text
+from launcher.spec.machine_kind import kind_in_words
 from launcher.spec.result import MetricResult
 
 _MOST_MISTAKES = 150
@@ -89,7 +90,16 @@ def page_values(record: Record) -> Mapping[str, Any]:
         "caveats_cut": max(0, len(caveats) - _MOST_CAVEATS),
         "version": __version__,
         "checks": [(item.name, item.status, cut(item.detail, _LONGEST_LINE)) for item in finding.checks],
-        "reproductions": finding.reproductions,
+        "reproductions": [
+            (
+                item.statement.verdict,
+                item.signer,
+                "another" if item.independent else "the same, which does not count",
+                cut(kind_in_words(item.statement.environment), _LONGEST_LINE) or "not stated",
+                item.statement.reproduced,
+            )
+            for item in finding.reproductions
+        ],
         "sections": _sections(record, len(caveats)),
         **_metric_values(record),
         **_confusion_values(record),

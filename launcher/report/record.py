@@ -21,6 +21,7 @@ from launcher.store.directory import Inventory, walk
 from launcher.trust.checks import Check
 from launcher.trust.reproductions import CountedReproduction
 from launcher.trust.sigstore import open_envelope
+from launcher.trust.tally import Tally, tally
 
 _MAX_BYTES = 64 << 20
 _LAST_LINES = 40
@@ -35,6 +36,11 @@ class Finding(Struct, frozen=True):
     signers: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     reproductions: tuple[CountedReproduction, ...] = ()
+
+    @property
+    def tally(self) -> Tally:
+        """How many keys got the result again, on how many machine kinds."""
+        return tally(self.reproductions, self.checks)
 
 
 class Surroundings(Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from launcher.report.record import Record
+from launcher.report.reproduced import reproduced_text, who_reproduced
 from launcher.report.text import cut
 from launcher.report.wording import (
     bounds_text,
@@ -18,6 +19,7 @@ from launcher.report.wording import (
 )
 from launcher.spec.blueprint import Threshold
 from launcher.spec.result import MetricResult, Result
+from launcher.trust.tally import CONFIRMING
 
 State = Literal["good", "bad", "warn", "plain"]
 
@@ -100,12 +102,11 @@ def _reproductions(record: Record) -> Cell:
         return Cell("Reproduced", "plain", "Cannot be", "there is nothing to launch again")
     if not counted:
         return Cell("Reproduced", "plain", "Not yet", "no reproduction is counted")
-    others = sum(1 for item in counted if item.independent)
-    verdicts = [item.statement.verdict for item in counted]
-    bad = any(verdict not in ("identical", "equivalent") for verdict in verdicts)
-    head = ", ".join(dict.fromkeys(verdicts)).capitalize()
-    detail = f"{_counted(len(counted), 'reproduction')}, {others or 'none'} by another key"
-    return Cell("Reproduced", "bad" if bad else "good" if others else "plain", head, detail)
+    found = record.finding.tally
+    bad = any(item.statement.verdict not in CONFIRMING for item in counted)
+    head = ", ".join(dict.fromkeys(item.statement.verdict for item in counted)).capitalize()
+    state: State = "bad" if bad else "good" if found.keys else "plain"
+    return Cell("Reproduced", state, head, reproduced_text(found))
 
 
 def _published(result: Result) -> Cell:
@@ -247,6 +248,9 @@ def _caveats(record: Record) -> Iterator[Caveat]:
     for check in finding.checks:
         if check.status != "ok":
             yield Caveat(f"Check {check.status}: {check.name}{':' if check.detail else ''}", check.detail)
+    contradicting = [item for item in finding.reproductions if item.statement.verdict not in CONFIRMING]
+    for said in who_reproduced(contradicting):
+        yield Caveat("Launched again, it did not come out the same:", said)
     if not any(item.independent for item in finding.reproductions):
         yield Caveat("No reproduction by another key is counted: who ran this is the only witness.")
 

@@ -42,7 +42,7 @@ def verify_envelope(envelope: Envelope, key: PublicKey) -> dict[str, Any]:
         raise _failed("the payload is not an in-toto statement", "payload-type", f"expected `{PAYLOAD_TYPE}`")
     if not key.is_signature_of(pae(envelope.payload_type, envelope.payload), envelope.signature):
         raise _failed(f"the signature of {key.fingerprint} does not hold", "bad-signature")
-    return _parse_payload(envelope.payload)
+    return parse_payload(envelope.payload)
 
 
 def statement_bytes(statement: dict[str, Any]) -> bytes:
@@ -51,7 +51,8 @@ def statement_bytes(statement: dict[str, Any]) -> bytes:
     return canonical_bytes(statement)
 
 
-def _parse_payload(payload: bytes) -> dict[str, Any]:
+def parse_payload(payload: bytes) -> dict[str, Any]:
+    """Return what a payload states, strictly; whether anybody signed it is another question."""
     try:
         value = parse_json(payload, what="the signed payload")
         if not isinstance(value, dict):

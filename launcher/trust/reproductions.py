@@ -15,14 +15,21 @@ from launcher.trust.evidence import Evidence, base_of, disagreement, signed_pred
 
 
 class CountedReproduction(Struct, frozen=True):
+<<<<<<< HEAD
     """A reproduction signed by a key trusted for it.
 
     `independent`: it would count without the signatures of those who signed the original's result.
+=======
+    """A reproduction signed by a key trusted for it, and what the policy calls that key.
+
+    `independent`: it counts without the key that made the original.
+>>>>>>> db4c323 (Co-sign bundles, attach what others signed)
     """
 
     signer: str
     independent: bool
     statement: Reproduction
+    name: str = ""
 
 
 def reproductions_in(evidence: Evidence) -> list[str]:
@@ -54,14 +61,38 @@ def check_reproduction(
     if reproduction.scope != "full":
         detail = f"{reproduction.scope}, {reproduction.verdict}, by {signer}: not counted as a reproduction"
         return Check(name, "ok", detail), None
+<<<<<<< HEAD
     others = claim.signers - evidence.signers(RESULT_ATTESTATION)
     independent = evidence.decide(replace(claim, signers=others)).allowed
     return Check(name, "ok", decision.reason), CountedReproduction(signer, independent, reproduction)
 
 
+=======
+    independent = _is_independent(path, evidence, reproduction)
+    key = evidence.policy.key_for(signer)
+    return Check(name, "ok", decision.reason), CountedReproduction(
+        signer, independent, reproduction, key.name if key else ""
+    )
+
+
+def _is_independent(path: str, evidence: Evidence, reproduction: Reproduction) -> bool:
+    """Say whether it would count without the key that made the original.
+
+    Whoever only co-signed the original ran nothing, so that key's own run is one more.
+    """
+    others = evidence.signers(path) - {evidence.attestations[RESULT_ATTESTATION].signer}
+    claim = Claim("reproduction", others, REPRODUCTION_TYPE, reproduction.verifier.id)
+    return evidence.policy.decide(claim, evidence.now).allowed
+
+
+>>>>>>> db4c323 (Co-sign bundles, attach what others signed)
 def once(counted: Iterable[CountedReproduction]) -> tuple[CountedReproduction, ...]:
     """Count once what one key said of one outcome: anybody can copy a statement under another name."""
-    return tuple({(item.signer, item.statement.reproduced): item for item in counted}.values())
+    return tuple({_said(item): item for item in counted}.values())
+
+
+def _said(item: CountedReproduction) -> tuple[str, str, str]:
+    return item.signer, item.statement.reproduced, item.statement.verdict
 
 
 def _refuse_other_original(reproduction: Reproduction, evidence: Evidence, statements: Statements) -> None:

@@ -15,6 +15,7 @@ from launcher.trust.checks import Check, failed
 from launcher.trust.policy import Policy
 from launcher.trust.reproductions import CountedReproduction
 from launcher.verify.commitments import check_commitments
+from launcher.trust.tally import Tally, tally
 from launcher.verify.contents import Contents
 from launcher.verify.examination import check_contents
 from launcher.verify.reading import read_parsed, read_signed
@@ -31,6 +32,11 @@ class Verification(Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     reproductions: tuple[CountedReproduction, ...] = ()
     contents: "Contents | None" = None
+
+    @property
+    def tally(self) -> Tally:
+        """How many keys got the result again, on how many machine kinds."""
+        return tally(self.reproductions, self.checks)
 
 
 def verify(path: Path, policy: Policy, now: datetime) -> Verification:

@@ -36,11 +36,13 @@ RULES = (
     (r"\bAAAA[A-Za-z0-9+/]{40,}=*", "<public key>"),
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<uuid>"),
     (r"(?<![.\w])[0-9a-f]{12,64}(-dirty)?\b", "<hex>"),
+    (r"\.[0-9a-f]{64}\.sigstore", ".<hex>.sigstore"),
     (r"\[ *[0-9]+\.[0-9]s\]", "[<seconds>]"),
     (r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+Z?(\+00:00)?| [0-9]{2}:[0-9]{2}(?=  ))?", "<time>"),
     (rf"((?:^|\n)evalctl |launcher evalctl |^\{{\"version\": \"){re.escape(__version__)}", r"\1<version>"),
     (r"((?:^|\n)(?:engine|machine)  +)[^\n]*", r"\1<as observed>"),
     (r"(expected [0-9]+(?: bytes)?, got )[0-9]+\b", r"\1<as observed>"),
+    (r"((?:identical|equivalent|diverged|inconclusive), on )[^\n]*(?:\n {11}[^\n]*)*", r"\1<as observed>"),
 )
 
 
@@ -123,7 +125,7 @@ def _type(command: str, folder: Path) -> tuple[int, str, str]:
     own = {"EVALCTL_HOME": str(folder / "home"), "COLUMNS": "80"}
     while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
         own.update([words.pop(0).split("=", 1)])
-    if words[0] != "evalctl" or re.search(r"[|<>;&$]", command):
+    if words[0] != "evalctl" or re.search(r"[|<>;&$*]", command):
         search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         done = subprocess.run(
             ["bash", "-c", command],

@@ -1,0 +1,82 @@
+"""`evalctl sign`: one more key stands behind a bundle's bytes."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from shlex import quote
+from typing import Annotated
+
+import typer
+
+from launcher.cli.options import BundleName, Json, SigningKey, TrustPolicy
+from launcher.cli.output import print_json, say, say_next
+from launcher.cli.signing import read_signer, read_verifying_policy
+from launcher.cosign import CoSigning, SignedRole, cosign
+from launcher.store.bundles import find_bundle
+from launcher.store.home import find_home
+
+
+class SignRole(StrEnum):
+    """What a co-signature is for."""
+
+    result = "result"
+    lock = "lock"
+
+
+def sign(
+    bundle: BundleName,
+    key: SigningKey = None,
+    role: Annotated[
+        list[SignRole] | None,
+        typer.Option(help="What to sign, once or more; default: result (with provenance) and lock."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the co-signatures here, to be attached by whoever keeps it."),
+    ] = None,
+    signer: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Trust this public key alone as the bundle's signer; no policy is read."
+        ),
+    ] = None,
+    trust: TrustPolicy = None,
+    as_json: Json = False,
+) -> int:
+    """Co-sign a bundle: stand behind its bytes.
+
+    The bundle is verified first, as `evalctl verify` does it, but for the number of signers. Then your key
+    signs the very bytes that its maker signed. It says: I verified this and stand behind it. It does not
+    say that the result came out again: only `evalctl reproduce` finds that out. Exit codes: 1 the bundle
+    is broken, 2 your key made it, 3 its signer is not trusted, 4 its folder cannot be written.
+    """
+    home = find_home()
+    path = find_bundle(home, bundle)
+    policy = read_verifying_policy(home, trust, signer)
+    roles: tuple[SignedRole, ...] = tuple(dict.fromkeys(each.value for each in role or tuple(SignRole)))
+    own = read_signer(home, key)
+    done = cosign(CoSigning(path, policy, roles, out), own, datetime.now(UTC))
+    if as_json:
+        print_json(
+            {
+                "bundle": str(path),
+                "digest": done.digest,
+                "signer": own.public.fingerprint,
+                "written": [str(each) for each in done.written],
+                "present": list(done.present),
+                "own": list(done.own),
+            }
+        )
+        return 0
+    for name in done.own:
+        say(f"`{name}` is signed by this key already: it is the original's own")
+    for name in done.present:
+        say(f"`{name}` was there already")
+    for place in done.written:
+        print(place)
+    if done.written:
+        say(
+            "note: this stands behind the bytes; whether the result comes out again only a reproduction shows"
+        )
+        say_next(f"evalctl attach BUNDLE {quote(str(out))}/*" if out else f"evalctl verify {quote(bundle)}")
+    return 0

@@ -1,0 +1,70 @@
+"""The attestations of a finished bundle: read them with its SHA256SUMS, and add to them."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+from launcher.digest import sha256_hex
+from launcher.errors import CheckFailedError
+from launcher.spec import bundle
+from launcher.store.directory import walk
+from launcher.store.files import create_atomically
+
+_MAX_SUMS_BYTES = 64 << 20
+
+
+class Attested(Struct, frozen=True):
+    """What a bundle's attestations are about: `digests` is what SHA256SUMS lists, and its own SHA-256.
+
+    The listed files were not looked at. `files` holds SHA256SUMS and every attestation, by path.
+    """
+
+    digests: Mapping[str, str]
+    files: Mapping[str, bytes]
+
+    @property
+    def digest(self) -> str:
+        """The bundle's digest."""
+        return f"sha256:{self.digests[bundle.SUMS]}"
+
+
+def read_attested(folder: Path) -> Attested:
+    """Read the attestations of the bundle in `folder`; raises as `walk` does."""
+    with walk(folder) as inventory:
+        names = [name for name in inventory.files if bundle.is_attestation(name)]
+        bundle.refuse_many_attestations(len(names))
+        files = {name: inventory.read(name, bundle.MAX_ATTESTATION_BYTES) for name in names}
+        files[bundle.SUMS] = inventory.read(bundle.SUMS, _MAX_SUMS_BYTES)
+    digests = bundle.read_sums(files[bundle.SUMS])
+    return Attested({**digests, bundle.SUMS: sha256_hex(files[bundle.SUMS])}, files)
+
+
+def refuse_full(count: int) -> None:
+    """Raise `CheckFailedError` where a bundle with `count` attestations would have more than it may."""
+    # The most that `verify` takes is one less: SHA256SUMS counts among them.
+    if count >= bundle.MAX_ATTESTATIONS:
+        raise CheckFailedError(
+            f"the bundle would have {count} attestations",
+            code="too-many-attestations",
+            context=f"it may have {bundle.MAX_ATTESTATIONS - 1}",
+            hint="take those out of its `attestations/` that nobody needs",
+        )
+
+
+def add_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Create every file of `files`, by its path in `folder`, all of them or none.
+
+    Raises `InfrastructureError` where `folder` cannot be written.
+    """
+    written: list[Path] = []
+    try:
+        for name, data in files.items():
+            create_atomically(folder / name, data)
+            written.append(folder / name)
+    except BaseException:
+        for path in written:
+            with suppress(OSError):
+                path.unlink()
+        raise
