@@ -287,7 +287,7 @@ def test_what_an_unknown_key_signed_is_attached_with_a_remark_and_not_counted(
     assert (done.code, "was not checked" in done.err) == (0, True)
     answer = verified(evalctl, original)
     assert (answer["verdict"], answer["reproduced"]["not_counted"]) == ("verified", 1)
-    assert "1 statement not counted" in evalctl("verify", original).out
+    assert "1 statement of reproductions not counted" in evalctl("verify", original).out
     trust(evalctl, keys["bob"])
     assert verified(evalctl, original)["reproduced"]["keys"] == 1
 

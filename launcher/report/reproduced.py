@@ -31,7 +31,7 @@ def _parts(found: "Tally") -> Iterator[str]:
     if found.own:
         yield f"{', '.join(found.own)} by the same key: does not count"
     if found.not_counted:
-        yield f"{counted(found.not_counted, 'statement')} not counted"
+        yield f"{counted(found.not_counted, 'statement')} of reproductions not counted"
 
 
 def _kinds(found: "Tally") -> str:

@@ -42,7 +42,7 @@ def read_statements(evidence: Evidence) -> Statements:
 
 def lock_type(evidence: Evidence) -> str:
     """Return the type under which the statement about `lock.json` is read: an import says that it is one."""
-    statement = evidence.attestations[LOCK_ATTESTATION].statement
+    statement = evidence.statement(LOCK_ATTESTATION)
     return IMPORTED_TYPE if statement and statement.predicate_type == IMPORTED_TYPE else LOCK_TYPE
 
 

@@ -118,7 +118,8 @@ def _check_statements(evidence: Evidence, checks: list[Check]) -> AttestationRep
     checks.extend(check for check, _ in reproductions)
     trust = _check_trust(evidence, statements)
     tampered = any(check.status == "failed" for check in checks)
-    trusted = all(check.status == "ok" for check in trust)
+    read = None not in (statements.provenance, statements.result, statements.lock)
+    trusted = read and all(check.status == "ok" for check in trust)
     return AttestationReport(
         verdict="failed" if tampered else "verified" if trusted else "untrusted",
         checks=(*checks, *trust),

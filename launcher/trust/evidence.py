@@ -50,6 +50,10 @@ class Evidence(Struct, frozen=True):
         """Return the known keys that signed the very payload at `path`, there or in a co-signature."""
         return frozenset(item.signer for item in self.signatures(path))
 
+    def statement(self, path: str) -> Statement | None:
+        """Return what the payload at `path` states, where any known key signed that very payload."""
+        return next((item.statement for item in self.signatures(path)), None)
+
     def claim(
         self, role: Role, path: str, predicate: str, builder: str | None = None, made_at: str | None = None
     ) -> Claim:
@@ -71,7 +75,7 @@ def signed_predicate(evidence: Evidence, path: str, predicate_type: str) -> Mapp
 
     Raises `CheckFailedError` where it is of another type, or about other files than the bundle's.
     """
-    statement = evidence.attestations[path].statement
+    statement = evidence.statement(path)
     if statement is None:
         return None
     if statement.predicate_type != predicate_type:

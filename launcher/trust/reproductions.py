@@ -15,15 +15,9 @@ from launcher.trust.evidence import Evidence, base_of, disagreement, signed_pred
 
 
 class CountedReproduction(Struct, frozen=True):
-<<<<<<< HEAD
-    """A reproduction signed by a key trusted for it.
-
-    `independent`: it would count without the signatures of those who signed the original's result.
-=======
     """A reproduction signed by a key trusted for it, and what the policy calls that key.
 
     `independent`: it counts without the key that made the original.
->>>>>>> db4c323 (Co-sign bundles, attach what others signed)
     """
 
     signer: str
@@ -46,7 +40,8 @@ def check_reproduction(
     signer = evidence.attestations[path].signer
     try:
         predicate = signed_predicate(evidence, path, REPRODUCTION_TYPE)
-        if predicate is None:
+        # A co-signer of the statement ran nothing.
+        if predicate is None or evidence.attestations[path].statement is None:
             return Check(name, "skipped", f"signed by the unknown key {signer}: not counted"), None
         reproduction = Reproduction.from_json(predicate)
         _refuse_other_original(reproduction, evidence, statements)
@@ -61,31 +56,23 @@ def check_reproduction(
     if reproduction.scope != "full":
         detail = f"{reproduction.scope}, {reproduction.verdict}, by {signer}: not counted as a reproduction"
         return Check(name, "ok", detail), None
-<<<<<<< HEAD
-    others = claim.signers - evidence.signers(RESULT_ATTESTATION)
+    others = claim.signers - _makers(evidence)
     independent = evidence.decide(replace(claim, signers=others)).allowed
-    return Check(name, "ok", decision.reason), CountedReproduction(signer, independent, reproduction)
-
-
-=======
-    independent = _is_independent(path, evidence, reproduction)
     key = evidence.policy.key_for(signer)
-    return Check(name, "ok", decision.reason), CountedReproduction(
-        signer, independent, reproduction, key.name if key else ""
-    )
+    counted = CountedReproduction(signer, independent, reproduction, key.name if key else "")
+    return Check(name, "ok", decision.reason), counted
 
 
-def _is_independent(path: str, evidence: Evidence, reproduction: Reproduction) -> bool:
-    """Say whether it would count without the key that made the original.
+def _makers(evidence: Evidence) -> frozenset[str]:
+    """Return the keys that may have made the original.
 
-    Whoever only co-signed the original ran nothing, so that key's own run is one more.
+    Whoever only co-signed it ran nothing, so that key's own run is one more; but where nobody knows the key
+    that made it, any of the co-signers may hold that key as well.
     """
-    others = evidence.signers(path) - {evidence.attestations[RESULT_ATTESTATION].signer}
-    claim = Claim("reproduction", others, REPRODUCTION_TYPE, reproduction.verifier.id)
-    return evidence.policy.decide(claim, evidence.now).allowed
+    made = evidence.attestations[RESULT_ATTESTATION]
+    return frozenset([made.signer]) if made.statement else evidence.signers(RESULT_ATTESTATION)
 
 
->>>>>>> db4c323 (Co-sign bundles, attach what others signed)
 def once(counted: Iterable[CountedReproduction]) -> tuple[CountedReproduction, ...]:
     """Count once what one key said of one outcome: anybody can copy a statement under another name."""
     return tuple({_said(item): item for item in counted}.values())

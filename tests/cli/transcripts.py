@@ -36,7 +36,7 @@ RULES = (
     (r"\bAAAA[A-Za-z0-9+/]{40,}=*", "<public key>"),
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<uuid>"),
     (r"(?<![.\w])[0-9a-f]{12,64}(-dirty)?\b", "<hex>"),
-    (r"\.[0-9a-f]{64}\.sigstore", ".<hex>.sigstore"),
+    (r"\.[0-9a-f]{12,64}(?=\.sigstore|\.\.\.)", ".<hex>"),
     (r"\[ *[0-9]+\.[0-9]s\]", "[<seconds>]"),
     (r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+Z?(\+00:00)?| [0-9]{2}:[0-9]{2}(?=  ))?", "<time>"),
     (rf"((?:^|\n)evalctl |launcher evalctl |^\{{\"version\": \"){re.escape(__version__)}", r"\1<version>"),

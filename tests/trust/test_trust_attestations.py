@@ -268,6 +268,17 @@ def test_a_reproduction_that_counts_by_the_originals_own_key_alone_is_not_indepe
     assert not reproduction.independent
 
 
+def test_a_co_signer_of_what_a_stranger_made_is_not_independent_of_it() -> None:
+    files = with_reproduction()
+    for path in ALL_THREE:
+        payload = open_envelope(files[path]).payload
+        files[co_signature(path, BOB.public.key_hex)] = seal_payload(payload, BOB)
+    (reproduction,) = checked(files, two_keys()).reproductions
+    assert reproduction.independent
+    (reproduction,) = checked(files, single_key_policy(BOB.public)).reproductions
+    assert not reproduction.independent
+
+
 def test_a_reproduction_that_was_copied_under_other_names_counts_once() -> None:
     files = with_reproduction()
     copies = {
@@ -349,6 +360,16 @@ def test_a_threshold_of_two_needs_two_principals_on_each_statement() -> None:
 
 def test_one_key_that_signs_twice_is_one_principal() -> None:
     assert checked(co_signed(*ALL_THREE, signer=ALICE), two_keys(2)).verdict == "untrusted"
+
+
+def test_what_a_known_key_co_signed_is_read_though_its_maker_is_unknown() -> None:
+    bob = single_key_policy(BOB.public, "bob")
+    report = checked(co_signed(*ALL_THREE), bob)
+    assert (report.verdict, report.provenance, report.result) == ("verified", PROVENANCE, RESULT)
+    assert report.unknown == (ALICE.public.fingerprint,)
+    for path in ALL_THREE:
+        report = checked(co_signed(*(other for other in ALL_THREE if other != path)), bob)
+        assert report.verdict == "untrusted"
 
 
 def test_a_co_signature_by_an_unknown_key_is_skipped() -> None:
