@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from launcher.cli.options import BundleName, Json, SigningKey, TrustPolicy
+from launcher.cli.options import BundleName, Json, PassphraseDescriptor, SigningKey, TrustPolicy
 from launcher.cli.output import print_json, say, say_next
 from launcher.cli.signing import read_signer, read_verifying_policy
 from launcher.cosign import CoSigning, SignedRole, cosign
@@ -26,6 +26,7 @@ class SignRole(StrEnum):
 def sign(
     bundle: BundleName,
     key: SigningKey = None,
+    passphrase_fd: PassphraseDescriptor = None,
     role: Annotated[
         list[SignRole] | None,
         typer.Option(help="What to sign, once or more; default: result (with provenance) and lock."),
@@ -54,7 +55,7 @@ def sign(
     path = find_bundle(home, bundle)
     policy = read_verifying_policy(home, trust, signer)
     roles: tuple[SignedRole, ...] = tuple(dict.fromkeys(each.value for each in role or tuple(SignRole)))
-    own = read_signer(home, key)
+    own = read_signer(home, key, passphrase_fd)
     done = cosign(CoSigning(path, policy, roles, out), own, datetime.now(UTC))
     if as_json:
         print_json(
