@@ -14,8 +14,8 @@ from launcher.trust.attestations import AttestationReport, check_attestations
 from launcher.trust.checks import Check, failed
 from launcher.trust.policy import Policy
 from launcher.trust.reproductions import CountedReproduction
-from launcher.verify.commitments import check_commitments
 from launcher.trust.tally import Tally, tally
+from launcher.verify.commitments import check_commitments
 from launcher.verify.contents import Contents
 from launcher.verify.examination import check_contents
 from launcher.verify.reading import read_parsed, read_signed
