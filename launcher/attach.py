@@ -86,7 +86,7 @@ def attach(path: Path, offered: Sequence[Offered], policy: Policy, now: datetime
 
 def _grown(bundle: _Bundle, name: str, data: bytes) -> _Bundle:
     """Return the bundle with one attestation more; raises `CheckFailedError` where it would break."""
-    refuse_full(len(bundle.attested.files))
+    refuse_full(bundle.attested.count + 1)
     grown = bundle.with_file(name, data)
     attested = grown.attested
     report = check_attestations(attested.digests, attested.files, grown.policy, grown.now)

@@ -119,7 +119,7 @@ def _forged(place: str, reason: str) -> CheckFailedError:
 def _write(request: CoSigning, attested: Attested, sealed: Mapping[str, bytes]) -> tuple[Path, ...]:
     if request.out is not None:
         return _write_elsewhere(request.out, request.path, sealed)
-    refuse_full(len(attested.files) - 1 + len(sealed))
+    refuse_full(attested.count + len(sealed))
     try:
         add_files(request.path, sealed)
     except InfrastructureError as error:

@@ -1,6 +1,7 @@
 """The chain of evidence behind a bundle: reproductions by several keys, co-signatures, what came by post."""
 
 import json
+import platform
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from launcher.environment.facts import read_environment
 from launcher.spec.bundle import MAX_ATTESTATIONS
+from launcher.spec.machine_kind import machine_kind
 from launcher.spec.reproduction import Reproduction
 from launcher.spec.statement import Statement, reproduction_statement
 from launcher.trust.dsse import parse_payload
@@ -17,6 +20,7 @@ from launcher.trust.key_files import load_signer, new_key
 from launcher.trust.sigstore import open_envelope, seal, seal_payload
 from tests.conftest import Evalctl
 from tests.fakes.forgery import copy_of
+from tests.fakes.real_world import SCRIPT, RealWorld
 from tests.fakes.world import SmallWorld, answering
 
 TWO_OF_THREE = """version = 7
@@ -365,3 +369,49 @@ def test_a_full_bundle_takes_no_attestation_more(
     assert evalctl("attach", original, other).code == 1
     assert contents_of(original) == before
     assert evalctl("verify", original).code == 0
+
+
+def test_show_and_list_say_what_this_machine_counts(
+    world: SmallWorld, evalctl: Evalctl, keys: dict[str, Path]
+) -> None:
+    original = world.launch().bundle
+    assert "beside" not in evalctl("show", original).out
+    reproduced(evalctl, world, original, keys["bob"])
+    assert "1 statement of reproductions not counted" in evalctl("show", original).out
+    trust(evalctl, keys["bob"])
+    said = "reproduced by 1 key on 1 machine kind"
+    shown = evalctl("show", original).out
+    assert said in shown
+    assert "Only the reproductions were checked here" in shown
+    assert f"{original.name[:12]}: {said}" in evalctl("list").out
+    assert json.loads(evalctl("show", original, "--json").out)["reproduced"]["keys"] == 1
+    listed = json.loads(evalctl("list", "--json").out)["attempts"]
+    assert [item["reproduced"] and item["reproduced"]["keys"] for item in listed] == [1, None]
+
+    (statement,) = (original / "attestations").glob("reproduction-*")
+    statement.write_bytes(b"{}")
+    for command in (("show", original), ("list",)):
+        done = evalctl(*command)
+        assert (done.code, "attestations that do not stand" in done.out) == (0, True)
+
+
+@pytest.mark.engine
+def test_a_real_reproduction_says_what_kind_of_machine_it_ran_on(real: RealWorld) -> None:
+    real.write(SCRIPT.removeprefix("sleep 2\n"))
+    original = Path(real.launched()["bundle"])
+    bob = key_of(real.world, "bob")
+    options = ("--blueprint-dir", str(real.world.folder), "--key", str(bob), "--json")
+    again = json.loads(real.evalctl("reproduce", str(original), *options).out)
+    assert real.evalctl("trust", "add", f"{bob}.pub").code == 0
+    answer = json.loads(real.evalctl("verify", str(original), "--json").out)
+    assert (answer["reproduced"]["keys"], answer["reproduced"]["machine_kinds"]) == (1, 1)
+
+    facts = read_environment((Path(again["bundle"]) / "environment.json").read_bytes())
+    (counted,) = answer["reproductions"]
+    kind = counted["environment"]
+    assert kind == machine_kind(facts)
+    assert (kind["kernel"], kind["machine"]) == (platform.release(), platform.machine())
+    assert kind["engine"].startswith("docker ")
+    said = json.dumps(kind)
+    assert platform.node() not in said
+    assert str(real.world.root) not in said

@@ -1,15 +1,19 @@
 """`evalctl list`."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from launcher.cli.connect import connect
 from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
-from launcher.report.text import WIDTH, cut_middle, table
+from launcher.report.text import WIDTH, cut_middle, table, wrapped
 from launcher.runs.leftovers import reap_left_overs
-from launcher.store.home import find_home
+from launcher.store.attested import has_reproductions
+from launcher.store.home import Home, find_home
 from launcher.store.naming import attempts_in
+
+if TYPE_CHECKING:
+    from launcher.trust.tally import Tally
 
 _KEYS = ("lock", "attempt", "name", "began", "outcome", "failure", "verdict", "marks", "bundle", "origin")
 _HEADER = ("bundle", "began (UTC)", "outcome", "verdict", "attempt", "name")
@@ -27,14 +31,32 @@ def list_bundles(
     reap_left_overs(home, connect, say)
     found = sorted(attempts_in(home), key=lambda each: str(each.state.get("began") or ""))
     attempts = [{**{key: each.state.get(key) for key in _KEYS}, "running": each.alive} for each in found]
+    reproduced = _reproduced(home, attempts)
     if as_json:
+        for attempt in attempts:
+            tally, _ = reproduced.get(str(attempt["bundle"]), (None, ""))
+            attempt["reproduced"] = tally.as_json() if tally else None
         print_json({"attempts": attempts})
         return 0
     if attempts:
         print("\n".join(_shown(attempts)))
+        for digest, (_, words) in reproduced.items():
+            print("\n".join(wrapped(f"{digest.removeprefix('sha256:')[:_DIGITS]}: {words}", indent=2)))
     else:
         say("nothing was launched from this home yet")
     return 0
+
+
+def _reproduced(home: Home, attempts: Iterable[Mapping[str, Any]]) -> "dict[str, tuple[Tally | None, str]]":
+    """Return what this machine's policy counts of the reproductions of each bundle that has any."""
+    places = {str(attempt["bundle"]): home.bundle(str(attempt["bundle"])) for attempt in attempts}
+    some = {digest: place for digest, place in places.items() if has_reproductions(place)}
+    if not some:
+        return {}
+    from launcher.cli.reproductions import counted_here, read_own_policy
+
+    policy = read_own_policy(home)
+    return {digest: counted_here(place, policy) for digest, place in some.items()}
 
 
 def _shown(attempts: list[dict[str, Any]]) -> list[str]:

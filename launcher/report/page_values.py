@@ -38,6 +38,13 @@ _SEEN_OUTSIDE = (
     ("written_bytes", "Written"),
     ("throttled_seconds", "Throttled"),
 )
+# Readings without a column; whatever else a line holds stands under its own name.
+_OTHER_WORDS = {
+    "pids_peak": "most processes and threads",
+    "memory_kills": "processes ended for want of memory",
+    "memory_refusals": "times the memory limit was met",
+    "pids_refusals": "processes and threads refused",
+}
 _MET = {True: "met", False: "not met", None: "unknown"}
 
 
@@ -247,7 +254,11 @@ def _usage(row: Usage, columns: Sequence[str]) -> Mapping[str, Any]:
         words[name.rpartition("_")[2]](row.readings[name]) if name in row.readings else "-"
         for name in columns
     ]
-    other = [f"{name} {_reading(value)}" for name, value in row.other.items() if name != "logs"]
+    other = [
+        f"{_OTHER_WORDS.get(name, name)} {_reading(value)}"
+        for name, value in row.other.items()
+        if name != "logs"
+    ]
     return {
         "phase": cut(row.phase, 80),
         "replicate": cut(row.replicate, 20),

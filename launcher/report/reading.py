@@ -57,7 +57,8 @@ class BundleView(Struct, frozen=True):
     """What views show; every text in it is as the bundle gives it, control characters and all.
 
     `about` are words and what they stand for, from the lock, the environment and the provenance; `where` says
-    which samples a metric is over, by its name, where those are not all.
+    which samples a metric is over, by its name, where those are not all. `reproduced` is what somebody who
+    checked the reproductions found, in words.
     """
 
     digest: str
@@ -65,6 +66,7 @@ class BundleView(Struct, frozen=True):
     signer: str
     about: tuple[tuple[str, str], ...]
     reproductions: int = 0
+    reproduced: str = ""
     confusion: Confusion | None = None
     last_words: LastWords | None = None
     where: Mapping[str, str] = {}
@@ -132,7 +134,7 @@ def _about(lock: Lock | ImportedLock, data: Mapping[str, bytes]) -> Sequence[tup
         ("command", " ".join(identity["run"]["command"])),
         *((str(item["kind"]), _input(item, filled)) for item in identity["inputs"]),
         *(("service", _service(item, identity["image"])) for item in identity.get("services", ())),
-        ("sandbox", f"{profile.get('runtime', '?')}, network {profile.get('network', '?')}"),
+        ("sandbox", f"{profile.get('runtime', '?')}, network {profile.get('network', '?')}{_probed(facts)}"),
         ("engine", _engine(facts)),
         ("machine", f"{facts.get('host.cpu-model', '?')}, kernel {facts.get('host.kernel', '?')}"),
         ("software", software_text(facts)),
@@ -142,6 +144,13 @@ def _about(lock: Lock | ImportedLock, data: Mapping[str, bytes]) -> Sequence[tup
         ("remark", parameters.get("note")),
     ]
     return [(word, str(text)) for word, text in said if text]
+
+
+def _probed(facts: Mapping[str, Any]) -> str:
+    """Say how many containers were looked at from inside before their command was started."""
+    reports = [report for name, listed in facts.items() if name.startswith("probe.") for report in listed]
+    count = sum(len(report["replicates"]) for report in reports)
+    return f", probed from inside in {count} container{'' if count == 1 else 's'}" if count else ""
 
 
 def _service(item: Mapping[str, Any], own: Mapping[str, Any]) -> str:

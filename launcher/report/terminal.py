@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from launcher.report.reading import BundleView, Confusion
+from launcher.report.reproduced import counted
 from launcher.report.text import WIDTH, cut, cut_middle, table, wrapped
 from launcher.report.wording import (
     attempt_text,
@@ -48,7 +49,8 @@ def full(view: BundleView) -> str:
     if view.confusion is not None:
         parts.append(list(_confusion(view.confusion, result)))
     parts += [[] if result.origin else list(_seeds(result)), list(_remarks(result)), list(_about(view))]
-    parts.append(["Nothing is checked here: `evalctl verify` does that."])
+    checked = "Only the reproductions were" if view.reproduced else "Nothing is"
+    parts.append([f"{checked} checked here: `evalctl verify` does that."])
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
@@ -195,5 +197,5 @@ def _about(view: BundleView) -> Iterator[str]:
     for word, text in said:
         yield from _line(word, cut(text, _LONGEST_TEXT), _SHORT_WORD)
     if view.reproductions:
-        text = f"{view.reproductions} statement(s) of reproductions, not checked here"
-        yield from _line("beside", text, _SHORT_WORD)
+        statements = f"{counted(view.reproductions, 'statement')} of reproductions, not checked here"
+        yield from _line("beside", view.reproduced or statements, _SHORT_WORD)

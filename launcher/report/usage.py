@@ -54,6 +54,8 @@ def read_usage(data: bytes) -> Iterator[Usage]:
             name: table[name] for name in sorted(table) if name not in readings and _is_told(name, table)
         }
         phase, replicate = other.pop("phase", "-"), other.pop("replicate", "-")
+        if "service" in other:
+            phase = f"{other.pop('service')}, beside {phase}"
         if kind == "phase":
             replicate = f"all {other.pop('containers', '')}".strip()
         yield Usage(str(phase), str(replicate), readings, other)

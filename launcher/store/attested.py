@@ -18,16 +18,23 @@ _MAX_SUMS_BYTES = 64 << 20
 class Attested(Struct, frozen=True):
     """What a bundle's attestations are about: `digests` is what SHA256SUMS lists, and its own SHA-256.
 
-    The listed files were not looked at. `files` holds SHA256SUMS and every attestation, by path.
+    The listed files were not looked at. `files` holds SHA256SUMS and every attestation, by path, but for the
+    `kept` ones of the bundle that this one was redacted from.
     """
 
     digests: Mapping[str, str]
     files: Mapping[str, bytes]
+    kept: int = 0
 
     @property
     def digest(self) -> str:
         """The bundle's digest."""
         return f"sha256:{self.digests[bundle.SUMS]}"
+
+    @property
+    def count(self) -> int:
+        """How many attestations there are in the folder."""
+        return len(self.files) - 1 + self.kept
 
 
 def read_attested(folder: Path) -> Attested:
@@ -35,10 +42,21 @@ def read_attested(folder: Path) -> Attested:
     with walk(folder) as inventory:
         names = [name for name in inventory.files if bundle.is_attestation(name)]
         bundle.refuse_many_attestations(len(names))
-        files = {name: inventory.read(name, bundle.MAX_ATTESTATION_BYTES) for name in names}
+        own = [name for name in names if not bundle.is_original_attestation(name)]
+        files = {name: inventory.read(name, bundle.MAX_ATTESTATION_BYTES) for name in own}
         files[bundle.SUMS] = inventory.read(bundle.SUMS, _MAX_SUMS_BYTES)
     digests = bundle.read_sums(files[bundle.SUMS])
-    return Attested({**digests, bundle.SUMS: sha256_hex(files[bundle.SUMS])}, files)
+    sums = sha256_hex(files[bundle.SUMS])
+    return Attested({**digests, bundle.SUMS: sums}, files, len(names) - len(own))
+
+
+def has_reproductions(path: Path) -> bool:
+    """Say whether anything in the bundle's `attestations/` is called a reproduction."""
+    folder = path / bundle.ATTESTATIONS
+    try:
+        return any(entry.name.startswith("reproduction-") for entry in folder.iterdir())
+    except OSError:
+        return False
 
 
 def refuse_full(count: int) -> None:

@@ -143,7 +143,7 @@ class Policy(Struct, frozen=True):
             return Decision(False, refusal)
         counted, refusals = self._count(claim, rule, now)
         if len(counted) >= rule.threshold:
-            return Decision(True, f"signed by {', '.join(counted)}")
+            return Decision(True, f"signed by {', '.join(sorted(counted))}")
         missing = f"the rule for `{claim.role}` asks for {rule.threshold}, {len(counted)} counted"
         return Decision(False, "; ".join([missing, *refusals]))
 

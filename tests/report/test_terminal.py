@@ -242,3 +242,8 @@ def test_a_confusion_says_what_it_adds_up_beyond_the_primary_metric() -> None:
     one, two = ReplicateOutcome(0, 0, "succeeded"), ReplicateOutcome(1, 1, "succeeded")
     assert found.scope(replace(result, replicates=(one,))) == ", all 8 samples"
     assert found.scope(replace(result, replicates=(one, two))) == ", over 2 seeds"
+
+
+def test_show_says_that_the_sandbox_was_probed(world: SmallWorld, evalctl: Evalctl) -> None:
+    shown = evalctl("show", world.launch(sections={"run": 'command = ["answer"]\nseeds = [1, 2]'}).bundle).out
+    assert "runc, network none, probed from inside in 2 containers" in shown

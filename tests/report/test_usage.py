@@ -15,6 +15,11 @@ def test_known_readings_have_a_place_and_others_are_kept() -> None:
     assert row.other == {"cpu_user_seconds": None, "joules": 7}
 
 
+def test_a_service_is_named_apart_from_the_phase_it_stood_beside() -> None:
+    (row,) = read_usage(b'{"kind":"container","phase":"run","service":"judge","replicate":0}')
+    assert (row.phase, row.replicate, row.other) == ("judge, beside run", "0", {})
+
+
 def test_a_line_without_phase_or_replicate_is_shown_all_the_same() -> None:
     (row,) = read_usage(b'{"seconds":true}\n')
     assert (row.phase, row.replicate, row.readings) == ("-", "-", {})
