@@ -80,8 +80,22 @@ GROUPS = (
         (
             Command(("key", "new"), "key", "new", "Make a key pair for signing."),
             Command(("key", "show"), "key", "show", "Print a key's fingerprint and public line."),
+            Command(
+                ("trust", "init"),
+                "trust_init",
+                "init",
+                "Begin with a policy: one key, or one from elsewhere.",
+            ),
             Command(("trust", "add"), "trust", "add", "Trust a public key on this machine."),
-            Command(("trust", "show"), "trust", "show", "Show who is trusted, for what, until when."),
+            Command(("trust", "revoke"), "trust", "revoke", "Revoke a key, for good or from a time on."),
+            Command(("trust", "rule"), "trust", "rule", "Say how many keys, and whose, must sign."),
+            Command(
+                ("trust", "sign"), "trust_init", "sign_policy", "Sign a policy with one of its root keys."
+            ),
+            Command(("trust", "show"), "trust_show", "show", "Show who is trusted, for what, until when."),
+            Command(
+                ("trust", "export"), "trust_show", "export", "Print the policy for other programs: OpenSSH."
+            ),
         ),
     ),
     Group(

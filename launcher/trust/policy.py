@@ -66,19 +66,25 @@ class TrustedKey(Struct, frozen=True):
 
     def refusal(self, claim: Claim, now: datetime) -> str | None:
         """Say why this key's signature does not count for `claim` at `now`, or return None."""
-        if claim.role not in self.roles:
-            return f"`{self.name}` does not have the role `{claim.role}`"
+        proven = claim.proven_at(self.public.fingerprint, now)
+        if standing := self.standing(claim.role, proven):
+            return standing
+        if self.builders and claim.role in BUILT_ROLES and claim.builder not in self.builders:
+            return f"`{self.name}` may not sign for the builder `{claim.builder}`"
+        return None
+
+    def standing(self, role: Role, proven: datetime) -> str | None:
+        """Say why nothing counts that this key signed as `role` at the `proven` time, or return None."""
+        if role not in self.roles:
+            return f"`{self.name}` does not have the role `{role}`"
         if self.reason == "key-compromise":
             return f"`{self.name}` is revoked: key-compromise"
-        proven = claim.proven_at(self.public.fingerprint, now)
         if self.revoked_from is not None and proven >= self.revoked_from:
             return f"`{self.name}` is revoked since {self.revoked_from.isoformat()}: {self.reason}"
         if self.valid_from is not None and proven < self.valid_from:
             return f"`{self.name}` is not valid before {self.valid_from.isoformat()}"
         if self.valid_until is not None and proven >= self.valid_until:
             return f"`{self.name}` was valid until {self.valid_until.isoformat()}"
-        if self.builders and claim.role in BUILT_ROLES and claim.builder not in self.builders:
-            return f"`{self.name}` may not sign for the builder `{claim.builder}`"
         return None
 
 
@@ -131,6 +137,13 @@ class Policy(Struct, frozen=True):
             if key.public.fingerprint == fingerprint:
                 return key
         return None
+
+    def able(self, role: Role, now: datetime) -> frozenset[str]:
+        """Return the names of the keys whose signatures made at `now` count in the rule for `role`."""
+        rule = self.rules[role]
+        return frozenset(
+            name for name in rule.members if name in self.keys and self.keys[name].standing(role, now) is None
+        )
 
     def decide(self, claim: Claim, now: datetime) -> Decision:
         """Decide whether `claim` is trusted at `now` (aware of its zone)."""

@@ -1,91 +1,169 @@
-"""`trust.toml`: write the first one, and change one without losing a comment."""
+"""`trust.toml`: write the first one, add and revoke keys, change rules; comments stay."""
 
-import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from launcher.errors import MalformedError
 from launcher.spec.toml_text import toml_value
 from launcher.trust.keys import PublicKey
-from launcher.trust.policy import EVIDENCE_ROLES, Policy, Role, Rule, TrustedKey
+from launcher.trust.policy import EVIDENCE_ROLES, Policy, Revocation, Role, Rule, TrustedKey
 from launcher.trust.policy_file import read_policy
+from launcher.trust.policy_text import Changes, Path, edited, in_order, key_table, rule_table, time_text
 
 _FIRST_YEARS: Final = 5
 
 
+class RuleChange(Struct, frozen=True):
+    """What to change of `[rules.ROLE]`: what is None or empty stays."""
+
+    threshold: int | None = None
+    members: tuple[str, ...] = ()
+    max_age: str | None = None
+
+
 def initial_policy(name: str, public: PublicKey, now: datetime, version: int = 1) -> str:
-    """Return the text of a first policy: one key, every role, five years from `now`."""
-    expires = _plus_years(now.astimezone(UTC).replace(microsecond=0, tzinfo=None), _FIRST_YEARS)
+    """Return the text of a policy of one key, for every piece of evidence, for five years."""
+    return first_policy(TrustedKey(name, public, frozenset(EVIDENCE_ROLES)), now, version)
+
+
+def first_policy(key: TrustedKey, now: datetime, version: int = 1) -> str:
+    """Return the text of a policy of one key, with a rule for each of its roles, for five years from `now`.
+
+    Raises `MalformedError` for a name that no key can have.
+    """
+    expires = _plus_years(now.astimezone(UTC).replace(microsecond=0), _FIRST_YEARS)
     head = (
         "# Whose signatures count on this machine, and for what. After `expires` nothing is trusted.\n"
-        f"version = {version}\nexpires = {expires.isoformat()}Z\n\n"
+        f"version = {version}\nexpires = {time_text(expires)}\n\n"
     )
-    rules = "".join(_new_rule(role, name) for role in EVIDENCE_ROLES)
-    text = head + _key_table(name, public, EVIDENCE_ROLES) + rules
+    rules = [rule_table(role, (key.name,)) for role in in_order(key.roles)]
+    text = "\n".join([head + key_table(key), *rules])
     read_policy(text.encode())
     return text
 
 
-def add_key(text: str, name: str, public: PublicKey, roles: tuple[Role, ...] = EVIDENCE_ROLES) -> str:
-    """Return `text` with one more key, named in the rule of each of its roles, and the next version.
+def add_key(text: str, key: TrustedKey) -> str:
+    """Return `text` with one more key, named in the rule of each of its roles.
 
-    Comments stay. Raises `MalformedError` for a name or key that is there already, and for a file laid out
-    so that it cannot be edited safely.
+    Raises `MalformedError` for a name or key that is there already, and for a file laid out so that it
+    cannot be edited safely.
     """
     before = read_policy(text.encode())
-    _refuse_known(before, name, public)
-    edited = re.sub(r"(?m)^version\s*=\s*\d+", f"version = {before.version + 1}", text, count=1)
-    edited = edited.rstrip("\n") + "\n\n" + _key_table(name, public, roles)
-    for role in roles:
-        edited = _add_to_rule(edited, role, name) if role in before.rules else edited + _new_rule(role, name)
-    if read_policy(edited.encode()) != _with_key(before, TrustedKey(name, public, frozenset(roles))):
+    _refuse_known(before, key)
+    if "root" in key.roles and "root" not in before.rules:
         raise MalformedError(
-            "the trust policy is laid out so that it cannot be edited safely",
-            code="policy-not-editable",
-            hint="write `version`, `[keys.NAME]` and `[rules.ROLE]` as plain tables, or add the key by hand",
+            "the trust policy has no `[rules.root]` that the key could be named in",
+            code="policy-not-signed",
+            hint="`evalctl trust rule root --add NAME` with the name of your own key comes first",
         )
-    return edited
+    rules = dict(before.rules)
+    listed: dict[Path, tuple[str, ...]] = {}
+    tables = [key_table(key)]
+    for role in in_order(key.roles):
+        rule = before.rules.get(role)
+        if rule is None:
+            rules[role] = Rule(1, frozenset([key.name]))
+            tables.append(rule_table(role, (key.name,)))
+        else:
+            rules[role] = replace(rule, members=rule.members | {key.name})
+            listed["rules", role, "from"] = (key.name,)
+    after = replace(before, keys={**before.keys, key.name: key}, rules=rules)
+    return edited(text, Changes(listed=listed, tables=tuple(tables)), after)
 
 
-def _refuse_known(policy: Policy, name: str, public: PublicKey) -> None:
-    known = policy.key_for(public.fingerprint)
+def revoke_key(text: str, name: str, reason: Revocation, moment: datetime) -> str:
+    """Return `text` with the key called `name` revoked from `moment` on.
+
+    Raises `MalformedError` where there is no such key, and where a compromised one would be trusted again.
+    """
+    before = read_policy(text.encode())
+    key = _key_called(before, name)
+    if key.reason == "key-compromise" and reason != key.reason:
+        raise MalformedError(
+            f"`{name}` is revoked as compromised, and that is not taken back",
+            code="key-revoked",
+            hint="give its owner's other key with `evalctl trust add NAME.pub`",
+        )
+    moment = moment.astimezone(UTC).replace(microsecond=0)
+    values: dict[Path, str] = {
+        ("keys", name, "reason"): toml_value(reason),
+        ("keys", name, "revoked-from"): time_text(moment),
+    }
+    revoked = replace(key, revoked_from=moment, reason=reason)
+    return edited(text, Changes(values), replace(before, keys={**before.keys, name: revoked}))
+
+
+def change_rule(text: str, role: Role, change: RuleChange) -> str:
+    """Return `text` with the rule for `role` changed, or made; whom it names gets the role.
+
+    Raises `MalformedError` for a name that no key has and for a threshold that cannot be met.
+    """
+    before = read_policy(text.encode())
+    rule = before.rules.get(role, Rule(1, frozenset()))
+    keys = dict(before.keys)
+    listed: dict[Path, tuple[str, ...]] = {}
+    for name in change.members:
+        key = _key_called(before, name)
+        if role not in key.roles:
+            keys[name] = replace(key, roles=key.roles | {role})
+            listed["keys", name, "roles"] = (role,)
+    after = replace(
+        rule,
+        threshold=change.threshold or rule.threshold,
+        members=rule.members | set(change.members),
+        max_age=rule.max_age if change.max_age is None else _seconds(change.max_age),
+    )
+    values: dict[Path, str] = {}
+    tables: tuple[str, ...] = ()
+    if role not in before.rules:
+        tables = (rule_table(role, change.members, after.threshold, change.max_age),)
+    else:
+        added = tuple(name for name in change.members if name not in rule.members)
+        listed["rules", role, "from"] = added
+        values["rules", role, "threshold"] = str(after.threshold)
+        if change.max_age is not None:
+            values["rules", role, "max-age"] = toml_value(change.max_age)
+    changes = Changes(values, listed, tables)
+    return edited(text, changes, replace(before, keys=keys, rules={**before.rules, role: after}))
+
+
+def _refuse_known(policy: Policy, key: TrustedKey) -> None:
+    known = policy.key_for(key.public.fingerprint)
     if known is not None:
         raise MalformedError(
             f"the trust policy has this key already, as `{known.name}`",
             code="key-known",
-            context=public.fingerprint,
+            context=key.public.fingerprint,
         )
-    if name in policy.keys:
+    if key.name in policy.keys:
         raise MalformedError(
-            f"the trust policy has another key called `{name}`",
+            f"the trust policy has another key called `{key.name}`",
             code="name-taken",
             hint="give the key another name with `--name`",
         )
 
 
-def _with_key(policy: Policy, key: TrustedKey) -> Policy:
-    rules = dict(policy.rules)
-    for role in key.roles:
-        rule = rules.get(role, Rule(1, frozenset()))
-        rules[role] = replace(rule, members=rule.members | {key.name})
-    return replace(policy, version=policy.version + 1, keys={**policy.keys, key.name: key}, rules=rules)
+def _key_called(policy: Policy, name: str) -> TrustedKey:
+    if name not in policy.keys:
+        raise MalformedError(
+            f"the trust policy has no key called {name[:80]!a}",
+            code="no-such-name",
+            context=f"it has {', '.join(policy.keys) or 'none'}",
+            hint="see who is trusted with `evalctl trust show`",
+        )
+    return policy.keys[name]
 
 
-def _key_table(name: str, public: PublicKey, roles: tuple[Role, ...]) -> str:
-    listed = ", ".join(map(toml_value, roles))
-    return f"[keys.{name}]\npublic = {toml_value(public.openssh)}\nroles = [{listed}]\n"
+def _seconds(text: str) -> timedelta:
+    from launcher.spec.units import parse_duration
 
-
-def _new_rule(role: Role, name: str) -> str:
-    return f"\n[rules.{role}]\nthreshold = 1\nfrom = [{toml_value(name)}]\n"
-
-
-def _add_to_rule(text: str, role: Role, name: str) -> str:
-    """Put `name` first into `from` of the rule; the caller reads the outcome again and so sees a failure."""
-    pattern = rf"(?ms)(^\[rules\.{role}\](?:(?!^\[).)*?^from\s*=\s*\[)"
-    return re.sub(pattern, lambda match: f"{match[1]}{toml_value(name)}, ", text, count=1)
+    try:
+        return timedelta(seconds=parse_duration(text))
+    except ValueError as error:
+        raise MalformedError(f"`{text[:40]}` is no duration", code="usage", hint=str(error)) from error
 
 
 def _plus_years(moment: datetime, years: int) -> datetime:

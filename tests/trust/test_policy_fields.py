@@ -131,7 +131,7 @@ VIOLATIONS: Mapping[tuple[str, str], list[Violation]] = {
 CAROL = f'\n[keys.carol]\npublic = "{p256_signer(9).public.openssh}"\nroles = ["result"]\n'
 SPELLED = {("", field) for field in HEAD_FIELDS} | {("keys", field) for field in KEY_FIELDS}
 SPELLED |= {("rules", field) for field in RULE_FIELDS}
-# Refused against what was seen here before, not against a claim: tests/trust/test_trust_policy.py.
+# Refused against what was seen here before, not against a claim: tests/store/test_policies.py.
 ELSEWHERE = {("", "version")}
 CASES = [(where, case) for where, cases in VIOLATIONS.items() for case in cases]
 NAMES = [".".join(filter(None, where)) for where, _ in CASES]

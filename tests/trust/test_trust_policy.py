@@ -8,9 +8,9 @@ from msgspec.structs import replace
 from launcher.errors import EvalctlError, MalformedError, TrustError
 from launcher.spec.predicates import LOCK_TYPE, RESULT_TYPE
 from launcher.trust.policy import EVIDENCE_ROLES, Claim, Policy, refuse_rollback, single_key_policy
-from launcher.trust.policy_edit import add_key, initial_policy
+from launcher.trust.policy_edit import initial_policy
 from launcher.trust.policy_file import MAX_POLICY_BYTES, read_policy
-from tests.trust.sealed_bundle import ALICE, BOB, MALLORY, NOW, p256_signer
+from tests.trust.sealed_bundle import ALICE, BOB, MALLORY, NOW
 
 TEXT = f"""
 version = 3  # bumped by hand
@@ -220,46 +220,3 @@ def test_the_policy_of_one_key_trusts_no_other() -> None:
     for role in EVIDENCE_ROLES:
         assert policy.decide(Claim(role, frozenset({ALICE.public.fingerprint}), "x"), NOW).allowed
         assert not policy.decide(Claim(role, frozenset({BOB.public.fingerprint}), "x"), NOW).allowed
-
-
-def test_adding_a_key_keeps_comments_and_counts_the_version_up() -> None:
-    carol = p256_signer(5).public
-    text = add_key(TEXT, "carol", carol)
-    assert "# bumped by hand" in text
-    assert "# both of us" in text
-    before, after = read_policy(TEXT.encode()), read_policy(text.encode())
-    assert after.version == before.version + 1
-    assert after.keys["carol"].public == carol
-    assert {role: rule.threshold for role, rule in after.rules.items()} == {
-        "lock": 1,
-        "result": 2,
-        "reproduction": 1,
-    }
-    assert all("carol" in rule.members for rule in after.rules.values())
-    assert {name: key for name, key in after.keys.items() if name != "carol"} == before.keys
-
-
-def test_adding_a_key_for_one_role_gives_it_that_role_alone() -> None:
-    policy = read_policy(add_key(TEXT, "carol", MALLORY.public, ("reproduction",)).encode())
-    assert [role for role, rule in policy.rules.items() if "carol" in rule.members] == ["reproduction"]
-
-
-def test_keys_can_be_added_to_a_first_policy_one_after_the_other() -> None:
-    text = initial_policy("default", ALICE.public, NOW)
-    for name, signer in {"bob": BOB, "mallory": MALLORY}.items():
-        text = add_key(text, name, signer.public)
-    policy = read_policy(text.encode())
-    assert policy.version == 3
-    assert all(rule.members == {"default", "bob", "mallory"} for rule in policy.rules.values())
-
-
-@pytest.mark.parametrize(("name", "signer"), [("carol", ALICE), ("alice", MALLORY), ("ca rol", MALLORY)])
-def test_a_known_key_or_a_taken_or_odd_name_is_not_added(name: str, signer: object) -> None:
-    with pytest.raises(MalformedError):
-        add_key(TEXT, name, signer.public)  # type: ignore[attr-defined]
-
-
-def test_a_policy_that_cannot_be_edited_safely_is_left_alone() -> None:
-    with pytest.raises(MalformedError) as caught:
-        add_key(TEXT.replace("[rules.lock]", "[rules . lock]"), "carol", MALLORY.public)
-    assert caught.value.code == "policy-not-editable"
