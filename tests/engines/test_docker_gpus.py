@@ -23,7 +23,7 @@ from launcher.environment.processors import cpu_list, own_processors
 from launcher.errors import RequirementError
 from launcher.runs.shares import Share
 from launcher.spec.gpus import GpuDevice, GpuInventory, MigInstance, units
-from tests.engines.tasks import MakeTask, Watcher
+from tests.engines.tasks import LABELS, MakeTask, Watcher
 from tests.fakes.engine import FACTS
 
 GPUS = units(
@@ -182,6 +182,7 @@ def test_podman_passes_on_what_is_specified_and_refuses_what_is_not(
     with pytest.raises(RequirementError) as caught:
         podman_engine.run(absent, Watcher(), threading.Event())
     assert caught.value.code == "gpu-not-passed"
+    assert podman_engine.find({"evalctl.home": LABELS["evalctl.home"]}) == {}
 
 
 def test_a_real_engine_keeps_a_container_to_its_processors(
