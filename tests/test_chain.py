@@ -415,3 +415,24 @@ def test_a_real_reproduction_says_what_kind_of_machine_it_ran_on(real: RealWorld
     said = json.dumps(kind)
     assert platform.node() not in said
     assert str(real.world.root) not in said
+
+
+def test_a_redacted_bundle_is_co_signed_and_reproduced_as_any_other(
+    world: SmallWorld, evalctl: Evalctl, keys: dict[str, Path]
+) -> None:
+    world.write(tail="[bundle]\nredactable = true\n")
+    original = Path(json.loads(evalctl("launch", world.file, "--json").out)["bundle"])
+    trust(evalctl, keys["bob"], keys["carol"])
+    reproduced(evalctl, world, original, keys["bob"])
+    redacted = world.root / "redacted"
+    assert evalctl("redact", original, "--withhold", "predictions", "--out", redacted).code == 0
+    assert evalctl("sign", redacted, "--key", keys["carol"]).code == 0
+    answer = verified(evalctl, redacted)
+    assert (answer["verdict"], answer["reproduced"]["keys"]) == ("verified", 1)
+    assert len(answer["signers"]) == 2
+    elsewhere = copy_of(redacted, world.root / "elsewhere")
+    for path in (redacted / "attestations").glob(f"*.{'?' * 64}.*"):
+        path.unlink()
+    files = sorted((elsewhere / "attestations").glob(f"*.{'?' * 64}.*"))
+    assert (evalctl("attach", redacted, *files).code, len(files)) == (0, 3)
+    assert contents_of(redacted) == contents_of(elsewhere)

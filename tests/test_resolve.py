@@ -258,3 +258,31 @@ def test_every_refusal_is_one_of_ours(world: SmallWorld) -> None:
         with pytest.raises(EvalctlError) as caught:
             world.resolve(**change)
         assert isinstance(caught.value, InfrastructureError | MalformedError)
+
+
+def test_a_locked_launch_takes_the_lock_beside_the_blueprint_and_no_other(
+    world: SmallWorld, evalctl: Evalctl
+) -> None:
+    done = evalctl("launch", world.write(), "--locked")
+    assert (done.code, "evalctl resolve" in done.err) == (2, True)
+    evalctl("resolve", world.file)
+    lock = world.folder / "blueprint.lock.json"
+    launched = json.loads(evalctl("launch", world.file, "--locked", "--json").out)
+    assert (Path(launched["bundle"]) / "lock.json").read_bytes() == lock.read_bytes()
+    signature = lock.with_name("blueprint.lock.sigstore.json").read_bytes()
+    assert (Path(launched["bundle"]) / "attestations" / "lock.sigstore.json").read_bytes() == signature
+    assert evalctl("launch", lock, "--locked").code == 0
+
+    before = len(world.engine.tasks)
+    world.write(config="temperature = 0.25")
+    done = evalctl("launch", world.file, "--locked")
+    assert (done.code, "is not what the blueprint resolves to" in done.err) == (1, True)
+    world.write(blueprint='name = "acme/thirds"\nversion = "1.0.0"\ntitle = "Another title"')
+    assert evalctl("launch", world.file, "--locked").code == 1
+    assert len(world.engine.tasks) == before
+
+
+def test_a_lock_of_a_part_is_not_what_its_blueprint_resolves_to(world: SmallWorld, evalctl: Evalctl) -> None:
+    bundle = json.loads(evalctl("launch", world.write(), "--limit", "3", "--json").out)["bundle"]
+    (world.folder / "blueprint.lock.json").write_bytes((Path(bundle) / "lock.json").read_bytes())
+    assert evalctl("launch", world.file, "--locked").code == 1

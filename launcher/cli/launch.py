@@ -12,6 +12,7 @@ import typer
 from launcher.cli.choices import Draft, Limit, read_choices
 from launcher.cli.connect import EngineChoice, connect
 from launcher.cli.gpus import Gpus, read_gpus
+from launcher.cli.locked import Locked, as_drift, read_locked
 from launcher.cli.models import Models
 from launcher.cli.options import (
     BlueprintFolder,
@@ -54,6 +55,7 @@ def launch(
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     blueprint_dir: BlueprintFolder = None,
+    locked: Locked = False,
     offline: Offline = False,
     rerun: Annotated[
         bool, typer.Option("--rerun", help="Run again even where a finished run could be returned.")
@@ -80,7 +82,7 @@ def launch(
     home, policy, sight = find_home(), read_site(site), read_gpus(gpus)
     if out is not None:
         require_empty(out)
-    target = read_target(file, blueprint_dir)
+    target = read_locked(file, blueprint_dir) if locked else read_target(file, blueprint_dir)
     _admit(home, target)
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     settings = FetchSettings(target.base, offline=offline, say=reporter.stage)
@@ -100,7 +102,8 @@ def launch(
         edges = Edges(
             home, partial(connect, engine), read_signer(home, key, passphrase_fd), reporter, policy, sight
         )
-        launched = launch_blueprint(request, edges)
+        with as_drift(file, locked=locked):
+            launched = launch_blueprint(request, edges)
     finally:
         reporter.close()
     view = read_view(launched.bundle)

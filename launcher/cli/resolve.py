@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from launcher.cli.locked import drifted, no_lock
 from launcher.cli.options import Json, Offline, PassphraseDescriptor, SigningKey
 from launcher.cli.output import print_json
 from launcher.cli.signing import read_signer
 from launcher.cli.targets import attestation_path, lock_path, read_file, read_target
-from launcher.errors import CheckFailedError, MalformedError
+from launcher.errors import MalformedError
 from launcher.report.progress import make_reporter
 from launcher.resolve import resolve as resolve_blueprint
 from launcher.runs.assemble import seal_lock
@@ -64,14 +65,6 @@ def resolve(
 
 def _refuse_drift(file: Path, path: Path, data: bytes) -> None:
     if not path.exists():
-        raise MalformedError(
-            f"there is no lock `{path}` to check",
-            code="no-such-file",
-            hint=f"write it with `evalctl resolve {file}`",
-        )
+        raise no_lock(file, path)
     if read_file(path) != data:
-        raise CheckFailedError(
-            f"`{path}` is not what the blueprint resolves to now",
-            code="lock-drift",
-            hint=f"look at what moved, then write it anew with `evalctl resolve {file}`",
-        )
+        raise drifted(file, path)
