@@ -24,7 +24,7 @@ def canonical_bytes(value: Any) -> bytes:
 
     Raises `MalformedError` for what JSON cannot carry exactly (NaN, infinity, integers beyond 2^53).
     """
-    if _is_plain(value):
+    if is_plain(value):
         try:
             return _PLAIN.encode(value).encode()
         except UnicodeEncodeError as error:
@@ -40,7 +40,7 @@ def canonical_bytes(value: Any) -> bytes:
 _PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Say whether the standard library writes RFC 8785 here: ASCII keys, safe integers, everyday floats.
 
     In this range `repr` gives the shortest digits without an exponent, as ECMAScript does.
@@ -53,10 +53,10 @@ def _is_plain(value: Any) -> bool:
     if kind is float:
         return 1e-4 <= abs(value) < 1e16 and not value.is_integer()
     if kind is list or kind is tuple:
-        return all(map(_is_plain, value))
+        return all(map(is_plain, value))
     if kind is dict:
         names_fit = all(type(key) is str and key.isascii() for key in value)
-        return names_fit and all(map(_is_plain, value.values()))
+        return names_fit and all(map(is_plain, value.values()))
     return False
 
 

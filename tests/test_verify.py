@@ -238,7 +238,7 @@ LIES: dict[str, tuple[Forge, str]] = {
     ),
     "an unknown field": (_result(lambda result: result.update(more=1)), "`result.json`"),
     "right answers": (_samples(_right), "does not follow from the samples"),
-    "one sample less": (_samples(lambda samples: samples[1:]), "does not follow from the samples"),
+    "one sample less": (_samples(lambda samples: samples[1:]), "every replicate answers the same items"),
     "samples in another order": (_samples(lambda samples: samples[::-1]), "out of order"),
     "a sample twice": (_samples(lambda samples: [samples[0], *samples]), "out of order or stands twice"),
     "samples of another seed": (

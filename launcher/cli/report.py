@@ -14,6 +14,7 @@ from launcher.cli.signing import read_verifying_policy
 from launcher.cli.verify import EXIT_CODES, say_stranger
 from launcher.errors import CheckFailedError, EvalctlError, MalformedError
 from launcher.report.record import Finding, Record, read_surroundings
+from launcher.spec.sample import Sample
 from launcher.store.bundles import find_bundle
 from launcher.store.files import write_atomically
 from launcher.store.home import find_home
@@ -98,15 +99,16 @@ def read_record(path: Path, verification: Verification) -> Record:
         verification.unknown,
         verification.reproductions,
     )
-    contents = verification.contents or _unchecked(path)
+    contents, samples = _read(path, verification.contents)
     around = read_surroundings(path, verification.digest, contents.result)
-    return Record(finding, contents.blueprint, contents.lock, contents.result, contents.samples, around)
+    return Record(finding, contents.blueprint, contents.lock, contents.result, samples, around)
 
 
-def _unchecked(path: Path) -> Contents:
-    """Read what a stranger's bundle says of itself; whatever is in it, the fault is the bundle's."""
+def _read(path: Path, verified: Contents | None) -> tuple[Contents, tuple[Sample, ...]]:
+    """Read what a bundle says of itself; whatever is in it, the fault is the bundle's."""
     try:
-        return load_contents(path)
+        contents = verified or load_contents(path)
+        samples = contents.samples
     except EvalctlError as error:
         raise CheckFailedError(
             f"`{path}` cannot be reported on: {error.message}",
@@ -114,6 +116,7 @@ def _unchecked(path: Path) -> Contents:
             context=error.context,
             hint=f"see what is wrong with `evalctl verify {path}`",
         ) from error
+    return contents, samples
 
 
 def _written(record: Record, chosen: Format) -> str:

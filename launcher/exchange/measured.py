@@ -9,7 +9,8 @@ from msgspec import Struct
 from launcher.exchange.found_logs import FoundLog
 from launcher.harness.claims import differing_claims
 from launcher.harness.output import HarnessOutput, plain_name, shown
-from launcher.metrics.evaluation import evaluate
+from launcher.metrics import measuring
+from launcher.metrics.measuring import blocks_of
 from launcher.spec.imported import Import, ImportedMetric
 from launcher.spec.predicates import Suite
 from launcher.spec.result import MetricResult
@@ -40,7 +41,8 @@ def measure(found: FoundLog) -> Measured:
     metrics = tuple(_metrics(output))
     imported = Import(output.harness, output.task, _suite(output), metrics, found.sources)
     declared = imported.blueprint.metrics
-    results = evaluate(declared, samples.samples, SEEDS)
+    blocks = blocks_of(samples.samples)
+    results = measuring.measure(declared, SEEDS, len(samples.data), blocks).metrics
     return Measured(
         imported,
         samples,

@@ -13,13 +13,14 @@ The items (task and id, with all their epochs and replicates) are drawn with rep
 https://www.pcg-random.org/paper.html; Davison and Hinkley (1997), section 5.2.1
 """
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from launcher.metrics.draws import draws
+from launcher.metrics.features import features_of
 from launcher.metrics.statistics import Arithmetic, Statistic
-from launcher.metrics.tally import Tally
+from launcher.metrics.tally import Tallied
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,29 +32,29 @@ DEFAULT_RESAMPLES = 1000
 MIN_RESAMPLES = 100
 MAX_RESAMPLES = 100_000
 MAX_CELLS = 1 << 26
-_SEED = b"evalctl/bootstrap/v1"
-_BLOCK = 1 << 21
-_EXACT = 1 << 53
 
 
 def resampled_values(
-    tally: Tally, statistics: Sequence[Statistic], resamples: int
+    tally: Tallied, statistics: Sequence[Statistic], resamples: int
 ) -> list[list[float] | None]:
     """Return each statistic's values over the same resamples; None where its columns are too many to hold."""
     import numpy as np
 
-    replicates = len(tally.totals)
+    replicates, groups = len(tally.present), len(tally.items)
     arithmetic = Arithmetic(_divide, np.sqrt)
-    held = [len(tally.items) * replicates * statistic.width <= MAX_CELLS for statistic in statistics]
+    held = [groups * replicates * statistic.width <= MAX_CELLS for statistic in statistics]
     features = [
-        _features(tally, statistic) if fits else None
+        features_of(tally, statistic) if fits else None
         for statistic, fits in zip(statistics, held, strict=True)
     ]
     values: list[list[float]] = [[] for _ in statistics]
-    for counts in _draws([count for _, count in tally.items], resamples):
+    widest = max(
+        (replicates * one.width for one, fits in zip(statistics, held, strict=True) if fits), default=1
+    )
+    for counts in draws([count for _, count in tally.items], resamples, widest):
         for statistic, feature, found in zip(statistics, features, values, strict=True):
             if feature is not None:
-                found.extend(_values(counts, feature, statistic, arithmetic).tolist())
+                found.extend(_values(feature.sums(counts), statistic, arithmetic).tolist())
     return [found if fits else None for found, fits in zip(values, held, strict=True)]
 
 
@@ -66,73 +67,9 @@ def percentile_interval(values: Sequence[float], level: float) -> tuple[float, f
     return ordered[rank - 1], ordered[-rank]
 
 
-def _draws(counts: Sequence[int], resamples: int) -> Iterator["Array"]:
-    """Yield blocks of resamples: how often each group was drawn (resample by group)."""
-    import numpy as np
-
-    words, n, groups = _words(), sum(counts), len(counts)
-    group_of = np.repeat(np.arange(groups), counts)
-    block = max(1, _BLOCK // max(n, groups))
-    for start in range(0, resamples, block):
-        size = min(block, resamples - start)
-        drawn = ((words.random_raw(size * n) >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32)
-        picked = group_of[drawn.astype(np.intp)].reshape(size, n) + groups * np.arange(size)[:, None]
-        yield np.bincount(picked.ravel(), minlength=size * groups).reshape(size, groups).astype(np.float64)
-
-
-def _words() -> Any:
-    import numpy as np
-
-    seed = hashlib.sha256(_SEED).digest()
-    generator = np.random.PCG64(0)
-    generator.state = {
-        "bit_generator": "PCG64",
-        "state": {"state": int.from_bytes(seed[:16]), "inc": int.from_bytes(seed[16:]) | 1},
-        "has_uint32": 0,
-        "uinteger": 0,
-    }
-    return generator
-
-
-def _features(tally: Tally, statistic: Statistic) -> tuple["Array", "Array"]:
-    """Return what one item of each group adds to each column (group by replicate and column), and the scales.
-
-    The columns are whole numbers whose sums over n items stay exact in a double.
-    """
-    import numpy as np
-
+def _values(sums: "Array", statistic: Statistic, arithmetic: Arithmetic) -> "Array":
+    """Return the statistic of each resample's column sums, the mean over replicates."""
     width = statistic.width
-    amounts: dict[tuple[int, int], int] = {}
-    for group, (rows, _) in enumerate(tally.items):
-        for replicate, outcome, weight in rows:
-            for column, amount in statistic.parts(outcome):
-                cell = (group, replicate * width + column)
-                amounts[cell] = amounts.get(cell, 0) + amount * weight
-    shifts = _shifts(amounts, width, _EXACT // tally.n)
-    if statistic.alike:
-        shifts = [max(shifts)] * width
-    matrix = np.zeros((len(tally.items), width * len(tally.totals)))
-    for (group, place), amount in amounts.items():
-        shift = shifts[place % width]
-        matrix[group, place] = (amount + (1 << shift >> 1)) >> shift
-    top = max(shifts)
-    scales = np.array([2.0 ** (shift - top) for shift in shifts] * len(tally.totals))
-    return matrix, scales
-
-
-def _shifts(amounts: dict[tuple[int, int], int], width: int, limit: int) -> list[int]:
-    """Return by how many bits each column's amounts are cut so that none exceeds `limit`."""
-    largest = [0] * width
-    for (_, place), amount in amounts.items():
-        largest[place % width] = max(largest[place % width], abs(amount))
-    return [(amount // limit).bit_length() for amount in largest]
-
-
-def _values(
-    counts: "Array", features: tuple["Array", "Array"], statistic: Statistic, arithmetic: Arithmetic
-) -> "Array":
-    matrix, scales = features
-    sums, width = (counts @ matrix) * scales, statistic.width
     replicates = sums.shape[1] // width
     total: Any = 0.0
     for replicate in range(replicates):

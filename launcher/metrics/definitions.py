@@ -13,7 +13,7 @@ from launcher.metrics.bootstrap import DEFAULT_RESAMPLES, MAX_RESAMPLES, MIN_RES
 from launcher.metrics.correct_digits import MOST_DIGITS
 from launcher.metrics.labels import label_key
 from launcher.metrics.statistics import Accuracy, AverageScore, ClassScore, Mean, Statistic
-from launcher.metrics.tally import Tally, View
+from launcher.metrics.tally import Tallied, View
 from launcher.metrics.views import Deviations, Digits, Labels, Scores
 from launcher.spec.blueprint import Metric
 
@@ -153,7 +153,7 @@ def view_of(metric: Metric) -> View:
     return Labels()
 
 
-def statistic_of(metric: Metric, tally: Tally) -> Statistic:
+def statistic_of(metric: Metric, tally: Tallied) -> Statistic:
     """Return the metric's function of the tally's column sums."""
     name = definition_of(metric).name
     if name == "accuracy@1":

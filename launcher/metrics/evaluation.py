@@ -5,7 +5,7 @@ replicates of one task and id are one observation, so that measuring an item twi
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -17,7 +17,7 @@ from launcher.metrics.intervals import student, wilson
 from launcher.metrics.judgement import judge, meets_published
 from launcher.metrics.labels import label_key
 from launcher.metrics.statistics import SCALARS, Accuracy, ClassScore, Statistic, column_sums
-from launcher.metrics.tally import Row, Tally, tally
+from launcher.metrics.tally import Row, Tallied, Tally, tally
 from launcher.spec.blueprint import Metric
 from launcher.spec.result import ConfidenceInterval, MetricResult, SampleCounts
 from launcher.spec.sample import Sample
@@ -27,7 +27,7 @@ class _Measured(Struct, frozen=True):
     """One metric with its point estimates; `n` counts the items that entered the denominator."""
 
     metric: Metric
-    tally: Tally
+    tally: Tallied
     statistic: Statistic
     per_replicate: tuple[float | None, ...]
     value: float | None
@@ -56,14 +56,17 @@ def evaluate(
 
 
 def evaluate_tallies(
-    metrics: Sequence[Metric], tallies: Sequence[tuple[Tally, Statistic]]
+    metrics: Sequence[Metric],
+    tallies: Sequence[tuple[Tallied, Statistic]],
+    declared: Sequence[Metric] | None = None,
 ) -> tuple[MetricResult, ...]:
-    """Compute `metrics`, each from the tally and the statistic in its place."""
+    """Compute `metrics`, each from the tally and the statistic in its place; `declared` are all there are."""
     measured = [_measure(metric, *of) for metric, of in zip(metrics, tallies, strict=True)]
+    declared = metrics if declared is None else declared
     bootstrapped = _bootstrap(measured)
-    primary = next((index for index, metric in enumerate(metrics) if metric.primary), 0)
+    primary = next((metric for metric in declared if metric.primary), declared[0] if declared else None)
     return tuple(
-        _result(one, bootstrapped.get(index) or _closed_form(one), primary=index == primary)
+        _result(one, bootstrapped.get(index) or _closed_form(one), primary=one.metric is primary)
         for index, one in enumerate(measured)
     )
 
@@ -74,10 +77,15 @@ def sample_counts(samples: Sequence[Sample]) -> SampleCounts:
     return SampleCounts(len(items), sum(sample.is_failed for sample in samples))
 
 
-def _check(metrics: Sequence[Metric], samples: Sequence[Sample], seeds: Sequence[int]) -> None:
+def refuse_misuse(metrics: Sequence[Metric]) -> None:
+    """Raise `MalformedError` with the code `bad-metric` where a definition is misused."""
     for metric in metrics:
         for problem in problems(metric):
             raise MalformedError(f"the metric `{metric.name}`: {problem}", code="bad-metric")
+
+
+def _check(metrics: Sequence[Metric], samples: Sequence[Sample], seeds: Sequence[int]) -> None:
+    refuse_misuse(metrics)
     expected = dict(enumerate(seeds))
     for sample in samples:
         if sample.seed is None or expected.get(sample.replicate or 0) != sample.seed:
@@ -104,10 +112,10 @@ def matches(sample: Sample, where: Mapping[str, str]) -> bool:
     return all(name in groups and label_key(groups[name]) == key for name, key in where.items())
 
 
-def _measure(metric: Metric, of: Tally, statistic: Statistic) -> _Measured:
+def _measure(metric: Metric, of: Tallied, statistic: Statistic) -> _Measured:
     values = tuple(
-        float(statistic.value(column_sums(statistic, totals), SCALARS)) if totals else None
-        for totals in of.totals
+        float(statistic.value(sums, SCALARS)) if present else None
+        for sums, present in zip(column_sums(statistic, of), of.present, strict=True)
     )
     found = [value for value in values if value is not None]
     value = math.fsum(found) / len(found) if found and len(found) == len(values) else None
@@ -115,7 +123,7 @@ def _measure(metric: Metric, of: Tally, statistic: Statistic) -> _Measured:
     return _Measured(metric, of, statistic, values, value, n)
 
 
-def _trials(of: Tally, statistic: Accuracy | ClassScore) -> tuple[int, float]:
+def _trials(of: Tallied, statistic: Accuracy | ClassScore) -> tuple[int, float]:
     """Return how many items are trials, and how many equally weighing ones they are worth (Kish, 1965)."""
     items, total, squares = 0, 0, 0
     for rows, count in of.items:
@@ -169,13 +177,17 @@ def _wilson(value: float, statistic: Accuracy | ClassScore, n: float, level: flo
     return _Estimate((min(statistic.from_share(lower), value), max(statistic.from_share(upper), value)))
 
 
-def _student(value: float, of: Tally, statistic: Statistic, level: float) -> _Estimate:
+def _student(value: float, of: Tallied, statistic: Statistic, level: float) -> _Estimate:
     if len(of.outcomes) == 1:
         return _Estimate(None, "every item has the same value")
-    sums = [(_item_sums(rows, statistic), count) for rows, count in of.items]
-    whole = sum(count * weight for (_, weight), count in sums)
-    residuals = [(total / whole - value * (weight / whole), count) for (total, weight), count in sums]
-    return _Estimate(student(residuals, value, level))
+    whole = sum(count * _item_sums(rows, statistic)[1] for rows, count in of.items)
+
+    def residuals() -> Iterator[tuple[float, int]]:
+        for rows, count in of.items:
+            total, weight = _item_sums(rows, statistic)
+            yield total / whole - value * (weight / whole), count
+
+    return _Estimate(student(residuals(), of.n, value, level))
 
 
 def _item_sums(rows: Sequence[Row], statistic: Statistic) -> tuple[int, int]:

@@ -5,7 +5,7 @@ agrees to that, and all else here is arithmetic that IEEE 754 rounds alike every
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from launcher.spec.result import round12
 
@@ -25,13 +25,12 @@ def wilson(share: float, n: float, level: float) -> tuple[float, float]:
     return min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share)
 
 
-def student(residuals: Sequence[tuple[float, int]], mean: float, level: float) -> tuple[float, float]:
-    """Return Student's interval of a mean (ratio) from each item's residual and how many items have it.
+def student(residuals: Iterable[tuple[float, int]], n: int, mean: float, level: float) -> tuple[float, float]:
+    """Return Student's interval of a mean (ratio) over n items from residuals and how many items have each.
 
     A residual is (the item's sum - mean * the item's weight) / total weight, so that items that weigh alike
     give the textbook interval, and items measured several times count once.
     """
-    n = sum(count for _, count in residuals)
     variance = math.fsum(count * (residual * residual) for residual, count in residuals) * n / (n - 1)
     half = student_quantile(level, n - 1) * math.sqrt(variance)
     return mean - half, mean + half

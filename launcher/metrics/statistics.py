@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from launcher.metrics.tally import Outcome
+from launcher.metrics.tally import Outcome, Tallied, Tally
 
 Columns = Sequence[Any]
 Score = Literal["precision", "recall", "f1"]
@@ -169,12 +169,19 @@ class Mean(Struct, frozen=True):
         return arithmetic.root(mean) if self.root else mean
 
 
-def column_sums(statistic: Statistic, totals: Mapping[Outcome, int]) -> list[int]:
-    """Return the exact column sums of one replicate's outcomes."""
-    sums = [0] * statistic.width
-    for outcome, weight in totals.items():
-        for column, amount in statistic.parts(outcome):
-            sums[column] += amount * weight
+def column_sums(statistic: Statistic, of: Tallied) -> list[list[int]]:
+    """Return the exact column sums of each replicate's outcomes."""
+    sums = [[0] * statistic.width for _ in of.present]
+    if isinstance(of, Tally):
+        for total, into in zip(of.totals, sums, strict=True):
+            for outcome, weight in total.items():
+                for column, amount in statistic.parts(outcome):
+                    into[column] += amount * weight
+        return sums
+    for rows, count in of.items:
+        for replicate, outcome, weight in rows:
+            for column, amount in statistic.parts(outcome):
+                sums[replicate][column] += amount * weight * count
     return sums
 
 

@@ -6,7 +6,7 @@ the machine and its mathematics library cannot change a digit.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -17,6 +17,7 @@ _WEIGHT_BITS = 900
 
 Outcome = Any
 Row = tuple[int, Outcome, int]
+Item = tuple[tuple[Row, ...], int]
 
 
 class Tally(Struct, frozen=True):
@@ -28,13 +29,50 @@ class Tally(Struct, frozen=True):
 
     n: int
     errors: int
-    items: tuple[tuple[tuple[Row, ...], int], ...]
+    items: tuple[Item, ...]
     totals: tuple[Mapping[Outcome, int], ...]
 
     @property
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> Sequence[Outcome]:
         """Return the distinct outcomes, sorted."""
         return sorted(set().union(*self.totals))
+
+    @property
+    def present(self) -> Sequence[bool]:
+        """Say of each replicate whether it has a sample."""
+        return [bool(total) for total in self.totals]
+
+
+class Tallied(Protocol):
+    """What metrics are computed from: a `Tally`, or what stands for one of very many distinct items."""
+
+    @property
+    def n(self) -> int:
+        """Return the number of items."""
+
+    @property
+    def errors(self) -> int:
+        """Return the number of failed samples."""
+
+    @property
+    def items(self) -> "DistinctItems":
+        """Return the distinct items with their numbers, sorted."""
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        """Return the distinct outcomes, sorted."""
+
+    @property
+    def present(self) -> Sequence[bool]:
+        """Say of each replicate whether it has a sample."""
+
+
+class DistinctItems(Protocol):
+    """Distinct items, which can be read more than once."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Item]: ...
 
 
 class View(Protocol):
@@ -61,13 +99,49 @@ def tally(samples: Sequence[Sample], view: View, replicates: int) -> Tally:
     return Tally(len(rows), errors, tuple(sorted(items.items())), tuple(totals))
 
 
-def _whole_weights(samples: Sequence[Sample]) -> list[int]:
-    """Return the weights times the least power of two that makes all of them whole.
+class WholeWeights:
+    """Weights times the least power of two that makes all of them whole, smallest first.
 
     A weight 2^900 times smaller than the largest is rounded, so that sums stay within a double's range.
     """
-    ratios = [(1, 1) if sample.weight is None else sample.weight.as_integer_ratio() for sample in samples]
-    common = max((denominator for _, denominator in ratios), default=1)
-    weights = [numerator * (common // denominator) for numerator, denominator in ratios]
-    excess = max((weight.bit_length() for weight in weights), default=0) - _WEIGHT_BITS
-    return weights if excess <= 0 else [max(weight >> excess, 1) for weight in weights]
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        self._common = max((weight.as_integer_ratio()[1] for weight in weights), default=1)
+        largest = self._whole(weights[-1]).bit_length() if len(weights) else 0
+        self._excess = max(largest - _WEIGHT_BITS, 0)
+        self._distinct = weights
+
+    def of(self, weight: float) -> int:
+        """Return the whole number for a weight."""
+        whole = self._whole(weight)
+        return max(whole >> self._excess, 1) if self._excess else whole
+
+    def of_rank(self, rank: int) -> int:
+        """Return the whole number for the weight at this rank."""
+        return self.of(self._distinct[rank])
+
+    def ranks(self, weights: Any) -> Any:
+        """Return the rank of each of `weights`; weights with the same whole number have the same."""
+        import numpy as np
+
+        if self._excess:
+            self._distinct = [weight for weight, _ in self._classes()]
+        return (np.searchsorted(self._distinct, weights, side="right") - 1).astype(np.uint64)
+
+    def _classes(self) -> Iterator[tuple[float, int]]:
+        """Yield the least weight of each whole number."""
+        last = 0
+        for weight in self._distinct:
+            if (whole := self.of(weight)) != last:
+                yield weight, whole
+            last = whole
+
+    def _whole(self, weight: float) -> int:
+        numerator, denominator = weight.as_integer_ratio()
+        return numerator * (self._common // denominator)
+
+
+def _whole_weights(samples: Sequence[Sample]) -> list[int]:
+    given = [1.0 if sample.weight is None else float(sample.weight) for sample in samples]
+    whole = WholeWeights(sorted(set(given)))
+    return [whole.of(weight) for weight in given]

@@ -13,8 +13,9 @@ from launcher.harness.claims import differing_claims
 from launcher.harness.output import HarnessOutput
 from launcher.harness.reading import read_harness
 from launcher.metrics.confusion import confusion
-from launcher.metrics.evaluation import evaluate, sample_counts
+from launcher.metrics.evaluation import sample_counts
 from launcher.metrics.judgement import combine_verdicts
+from launcher.metrics.measuring import blocks_of, measure
 from launcher.runs.events import read_container_events, sample_events
 from launcher.runs.failures import overall_failure
 from launcher.runs.kept import taken_in_words
@@ -150,12 +151,13 @@ def _read(plan: RunPlan, runs: list[ReplicateRun]) -> _Ending:
         harness = _harness(plan, runs)
         replicates = [list(one.samples) for one in harness] or [_samples(plan, r.replicate) for r in runs]
         bundled = bundle_samples(replicates, blueprint.run.seeds)
-        metrics = evaluate(blueprint.metrics, bundled.samples, blueprint.run.seeds)
+        blocks = blocks_of(bundled.samples)
+        measured = measure(blueprint.metrics, blueprint.run.seeds, len(bundled.data), blocks)
         events = [event for run in runs for phase, _ in run.outcomes for event in _events(plan, run, phase)]
         events.extend(_told(harness))
     except MalformedError as error:
         return _Ending("input" if error.code == "bad-labels" else "candidate", error.in_words)
-    return _Ending(None, "", bundled, metrics, (*events, *sample_events(bundled)), harness)
+    return _Ending(None, "", bundled, measured.metrics, (*events, *sample_events(bundled)), harness)
 
 
 def _harness(plan: RunPlan, runs: list[ReplicateRun]) -> tuple[HarnessOutput, ...]:

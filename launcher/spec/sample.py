@@ -17,7 +17,16 @@ from launcher.canonical import MAX_DEPTH, MAX_INTEGER, canonical_bytes, parse_js
 from launcher.errors import MalformedError
 from launcher.spec.sample_fields import CHECKS, EXPECTED
 
+# What a bundle may hold: bytes in one line, lines of one replicate, and lines in all.
+MAX_BUNDLE_LINE: Final = 2 << 20
+MAX_REPLICATE_SAMPLES: Final = 2_000_000
+MAX_BUNDLE_SAMPLES: Final = 5_000_000
+
 _MAX_SHOWN: Final = 3
+
+Place = tuple[int, str, str, int]
+BEFORE_ALL: Final[Place] = (-1, "", "", -1)
+
 _LONG_INTEGER: Final = re.compile(rb"[0-9]{16}")
 
 
@@ -25,7 +34,7 @@ class SampleLimits(Struct, frozen=True):
     """How much a container may leave: bytes in one line, and lines."""
 
     line: int = 1 << 20
-    samples: int = 2_000_000
+    samples: int = MAX_REPLICATE_SAMPLES
 
 
 class _Source(Struct, frozen=True):
@@ -78,7 +87,7 @@ class Sample(Struct, frozen=True):
         return (self.task or "", self.id, -1 if self.epoch is None else self.epoch)
 
     @property
-    def place(self) -> tuple[int, str, str, int]:
+    def place(self) -> Place:
         """Return what is unique within a bundle, and its order: replicate, then `key`."""
         return (-1 if self.replicate is None else self.replicate, *self.key)
 
@@ -147,18 +156,35 @@ def read_bundle_samples(data: bytes) -> list[Sample]:
     Raises `MalformedError` with the code `bad-samples` for bytes that `bundle_samples` would not write.
     """
     samples: list[Sample] = []
-    last = (-1, "", "", -1)
+    last = BEFORE_ALL
     for number, line in enumerate(_whole_lines(data), start=1):
-        try:
-            table = _canonical_table(line)
-            sample = bundle_sample(table)
-        except MalformedError as error:
-            raise _SAMPLES.fault(number, error.message) from error
-        if sample.place <= last:
-            raise _SAMPLES.fault(number, f"the sample `{_shown(sample.id)}` is out of order or stands twice")
+        sample = read_bundle_line(line, number)
+        refuse_order(sample, last, number)
         last = sample.place
         samples.append(sample)
     return samples
+
+
+def read_bundle_line(line: bytes, number: int) -> Sample:
+    """Read one line of a bundle's samples.jsonl, which has exactly one form; `number` names it in errors.
+
+    Raises `MalformedError` with the code `bad-samples`.
+    """
+    try:
+        return bundle_sample(_canonical_table(line))
+    except MalformedError as error:
+        raise sample_fault(number, error.message) from error
+
+
+def refuse_order(sample: Sample, last: Place, number: int) -> None:
+    """Raise `MalformedError` unless the sample on line `number` comes behind what stands at `last`."""
+    if sample.place <= last:
+        raise sample_fault(number, f"the sample `{_shown(sample.id)}` is out of order or stands twice")
+
+
+def sample_fault(number: int, message: str) -> MalformedError:
+    """Return the error for line `number` of a `samples.jsonl`."""
+    return _SAMPLES.fault(number, message)
 
 
 def bundle_samples(replicates: Sequence[Sequence[Sample]], seeds: Sequence[int]) -> BundledSamples:
@@ -167,7 +193,7 @@ def bundle_samples(replicates: Sequence[Sequence[Sample]], seeds: Sequence[int])
     Raises `MalformedError` where replicates did not answer the same items: a mean over them would be over
     different questions.
     """
-    _refuse_uneven(replicates)
+    refuse_uneven(replicates)
     ordered = [
         (sample, replace(sample, replicate=index, seed=seed, seconds=None))
         for index, (samples, seed) in enumerate(zip(replicates, seeds, strict=True))
@@ -179,7 +205,9 @@ def bundle_samples(replicates: Sequence[Sequence[Sample]], seeds: Sequence[int])
         if left.seconds is not None
     )
     samples = tuple(bundled for _, bundled in ordered)
-    return BundledSamples(b"".join(sample.line() for sample in samples), samples, timings)
+    lines = [sample.line() for sample in samples]
+    _refuse_large(samples, lines)
+    return BundledSamples(b"".join(lines), samples, timings)
 
 
 def read_labels(data: bytes, limits: SampleLimits = SampleLimits()) -> dict[str, Any]:
@@ -240,13 +268,26 @@ def join_labels(samples: Iterable[Sample], labels: bytes, *, partial: bool = Fal
     return joined
 
 
-def _refuse_uneven(replicates: Sequence[Sequence[Sample]]) -> None:
+def refuse_uneven(replicates: Sequence[Sequence[Sample]]) -> None:
+    """Raise `MalformedError` unless all replicates answered the same items in the same epochs."""
     answered = [{sample.key for sample in samples} for samples in replicates]
     for index, keys in enumerate(answered):
         if odd := keys ^ answered[0]:
             raise _bad_samples(
                 f"replicate {index} differs from replicate 0 in {_listed(key[1] for key in odd)}",
                 "every replicate answers the same items",
+            )
+
+
+def _refuse_large(samples: Sequence[Sample], lines: Sequence[bytes]) -> None:
+    """Raise `MalformedError` for more than a bundle may hold, so that verifying it takes bounded memory."""
+    if len(samples) > MAX_BUNDLE_SAMPLES:
+        raise _bad_samples(f"there are {len(samples)} samples", f"at most {MAX_BUNDLE_SAMPLES} in a bundle")
+    for sample, line in zip(samples, lines, strict=True):
+        if len(line) > MAX_BUNDLE_LINE:
+            raise _bad_samples(
+                f"the sample `{_shown(sample.id)}` has {len(line)} bytes in its canonical form",
+                f"at most {MAX_BUNDLE_LINE}",
             )
 
 

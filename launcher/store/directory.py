@@ -46,6 +46,7 @@ class Inventory(Struct, frozen=True):
     walk saw. Hash the bytes that `read` or `chunks` gives: a second look at a file may show other bytes.
     """
 
+    path: Path
     root: int
     files: Mapping[str, FoundFile]
 
@@ -126,7 +127,15 @@ def walk(path: Path, *, max_files: int = MAX_FILES) -> Inventory:
     except BaseException:
         os.close(root)
         raise
-    return Inventory(root, files)
+    return Inventory(path, root, files)
+
+
+def reopen(path: Path, files: Mapping[str, FoundFile]) -> Inventory:
+    """Open a bundle's directory anew for files that a walk found in it."""
+    try:
+        return Inventory(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), files)
+    except OSError as error:
+        raise _changed(str(path)) from error
 
 
 def _list_files(root: int, max_files: int) -> dict[str, FoundFile]:

@@ -29,7 +29,7 @@ def check_commitments(
         if bundle.COMMITMENTS not in digests:
             return []
         lines = checked_lines(inventory, bundle.COMMITMENTS, digests)
-        count = _compare(contents, _parts(contents, inventory, files, digests), lines)
+        count = _compare(_parts(contents, inventory, files, digests), lines)
     except EvalctlError as error:
         return [failed("commitments", error)]
     return [Check("commitments", "ok", f"{count}, {_UNCHECKED}")]
@@ -53,7 +53,7 @@ def _parts(
     return Parts(result, digests, events, contents.samples, contents.blueprint.metrics)
 
 
-def _compare(contents: Contents, parts: Parts, lines: Iterator[bytes]) -> int:
+def _compare(parts: Parts, lines: Iterator[bytes]) -> int:
     header = read_header(lines)
     ways = contributors(parts.metrics, parts.samples) if parts.samples else ()
     expected = {metric_column(index) for index in range(len(ways))}
@@ -61,7 +61,7 @@ def _compare(contents: Contents, parts: Parts, lines: Iterator[bytes]) -> int:
         raise bad("there are not commitments to the contributions to each metric")
     if list(header.metrics) != [way.form.as_json() for way in ways]:
         raise bad("the contributions are not in the form that the metrics need")
-    fields = {name for sample in contents.samples for name in sample.as_json()}
+    fields = {name for sample in parts.samples for name in sample.as_json()}
     if not fields <= {*header.columns}:
         raise bad(f"there is no commitment to the samples' `{min(fields - {*header.columns})}`")
     named: list[tuple[str, str]] = []
@@ -74,8 +74,8 @@ def _compare(contents: Contents, parts: Parts, lines: Iterator[bytes]) -> int:
             named.append((entry.kind, entry.name))
     if named != committed_names(parts):
         raise bad("there is not one commitment for each part of the result, each file and each step")
-    if samples != len(contents.samples):
-        raise bad(f"there are commitments to {samples} samples, and {len(contents.samples)} samples")
+    if samples != len(parts.samples):
+        raise bad(f"there are commitments to {samples} samples, and {len(parts.samples)} samples")
     return cells
 
 

@@ -14,9 +14,10 @@ from launcher.spec.imported import ImportedLock, read_any_lock
 from launcher.spec.lock import Lock, check_lock
 from launcher.spec.reading import read_blueprint
 from launcher.spec.result import Result
-from launcher.spec.sample import Sample, read_bundle_samples
+from launcher.spec.sample import Sample
 from launcher.store.directory import walk
 from launcher.verify.reading import read_parsed
+from launcher.verify.samples import SampleSource, sample_source
 
 
 class Contents(Struct, frozen=True):
@@ -25,7 +26,12 @@ class Contents(Struct, frozen=True):
     blueprint: Blueprint
     lock: Lock
     result: Result
-    samples: tuple[Sample, ...]
+    source: SampleSource
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """Read all samples, which takes time and memory: ask once."""
+        return tuple(sample for block in self.source.blocks() for sample in block)
 
 
 def load_contents(path: Path) -> Contents:
@@ -34,11 +40,11 @@ def load_contents(path: Path) -> Contents:
     Raises `EvalctlError` where it is not well-formed.
     """
     with walk(path) as inventory:
-        return read_contents(read_parsed(inventory))
+        return read_contents(read_parsed(inventory), sample_source(inventory))
 
 
-def read_contents(files: Mapping[str, bytes]) -> Contents:
-    """Read blueprint, lock, result and samples strictly, and check lock against blueprint.
+def read_contents(files: Mapping[str, bytes], source: SampleSource) -> Contents:
+    """Read blueprint, lock and result strictly, and check lock against blueprint.
 
     Raises `EvalctlError` where one is not well-formed or they contradict each other.
     """
@@ -49,11 +55,10 @@ def read_contents(files: Mapping[str, bytes]) -> Contents:
     value = parse_json(files[bundle.RESULT], what=bundle.RESULT)
     if canonical_bytes(value) + b"\n" != files[bundle.RESULT]:
         raise CheckFailedError("`result.json` is not in canonical form", code="bad-result")
-    samples = tuple(read_bundle_samples(files[bundle.SAMPLES]))
     result = Result.from_json(value)
     if (result.origin is None) == isinstance(lock, ImportedLock):
         raise CheckFailedError("`result.json` and `lock.json` differ in the origin", code="disagreement")
-    return Contents(blueprint, lock, result, samples)
+    return Contents(blueprint, lock, result, source)
 
 
 def _blueprint(lock: Lock) -> Blueprint:

@@ -9,14 +9,17 @@ from launcher.trust.attestations import AttestationReport
 from launcher.trust.checks import Check, checked
 from launcher.verify.claims import compare_claims
 from launcher.verify.contents import Contents
-from launcher.verify.metrics import compare_metrics
 from launcher.verify.pinned import compare_names, compare_replicates
 
 
 def check_import(
-    contents: Contents, files: Mapping[str, bytes], digests: Mapping[str, str], report: AttestationReport
+    contents: Contents,
+    files: Mapping[str, bytes],
+    digests: Mapping[str, str],
+    report: AttestationReport,
+    numbers: Check,
 ) -> list[Check]:
-    """Check a bundle that was made of foreign logs, and say that it was."""
+    """Check a bundle that was made of foreign logs, and say that it was; `numbers` is the check of those."""
     signed, provenance, imported = (
         report.result,
         report.provenance,
@@ -35,6 +38,6 @@ def check_import(
         Check("origin", "skipped", imported.said),
         checked("lock", compare_lock),
         checked("environment", lambda: refuse_launch(files, digests)),
-        checked("metrics", lambda: compare_metrics(contents)),
+        numbers,
         checked("claims", lambda: compare_claims(contents, signed)),
     ]

@@ -9,7 +9,7 @@ from launcher.store.directory import Inventory
 
 MAX_SUMS_BYTES = 64 << 20
 
-_PARSED = (bundle.BLUEPRINT, bundle.LOCK, bundle.RESULT, bundle.ENVIRONMENT, bundle.SBOM, bundle.SAMPLES)
+_PARSED = (bundle.BLUEPRINT, bundle.LOCK, bundle.RESULT, bundle.ENVIRONMENT, bundle.SBOM)
 
 
 def read_signed(inventory: Inventory) -> tuple[dict[str, str], dict[str, bytes]]:

@@ -45,6 +45,7 @@ from launcher.verify.marks import shortcomings, widenings
 from launcher.verify.metrics import compare_metric
 from launcher.verify.pinned import compare_lock
 from launcher.verify.reading import MAX_SUMS_BYTES, read_parsed
+from launcher.verify.samples import sample_source
 
 
 class Original(Struct, frozen=True):
@@ -112,7 +113,7 @@ def check_redacted(
     """Return what a redacted bundle, whose signatures hold, says, and each check of it."""
     files = read_parsed(inventory, digests)
     try:
-        contents = read_contents(files)
+        contents = read_contents(files, sample_source(inventory, digests[bundle.SAMPLES]))
         redaction = contents.result.redaction
         if redaction is None or isinstance(contents.lock, ImportedLock) or not contents.blueprint.redactable:
             raise CheckFailedError("the bundle is redacted, and no launch allowed that", code="bad-redaction")

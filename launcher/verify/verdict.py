@@ -20,6 +20,7 @@ from launcher.verify.contents import Contents
 from launcher.verify.examination import check_contents
 from launcher.verify.reading import read_parsed, read_signed
 from launcher.verify.redacted import check_redacted, read_original, together
+from launcher.verify.samples import sample_source
 
 
 class Verification(Struct, frozen=True):
@@ -64,7 +65,8 @@ def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification
         checks.append(Check("contents", "skipped", "nothing is parsed before its signature holds"))
         return _answer(report, digest, tuple(checks), None)
     files = read_parsed(inventory, digests)
-    contents, more = check_contents(files, digests, report)
+    source = sample_source(inventory, digests[bundle.SAMPLES])
+    contents, more = check_contents(files, source, digests, report)
     if contents is not None and report.provenance is not None:
         more.extend(check_commitments(contents, inventory, files, digests))
     return _answer(report, digest, (*checks, *more), contents)

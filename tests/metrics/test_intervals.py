@@ -1,10 +1,12 @@
 import hashlib
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.metrics.bootstrap import _draws, percentile_interval
+from launcher.metrics.bootstrap import percentile_interval
+from launcher.metrics.draws import draws
 from launcher.metrics.intervals import normal_quantile, student_quantile, wilson
 
 
@@ -81,10 +83,20 @@ def test_the_draws_of_the_bootstrap_are_the_same_for_ever():
     expected = [[1.0, 3.0, 6.0], [2.0, 5.0, 3.0], [5.0, 2.0, 3.0]]
     assert words(1) == [5596208366525369542]
     assert by_hand([2, 3, 5], 3) == expected
-    assert [block.tolist() for block in _draws([2, 3, 5], 3)] == [expected]
+    assert [block.tolist() for block in draws([2, 3, 5], 3, 1)] == [expected]
 
 
 def test_a_resample_does_not_depend_on_how_many_there_are():
-    few, many = next(_draws([400, 600], 5)), next(_draws([400, 600], 50))
+    few, many = next(draws([400, 600], 5, 1)), next(draws([400, 600], 50, 1))
     assert few.tolist() == many[:5].tolist()
     assert set(many.sum(axis=1)) == {1000.0}
+
+
+def test_many_groups_are_drawn_as_few_are():
+    counts = [7, 1, 40, 2, *[1] * 30]
+    expected = by_hand(counts, 5)
+    assert np.concatenate(list(draws(counts, 5, 1))).tolist() == expected
+    few = [sum(counts[:4]), *counts[4:20], sum(counts[20:])]
+    drawn = np.concatenate(list(draws(few, 5, 1)))
+    assert drawn.tolist() == by_hand(few, 5)
+    assert drawn[:, 0].tolist() == [sum(line[:4]) for line in expected]

@@ -1,0 +1,203 @@
+"""Compact tallies: what `tally` gives, made from columns of many samples.
+
+A row (replicate, outcome, weight) is one whole number that sorts as the row does; items are grouped by
+sorting those. Where few distinct items are left, an ordinary `Tally` comes out.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+from launcher.metrics.collection import Chosen, Collection
+from launcher.metrics.columns import Decode
+from launcher.metrics.tally import Item, Outcome, Row, Tally, WholeWeights
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Words = NDArray[np.uint64]
+
+_FEW_ROWS: Final = 1 << 16
+_RANK_BITS: Final = 23
+_RANK: Final = (1 << _RANK_BITS) - 1
+_STEP: Final = 1 << 18
+
+
+class Meaning:
+    """What the whole numbers that stand for rows mean."""
+
+    def __init__(self, outcomes: Any, decode: Decode, weights: WholeWeights | None) -> None:
+        self.outcomes, self._decode, self._weights = outcomes, decode, weights
+
+    def row(self, word: int) -> Row:
+        """Return the row that a number stands for."""
+        weight = 1 if self._weights is None else self._weights.of_rank(word & _RANK)
+        return word >> 2 * _RANK_BITS, self.outcome(word >> _RANK_BITS & _RANK), weight
+
+    def outcome(self, rank: int) -> Outcome:
+        """Return the outcome of a rank."""
+        return self._decode(self.outcomes[rank])
+
+
+class Outcomes(Sequence[Outcome]):
+    """The distinct outcomes, sorted."""
+
+    def __init__(self, meaning: Meaning) -> None:
+        self._meaning = meaning
+
+    def __len__(self) -> int:
+        return len(self._meaning.outcomes)
+
+    def __getitem__(self, rank: Any) -> Outcome:
+        return self._meaning.outcome(rank)
+
+
+class Items:
+    """Distinct items and how many there are of each, sorted; read anew at each iteration."""
+
+    def __init__(self, groups: Sequence[tuple["Words", Any]], meaning: Meaning) -> None:
+        self._groups, self._meaning = groups, meaning
+
+    def __len__(self) -> int:
+        return sum(len(counts) for _, counts in self._groups)
+
+    def __iter__(self) -> Iterator[Item]:
+        row = self._meaning.row
+        for words, count in merge(*(_listed(patterns, counts) for patterns, counts in self._groups)):
+            yield tuple(map(row, words)), count
+
+
+def _listed(patterns: "Words", counts: Any) -> Iterator[tuple[list[int], int]]:
+    for start in range(0, len(counts), _STEP):
+        part = slice(start, start + _STEP)
+        yield from zip(patterns[part].tolist(), counts[part].tolist(), strict=True)
+
+
+class CompactTally:
+    """A tally of many distinct items."""
+
+    def __init__(self, errors: int, present: Sequence[bool], items: Items, meaning: Meaning) -> None:
+        self.errors, self.present, self.items = errors, present, items
+        self.outcomes = Outcomes(meaning)
+        self.n = sum(count for _, count in items)
+
+
+def compact_tally(collection: Collection, index: int) -> Tally | CompactTally:
+    """Return the tally of what `collection.wanted[index]` looks at; forgets its column."""
+    import numpy as np
+
+    one, errors = collection.wanted[index], collection.errors[index]
+    chosen = collection.chosen(one)
+    ordinals, decode = one.column.ordinals(), one.column.decode()
+    weights = _weights(collection, chosen)
+    if len(chosen.counts) == 1 and collection.items.of_place is None and weights is None:
+        outcomes, counts = np.unique(ordinals, return_counts=True)
+        words = np.arange(len(outcomes), dtype=np.uint64) << np.uint64(_RANK_BITS)
+        groups = [(words[:, None], counts)] if len(words) else []
+        return _tally(chosen, errors, groups, Meaning(outcomes, decode, None))
+    outcomes, ranks = _ranked(ordinals)
+    del ordinals
+    whole = None if weights is None else WholeWeights(np.unique(weights))  # type: ignore[arg-type]
+    words = _words(ranks, chosen, None if whole is None else whole.ranks(weights))
+    del ranks, weights
+    groups = [_patterns(matrix) for matrix in _by_item(words, collection, chosen)]
+    return _tally(chosen, errors, groups, Meaning(outcomes, decode, whole))
+
+
+def _tally(
+    chosen: Chosen, errors: int, groups: Sequence[tuple["Words", Any]], meaning: Meaning
+) -> Tally | CompactTally:
+    items = Items(groups, meaning)
+    if sum(patterns.size for patterns, _ in groups) > _FEW_ROWS:
+        return CompactTally(errors, [count > 0 for count in chosen.counts], items, meaning)
+    totals: list[Counter[Outcome]] = [Counter() for _ in chosen.counts]
+    for rows, count in items:
+        for replicate, outcome, weight in rows:
+            totals[replicate][outcome] += weight * count
+    return Tally(sum(count for _, count in items), errors, tuple(items), tuple(totals))
+
+
+def _weights(collection: Collection, chosen: Chosen) -> Any:
+    """Return the weights of the samples chosen; None where all are 1."""
+    import numpy as np
+
+    if collection.weights is None:
+        return None
+    weights = np.frombuffer(collection.weights, dtype=np.float64)
+    return weights if chosen.places is None else weights[_lines(collection, chosen)]
+
+
+def _lines(collection: Collection, chosen: Chosen) -> Any:
+    """Return the samples chosen, counted through all replicates."""
+    import numpy as np
+
+    lines = np.array(chosen.places, dtype=np.intp)
+    for replicate, (start, end) in enumerate(pairwise((0, *accumulate(chosen.counts)))):
+        lines[start:end] += replicate * collection.places
+    return lines
+
+
+def _ranked(ordinals: Any) -> tuple[Any, Any]:
+    """Return the distinct ordinals, sorted, and each sample's rank among them."""
+    import numpy as np
+
+    outcomes = np.unique(ordinals)
+    ranks = np.empty(len(ordinals), dtype=np.uint32)
+    for start in range(0, len(ordinals), _STEP):
+        part = slice(start, start + _STEP)
+        ranks[part] = np.searchsorted(outcomes, ordinals[part])
+    return outcomes, ranks
+
+
+def _words(ranks: Any, chosen: Chosen, weights: Any) -> "Words":
+    """Return the number that stands for each row."""
+    import numpy as np
+
+    words: Words = ranks.astype(np.uint64)
+    words <<= np.uint64(_RANK_BITS)
+    if weights is not None:
+        words |= weights
+    for replicate, (start, end) in enumerate(pairwise((0, *accumulate(chosen.counts)))):
+        words[start:end] |= np.uint64(replicate << 2 * _RANK_BITS)
+    return words
+
+
+def _by_item(words: "Words", collection: Collection, chosen: Chosen) -> Iterator["Words"]:
+    """Yield the rows of all items that have the same number of them: item by row, sorted."""
+    import numpy as np
+
+    of_place = collection.items.of_place
+    if of_place is None and chosen.places is None:
+        yield words.reshape(len(chosen.counts), -1).T
+        return
+    if chosen.places is None and of_place is not None:
+        item = np.tile(np.frombuffer(of_place, dtype=np.uint32), len(chosen.counts))
+    else:
+        places = np.frombuffer(chosen.places or b"", dtype=np.uint32)
+        item = places if of_place is None else np.frombuffer(of_place, dtype=np.uint32)[places]
+    words = words[np.argsort(item, kind="stable")]
+    sizes = np.bincount(item)
+    starts = np.cumsum(sizes) - sizes
+    for size in np.unique(sizes[sizes > 0]).tolist():
+        of_size = starts[sizes == size]
+        yield np.sort(words[of_size[:, None] + np.arange(size)], axis=1)
+
+
+def _patterns(matrix: "Words") -> tuple["Words", Any]:
+    """Return the distinct lines of a matrix, sorted, and how often each occurs."""
+    import numpy as np
+
+    if matrix.shape[1] == 1:
+        patterns, counts = np.unique(matrix[:, 0], return_counts=True)
+        return patterns[:, None], counts
+    matrix = matrix[np.lexsort(matrix.T[::-1])]
+    first = np.ones(len(matrix), dtype=bool)
+    for column in matrix.T:
+        # Gathered column by column, so that no second matrix of Booleans is held.
+        first[1:] &= column[1:] == column[:-1]
+    first[1:] = ~first[1:]
+    starts = np.flatnonzero(first)
+    return matrix[starts], np.diff(starts, append=len(matrix))

@@ -1,0 +1,116 @@
+"""A stream of samples gives the very results that the same samples give at once."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from launcher.errors import MalformedError
+from launcher.metrics import compact, label_codes
+from launcher.metrics.confusion import confusion
+from launcher.metrics.evaluation import evaluate, sample_counts
+from launcher.metrics.streaming import Evaluated, evaluate_blocks
+from launcher.spec.blueprint import Interval, Metric
+from launcher.spec.sample import Sample, bundle_samples
+
+LABELS = st.one_of(
+    st.sampled_from(["a", "b", "", "🙂", "﹅"]), st.sampled_from([0, 1, True, 1.5, 1e20, [1], [True]])
+)
+NUMBERS = st.one_of(st.sampled_from([0, 1, 0.5, -2.25]), st.floats(-1e9, 1e9).map(lambda value: value + 0.0))
+BOOTSTRAP = {"resamples": 100}
+METRICS = (
+    Metric("accuracy", "accuracy@1"),
+    Metric("again", "accuracy@1", ci=Interval("bootstrap"), parameters=BOOTSTRAP),
+    Metric("some", "accuracy@1", where={"g": 1}),
+    Metric("recall", "recall@1", parameters={"class": "a"}),
+    Metric("f1 of some", "f1@1", parameters={"class": 1}, where={"g": 1}),
+    Metric("f1", "f1@1", parameters={"average": "macro", **BOOTSTRAP}),
+    Metric("precision", "precision@1", parameters={"average": "weighted", **BOOTSTRAP}),
+    Metric("mean", "mean@1", of="scores.s", primary=True),
+    Metric("mean, resampled", "mean@1", of="scores.s", ci=Interval("bootstrap"), parameters=BOOTSTRAP),
+    Metric("mean of some", "mean@1", of="scores.s", where={"g": 1}),
+)
+
+
+@st.composite
+def replicates(draw: st.DrawFn) -> list[list[Sample]]:
+    """Draw what some replicates left: the same items, in one or several epochs, with or without weights."""
+    keys = draw(
+        st.lists(
+            st.tuples(st.sampled_from("xyzuvw"), st.none() | st.integers(0, 2), st.none() | st.just("t")),
+            min_size=1,
+            max_size=12,
+            unique=True,
+        )
+    )
+    weights = draw(st.sampled_from([st.none(), st.none() | st.sampled_from([1, 0.5, 3, 1e-300, 5e-324])]))
+    return [
+        [
+            Sample(
+                key,
+                prediction=draw(st.none() | LABELS),
+                target=draw(LABELS),
+                scores={"s": draw(NUMBERS)},
+                groups=draw(st.none() | st.sampled_from([{"g": 1}, {"g": True}, {"g": 2}])),
+                weight=draw(weights),
+                error=draw(st.none() | st.just("broken")) if draw(st.booleans()) else None,
+                epoch=epoch,
+                task=task,
+            )
+            for key, epoch, task in keys
+        ]
+        for _ in range(draw(st.integers(1, 3)))
+    ]
+
+
+def streamed(
+    metrics: Sequence[Metric], samples: Sequence[Sample], seeds: Sequence[int], size: int
+) -> Evaluated:
+    def blocks() -> Iterator[Sequence[Sample]]:
+        for start in range(0, len(samples), size):
+            yield samples[start : start + size]
+
+    return evaluate_blocks(metrics, blocks, seeds, len(samples))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(replicates(), st.integers(1, 9), st.booleans())
+def test_a_stream_gives_the_results_of_the_whole(left: list[list[Sample]], size: int, few: bool) -> None:
+    seeds = list(range(5, 5 + len(left)))
+    samples = bundle_samples(left, seeds).samples
+    with pytest.MonkeyPatch.context() as patch:
+        # Without room for an ordinary tally, every result comes from the compact one.
+        patch.setattr(compact, "_FEW_ROWS", 1 << 16 if few else 0)
+        patch.setattr("launcher.metrics.streaming._MOST_BYTES", len(samples) * 20)
+        found = streamed(METRICS, samples, seeds, size)
+    assert found.metrics == evaluate(METRICS, samples, seeds)
+    assert found.counts == sample_counts(samples)
+    assert found.confusion == confusion(samples)
+    assert repr(found) == repr(Evaluated(evaluate(METRICS, samples, seeds), found.counts, confusion(samples)))
+
+
+def test_replicates_that_answered_other_items_are_refused() -> None:
+    samples = [Sample(key, "a", "a", replicate=0, seed=0) for key in "xy"]
+    for answered in ("x", "xz", "xyz"):
+        uneven = [*samples, *(Sample(key, "a", "a", replicate=1, seed=1) for key in answered)]
+        with pytest.raises(MalformedError, match="other items"):
+            streamed(METRICS[:1], uneven, [0, 1], 2)
+    with pytest.raises(MalformedError, match="other items"):
+        streamed(METRICS[:1], samples, [0, 1], 2)
+
+
+def test_a_sample_of_another_seed_is_refused() -> None:
+    with pytest.raises(MalformedError, match="is of replicate 0, seed 1"):
+        streamed(METRICS[:1], [Sample("x", "a", "a", replicate=0, seed=1)], [0], 2)
+
+
+def test_too_many_labels_are_refused_only_where_they_must_be_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_codes, "MAX_LABELS", 20)
+    samples = [Sample(f"{n:03}", f"p{n}", f"p{n % 40}", replicate=0, seed=0) for n in range(100)]
+    metrics = (METRICS[0], METRICS[3])
+    assert streamed(metrics, samples, [0], 7) == Evaluated(
+        evaluate(metrics, samples, [0]), sample_counts(samples), confusion(samples)
+    )
+    with pytest.raises(MalformedError, match="too many distinct labels"):
+        streamed((METRICS[5],), samples, [0], 7)

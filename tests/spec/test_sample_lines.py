@@ -1,0 +1,157 @@
+"""The reader of blocks accepts and refuses exactly what the plain reader of lines does."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from launcher.canonical import canonical_bytes
+from launcher.errors import MalformedError
+from launcher.spec import sample_lines
+from launcher.spec.sample import MAX_BUNDLE_LINE, Sample, bundle_samples, read_bundle_samples
+from launcher.spec.sample_lines import sample_blocks
+
+ODD_NUMBERS = (
+    0, -1, 2**53 - 1, 2**53, 1e16, 1e20, 1e21, 1e-4, 1e-5, 1.5e-5, 1e-6, 1e-7, 5e-324, -0.0, 1.0, 0.1,
+    1e15 + 0.5,
+)  # fmt: skip
+ODD_TEXTS = (
+    "",
+    "a",
+    "é",
+    "\uff0c",
+    "🙂",
+    "\ue000",
+    "\x00",
+    "\x1f",
+    "\x7f",
+    '"',
+    "\\",
+    "/",
+    "1e5",
+    "x" * 300,
+    "é" * 600,
+)
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.sampled_from(ODD_NUMBERS), st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(-(2**54), 2**54), st.sampled_from(ODD_TEXTS), st.text(max_size=5),
+)  # fmt: skip
+TEXTS = st.sampled_from(ODD_TEXTS) | st.text(max_size=5)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+TABLES = st.fixed_dictionaries(
+    {"id": st.sampled_from("abcdefgh") | TEXTS, "replicate": st.integers(0, 1), "seed": st.just(3)},
+    optional={
+        "prediction": VALUES, "target": VALUES, "scores": st.dictionaries(TEXTS, SCALARS, max_size=2),
+        "groups": st.dictionaries(TEXTS, SCALARS, max_size=2), "weight": SCALARS, "error": TEXTS,
+        "task": TEXTS,
+        "epoch": st.sampled_from([0, 1, -1, 1.5]), "seconds": st.just(1.5), "more": st.just(1),
+        "input_sha256": st.sampled_from(["0" * 64, "0" * 64 + "\n", "A" * 64]),
+    },
+)  # fmt: skip
+
+
+def spelled(table: Any, how: str) -> bytes:
+    """Return a JSON text of `table`: canonical, or spelled as other programs do."""
+    if how == "canonical":
+        try:
+            return canonical_bytes(table)
+        except MalformedError:
+            pass
+    compact: dict[str, Any] = {} if how == "loose" else {"separators": (",", ":")}
+    text = json.dumps(table, sort_keys=how != "unsorted", ensure_ascii=how == "ascii", **compact)
+    if how == "twice":
+        text = text[:-1] + ',"seed":3}'
+    if how == "null":
+        text = text.replace('"seed"', '"error":null,"seed"', 1)
+    return text.encode("utf-8", "surrogatepass")
+
+
+LINES = st.builds(
+    spelled,
+    TABLES,
+    st.sampled_from(["canonical"] * 8 + ["loose", "unsorted", "ascii", "twice", "null", "python"]),
+) | st.sampled_from([b"", b"{}", b"null", b"\xff", b'{"id":"\\ud800"}', b"[" * 70 + b"]" * 70])
+
+
+def outcome(read: Any) -> Any:
+    try:
+        return [sample.as_json() for sample in read()]
+    except MalformedError as error:
+        return error.message, error.code
+
+
+def cut(data: bytes, size: int) -> Iterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+@settings(max_examples=600, deadline=None)
+@example([b'{"id":"a","prediction":1e16,"replicate":0,"seed":3}'], 7, 1, True)
+@example([b'{"id":"a","prediction":1e-6,"replicate":0,"seed":3}'], 7, 1, True)
+@example([b'{"id":"a","prediction":1.0,"replicate":0,"seed":3}'], 7, 1, True)
+@example([b'{"id":"a","replicate":0,"scores":{"s":-0.0},"seed":3}'], 7, 1, True)
+@example(['{"id":"a","prediction":{"\ue000":1,"🙂":2},"replicate":0,"seed":3}'.encode()], 7, 1, True)
+@example([b'{"id":"a","prediction":' + b"[" * 64 + b"]" * 64 + b',"replicate":0,"seed":3}'], 7, 1, True)
+@example([b'{"id":"a","prediction":9007199254740993,"replicate":0,"seed":3}'], 7, 1, True)
+@given(st.lists(LINES, max_size=6), st.integers(1, 80), st.integers(1, 300), st.booleans())
+def test_blocks_are_read_as_lines_are(lines: list[bytes], size: int, block: int, ordered: bool) -> None:
+    if ordered:
+        lines = sorted(lines)
+    data = b"".join(line + b"\n" for line in lines)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sample_lines, "_BLOCK", block)
+        found = outcome(lambda: (one for samples in sample_blocks(cut(data, size)) for one in samples))
+    assert found == outcome(lambda: read_bundle_samples(data))
+
+
+def test_everyday_samples_take_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = [
+        Sample(f"i{number:04}", "a", number % 3, {"s": 0.25, "t": 1}, {"g": "x"}, error=None)
+        for number in range(1000)
+    ]
+    data = bundle_samples([left], [1]).data
+    monkeypatch.delattr(sample_lines, "read_bundle_line")
+    assert sum(len(block) for block in sample_blocks([data])) == 1000
+
+
+def test_a_line_without_end_is_refused_before_it_is_held() -> None:
+    def endless() -> Iterator[bytes]:
+        yield from [b"x" * (1 << 20)] * 4
+        pytest.fail("more was read than a line may have")
+
+    with pytest.raises(MalformedError, match="longer than"):
+        list(sample_blocks(endless()))
+
+
+def test_a_last_line_without_line_feed_is_refused() -> None:
+    with pytest.raises(MalformedError, match="no line feed"):
+        list(sample_blocks([b'{"id":"a","replicate":0,"seed":3}']))
+
+
+def test_a_sample_that_grows_beyond_a_line_in_its_canonical_form_is_refused() -> None:
+    sample = Sample("a", prediction=[1e20] * (MAX_BUNDLE_LINE // 21))
+    with pytest.raises(MalformedError, match="in its canonical form"):
+        bundle_samples([[sample]], [1])
+
+
+def test_more_samples_than_a_bundle_may_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = [[Sample(f"i{number:04}") for number in range(10)]]
+    data = bundle_samples(left, [1]).data
+    for name, said in (
+        ("MAX_BUNDLE_SAMPLES", "more than 9 samples"),
+        ("MAX_REPLICATE_SAMPLES", "its replicate"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(sample_lines, name, 9)
+            with pytest.raises(MalformedError, match=said):
+                list(sample_blocks([data]))
+    monkeypatch.setattr("launcher.spec.sample.MAX_BUNDLE_SAMPLES", 9)
+    with pytest.raises(MalformedError, match="there are 10 samples"):
+        bundle_samples(left, [1])
