@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,9 +42,14 @@ def room(path: Path) -> str:
     return first.removesuffix(".py")
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imported(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the line and name of every import in the module, lazy ones included."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -88,21 +94,23 @@ def module_name(path: Path) -> str:
     return ".".join(("launcher", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
 
 
+NAMES = {module_name(path) for path in MODULES}
+
+
 def module_imports(path: Path) -> Iterator[str]:
     """Yield launcher modules imported when this one is loaded (not the lazy ones)."""
-    known = {module_name(other) for other in MODULES}
-    for node in ast.parse(path.read_text()).body:
+    for node in tree_of(path).body:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("launcher"):
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
-                target = full if full in known else node.module
+                target = full if full in NAMES else node.module
                 if target != "launcher":
                     yield target
 
 
 def test_only_the_entry_point_exits() -> None:
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Attribute) and node.attr in ("exit", "_exit"):
                 assert path.relative_to(ROOT).as_posix() == "cli/app.py", f"{path}:{node.lineno}"
 

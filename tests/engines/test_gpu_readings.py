@@ -23,9 +23,3 @@ def test_a_gpu_that_is_gone_has_a_reading_without_figures(gpus_here: GpusHere) -
     gpus_here(nvml.H100X8)
     with gpu_readings(["GPU-absent"]) as read:
         assert list(read()) == [GpuReading("GPU-absent")]
-
-
-def test_a_driver_that_hangs_gives_no_reading(gpus_here: GpusHere) -> None:
-    gpus_here(nvml.machine(nvml.gpu(0, nvml.T4), extra=["hang.DeviceGetPowerUsage = 1"]))
-    with gpu_readings([nvml.uuid_of(0)]) as read:
-        assert list(read()) == []
