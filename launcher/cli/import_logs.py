@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from launcher.cli.options import Json, PassphraseDescriptor, SigningKey
+from launcher.cli.options import Json, PassphraseDescriptor, SigningKey, TimestampUrl
 from launcher.cli.output import print_json, say, say_next
 from launcher.cli.results import as_object
-from launcher.cli.signing import read_signer
+from launcher.cli.signing import missing_timestamps, read_signer
 from launcher.exchange.import_logs import ImportedBundle, Importer, import_logs
 from launcher.report.reading import BundleView, read_view
 from launcher.report.terminal import summary
@@ -30,6 +30,7 @@ def import_(
     ] = None,
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
+    timestamp: TimestampUrl = None,
     as_json: Json = False,
 ) -> int:
     """Bring in logs of lm-eval or Inspect, unsigned.
@@ -42,11 +43,13 @@ def import_(
     home = find_home()
     if out is not None:
         require_empty(out)
-    imported = import_logs(logs, Importer(home, read_signer(home, key, passphrase_fd)))
+    signer = read_signer(home, key, passphrase_fd, timestamp)
+    imported = import_logs(logs, Importer(home, signer))
     places = _places(imported, out)
     views = [read_view(place) for place in places]
     if as_json:
-        print_json({"bundles": [as_object(*pair) for pair in zip(views, places, strict=True)]})
+        listed = [as_object(*pair) for pair in zip(views, places, strict=True)]
+        print_json({"bundles": listed, "remarks": missing_timestamps(signer)})
         return 0
     for number, (one, view, place) in enumerate(zip(imported, views, places, strict=True)):
         if number:
@@ -55,6 +58,8 @@ def import_(
             say(f"`{one.task}` was imported from these logs before")
         print(summary(view))
         print(place)
+    for remark in missing_timestamps(signer):
+        say(f"note: {remark}")
     _say_next(views, out)
     return 0
 

@@ -22,12 +22,13 @@ from launcher.cli.options import (
     Out,
     PassphraseDescriptor,
     SigningKey,
+    TimestampUrl,
 )
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.results import as_object, exit_code
 from launcher.cli.runtimes import read_runtime
 from launcher.cli.secrets import SecretFiles, read_secrets
-from launcher.cli.signing import read_signer, read_verifying_policy
+from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy, require_online
 from launcher.cli.site import SiteFile, read_site
 from launcher.cli.targets import Target, read_target
 from launcher.digest import sha256_hex
@@ -54,6 +55,7 @@ def launch(
     out: Out = None,
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
+    timestamp: TimestampUrl = None,
     blueprint_dir: BlueprintFolder = None,
     locked: Locked = False,
     offline: Offline = False,
@@ -99,16 +101,15 @@ def launch(
         read_secrets(secret),
     )
     try:
-        edges = Edges(
-            home, partial(connect, engine), read_signer(home, key, passphrase_fd), reporter, policy, sight
-        )
+        signer = read_signer(home, key, passphrase_fd, require_online(timestamp, offline=offline))
+        edges = Edges(home, partial(connect, engine), signer, reporter, policy, sight)
         with as_drift(file, locked=locked):
             launched = launch_blueprint(request, edges)
     finally:
         reporter.close()
     view = read_view(launched.bundle)
     path = copy_out(launched.bundle, out) if out else launched.bundle
-    changed = _drift(target, file, request)
+    changed = (*_drift(target, file, request), *missing_timestamps(signer, reused=launched.reused))
     if as_json:
         print_json(
             {**as_object(view, path), "reused": launched.reused, "remarks": (*launched.remarks, *changed)}

@@ -34,6 +34,14 @@ PassphraseDescriptor = Annotated[
         help="Read the key's passphrase from this open descriptor; default: the terminal asks.",
     ),
 ]
+TimestampUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--timestamp",
+        metavar="URL",
+        help="Have each signature timestamped by this RFC 3161 authority; default: none.",
+    ),
+]
 BlueprintFolder = Annotated[
     Path | None,
     typer.Option(

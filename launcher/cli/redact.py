@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from launcher.cli.options import BundleName, Json, Out, PassphraseDescriptor, SigningKey
+from launcher.cli.options import BundleName, Json, Out, PassphraseDescriptor, SigningKey, TimestampUrl
 from launcher.cli.output import hint, print_json, say, say_next
-from launcher.cli.signing import read_signer, read_verifying_policy
+from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy
 from launcher.errors import MalformedError
 from launcher.redact import Redactor
 from launcher.redact import redact as redact_bundle
@@ -41,6 +41,7 @@ def redact(
     out: Out = None,
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
+    timestamp: TimestampUrl = None,
     signer: Annotated[
         Path | None,
         typer.Option(
@@ -66,14 +67,17 @@ def redact(
         )
     choice = _choice(withhold, keep, [*(samples or ()), *(more or ()), *_lines(samples_from)])
     path = find_bundle(home, bundle)
-    own = read_signer(home, key, passphrase_fd)
+    own = read_signer(home, key, passphrase_fd, timestamp)
     redactor = Redactor(home, own, read_verifying_policy(home, None, signer), datetime.now(UTC))
     made, redaction = redact_bundle(path, choice, redactor)
     place = copy_out(made, out) if out else made
     if as_json:
-        print_json({"bundle": str(place), "digest": bundle_digest(made), "redaction": redaction.as_json()})
+        said = {"redaction": redaction.as_json(), "remarks": missing_timestamps(own)}
+        print_json({"bundle": str(place), "digest": bundle_digest(made), **said})
         return 0
     _warn(redaction)
+    for remark in missing_timestamps(own):
+        say(f"note: {remark}")
     print(redaction.said)
     print(place)
     say_next(f"evalctl verify {quote(str(out)) if out else bundle_digest(made)[7:19]}")

@@ -13,10 +13,18 @@ from msgspec.structs import replace
 from launcher.cli.connect import EngineChoice, connect
 from launcher.cli.gpus import Gpus, read_gpus
 from launcher.cli.models import Models, read_models
-from launcher.cli.options import BundleName, Json, Offline, Out, PassphraseDescriptor, SigningKey
+from launcher.cli.options import (
+    BundleName,
+    Json,
+    Offline,
+    Out,
+    PassphraseDescriptor,
+    SigningKey,
+    TimestampUrl,
+)
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.secrets import SecretFiles, read_secrets
-from launcher.cli.signing import read_signer, read_verifying_policy
+from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy, require_online
 from launcher.cli.site import SiteFile, read_site
 from launcher.report.findings import agreement as render
 from launcher.report.progress import make_reporter
@@ -36,6 +44,7 @@ def reproduce(
     out: Out = None,
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
+    timestamp: TimestampUrl = None,
     signer: Annotated[
         Path | None,
         typer.Option(
@@ -77,7 +86,7 @@ def reproduce(
     if out is not None:
         require_empty(out)
     path = find_bundle(home, bundle)
-    own = read_signer(home, key, passphrase_fd)
+    own = read_signer(home, key, passphrase_fd, require_online(timestamp, offline=offline))
     policy = read_verifying_policy(home, None, signer)
     scope = Scope(score_only=score_only, samples=samples, models=read_models(model))
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
@@ -93,10 +102,13 @@ def reproduce(
     finally:
         reporter.close()
     place = copy_out(reproduced.bundle, out) if out and reproduced.bundle else reproduced.bundle
+    remarks = missing_timestamps(own)
     if as_json:
-        print_json({**_as_object(original, reproduced, place), "scope": scope.name})
+        print_json({**_as_object(original, reproduced, place), "scope": scope.name, "remarks": remarks})
     else:
         _print(reproduced, place, scope)
+        for remark in remarks:
+            say(f"note: {remark}")
         if reproduced.statement and own.public.fingerprint in original.verification.signers:
             say("note: the same key signed both; a reproduction by another key is what adds truth")
         if reproduced.statement:

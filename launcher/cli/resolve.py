@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from launcher.cli.locked import drifted, no_lock
-from launcher.cli.options import Json, Offline, PassphraseDescriptor, SigningKey
+from launcher.cli.options import Json, Offline, PassphraseDescriptor, SigningKey, TimestampUrl
 from launcher.cli.output import print_json
-from launcher.cli.signing import read_signer
+from launcher.cli.signing import read_signer, require_online
 from launcher.cli.targets import attestation_path, lock_path, read_file, read_target
 from launcher.errors import MalformedError
 from launcher.report.progress import make_reporter
@@ -25,6 +25,7 @@ def resolve(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A blueprint (TOML).")],
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
+    timestamp: TimestampUrl = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if the lock would change.")
     ] = False,
@@ -44,7 +45,8 @@ def resolve(
             context="expected a blueprint (TOML)",
             hint=f"launch it with `evalctl launch {file}`",
         )
-    signer = None if check else read_signer(home, key, passphrase_fd)
+    authority = require_online(timestamp, offline=offline)
+    signer = None if check else read_signer(home, key, passphrase_fd, authority)
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     try:
         settings = FetchSettings(target.base, offline=offline, say=reporter.stage)

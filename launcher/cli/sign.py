@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from launcher.cli.options import BundleName, Json, PassphraseDescriptor, SigningKey, TrustPolicy
+from launcher.cli.options import BundleName, Json, PassphraseDescriptor, SigningKey, TimestampUrl, TrustPolicy
 from launcher.cli.output import print_json, say, say_next
-from launcher.cli.signing import read_signer, read_verifying_policy
+from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy
 from launcher.cosign import CoSigning, SignedRole, cosign
 from launcher.store.bundles import find_bundle
 from launcher.store.home import find_home
@@ -27,6 +27,7 @@ def sign(
     bundle: BundleName,
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
+    timestamp: TimestampUrl = None,
     role: Annotated[
         list[SignRole] | None,
         typer.Option(help="What to sign, once or more; default: result (with provenance) and lock."),
@@ -55,7 +56,7 @@ def sign(
     path = find_bundle(home, bundle)
     policy = read_verifying_policy(home, trust, signer)
     roles: tuple[SignedRole, ...] = tuple(dict.fromkeys(each.value for each in role or tuple(SignRole)))
-    own = read_signer(home, key, passphrase_fd)
+    own = read_signer(home, key, passphrase_fd, timestamp)
     done = cosign(CoSigning(path, policy, roles, out), own, datetime.now(UTC))
     if as_json:
         print_json(
@@ -66,6 +67,7 @@ def sign(
                 "written": [str(each) for each in done.written],
                 "present": list(done.present),
                 "own": list(done.own),
+                "remarks": missing_timestamps(own),
             }
         )
         return 0
@@ -73,6 +75,8 @@ def sign(
         say(f"`{name}` is signed by this key already: it is the original's own")
     for name in done.present:
         say(f"`{name}` was there already")
+    for remark in missing_timestamps(own):
+        say(f"note: {remark}")
     for place in done.written:
         print(place)
     if done.written:

@@ -21,16 +21,48 @@ _OWN_NAME = "me"
 
 
 def read_signer(
-    home: Home, key: Path | None, passphrase_fd: int | None = None, *, trusting: bool = True
+    home: Home,
+    key: Path | None,
+    passphrase_fd: int | None = None,
+    timestamp: str | None = None,
+    *,
+    trusting: bool = True,
 ) -> Signer:
     """Return the signer of `--key`, else the home's own, made at first use, and trusted where `trusting`.
 
-    A passphrase is asked for here, so that nobody waits for it later.
+    A passphrase is asked for here, so that nobody waits for it later. With `timestamp`, an authority's
+    address, each signature is timestamped there.
     """
     if key is None and not home.default_key.exists():
         _make_own_key(home, trusting=trusting)
     signer = find_signer(key or home.default_key, passphrases(passphrase_fd))
-    return signer.unlock() if isinstance(signer, LockedSigner) else signer
+    signer = signer.unlock() if isinstance(signer, LockedSigner) else signer
+    if timestamp is None:
+        return signer
+    from launcher.signing.authority import stamped
+
+    return stamped(signer, timestamp)
+
+
+def require_online(timestamp: str | None, *, offline: bool) -> str | None:
+    """Return the address of `--timestamp`; raises `MalformedError` where no network may be used."""
+    if timestamp is not None and offline:
+        raise MalformedError(
+            "`--timestamp` and `--offline` exclude each other", code="usage", hint="give one of them"
+        )
+    return timestamp
+
+
+def missing_timestamps(signer: Signer, *, reused: bool = False) -> tuple[str, ...]:
+    """Say which signatures lack the timestamp that was asked for; `reused`: none was made at all."""
+    from launcher.trust.timestamps import StampedSigner
+
+    if not isinstance(signer, StampedSigner):
+        return ()
+    if reused:
+        return ("the bundle was there before, so its signatures were not timestamped",)
+    remarks: tuple[str, ...] = getattr(signer.stamp, "remarks", ())
+    return remarks
 
 
 def read_existing_signer(home: Home, key: Path | None, passphrase_fd: int | None = None) -> Signer | None:

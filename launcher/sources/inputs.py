@@ -202,7 +202,7 @@ def _open(item: Input, offset: int, settings: FetchSettings) -> "http.client.HTT
     import tenacity
 
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_passes),
+        retry=tenacity.retry_if_exception(passes),
         wait=tenacity.wait_exponential(multiplier=0.2, max=10) + tenacity.wait_random(0, 0.2),
         stop=tenacity.stop_after_attempt(_ATTEMPTS),
         before_sleep=lambda state: settings.retried(
@@ -250,7 +250,7 @@ def opener() -> "urllib.request.OpenerDirector":
     return director
 
 
-def _passes(error: BaseException) -> bool:
+def passes(error: BaseException) -> bool:
     """Say whether a failed request may succeed when it is tried again."""
     import http.client
     import socket

@@ -40,7 +40,7 @@ from launcher.trust.checks import Check, checked, failed
 from launcher.trust.evidence import Evidence
 from launcher.trust.policy import Policy
 from launcher.trust.reproductions import CountedReproduction, check_reproduction, once, reproductions_in
-from launcher.trust.signatures import examine
+from launcher.trust.signatures import examine, without_timestamp
 
 
 class AttestationReport(Struct, frozen=True):
@@ -95,7 +95,8 @@ def check_attestations(
     checks = [
         names,
         checked("checksums", lambda: _refuse_sums(digests, files)),
-        *(check for check, _ in examined),
+        *(check for checks, _ in examined for check in checks),
+        *without_timestamp(attestations.values()),
     ]
     if LEDGER_PROOF in files:
         checks.append(Check("ledger-proof", "skipped", "this version does not check ledger proofs"))

@@ -17,12 +17,16 @@ PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 
 
 class Envelope(Struct, frozen=True):
-    """A DSSE envelope with its one signature; nothing in it is true before `verify_envelope`."""
+    """A DSSE envelope with its one signature; nothing in it is true before `verify_envelope`.
+
+    `timestamp` is the RFC 3161 response over the signature that came with it.
+    """
 
     keyid: str
     payload_type: str
     payload: bytes
     signature: bytes
+    timestamp: bytes | None = None
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from launcher.errors import TrustError
 from launcher.trust.keys import PublicKey
+from launcher.trust.timestamps import Authority
 
 Role = Literal["lock", "result", "reproduction", "root"]
 Revocation = Literal["key-compromise", "superseded"]
@@ -130,6 +131,7 @@ class Policy(Struct, frozen=True):
     expires: datetime
     keys: Mapping[str, TrustedKey]
     rules: Mapping[Role, Rule]
+    authorities: Mapping[str, Authority] = field(default_factory=dict)
 
     def key_for(self, fingerprint: str) -> TrustedKey | None:
         """Return the key with this fingerprint, valid or not."""

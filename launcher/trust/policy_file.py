@@ -10,10 +10,11 @@ from launcher.errors import MalformedError, Problem
 from launcher.spec.units import parse_duration
 from launcher.trust.keys import load_public
 from launcher.trust.policy import BUILT_ROLES, REVOCATIONS, ROLES, Policy, Revocation, Role, Rule, TrustedKey
+from launcher.trust.timestamps import Authority, read_certificates
 
 MAX_POLICY_BYTES: Final = 1 << 20
 MAX_MEMBERS: Final = 64
-HEAD_FIELDS: Final = ("version", "expires", "keys", "rules")
+HEAD_FIELDS: Final = ("version", "expires", "keys", "rules", "timestamps")
 KEY_FIELDS: Final = (
     "public",
     "roles",
@@ -24,6 +25,7 @@ KEY_FIELDS: Final = (
     "builders",
 )
 RULE_FIELDS: Final = ("threshold", "from", "predicate", "max-age")
+AUTHORITY_FIELDS: Final = ("certificate", "valid-from", "valid-until")
 _MAX_VERSION: Final = 2**53 - 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 _Read = TypeVar("_Read")
@@ -66,6 +68,11 @@ class _Reader:
             rule = self._attempt(f"rules.{role}", partial(_read_rule, role, table, tables[0]))
             if rule is not None and _is_role(role):
                 rules[role] = rule
+        authorities: dict[str, Authority] = {}
+        for name, table in (self._attempt("", lambda: _tables(value, "timestamps")) or {}).items():
+            authority = self._attempt(f"timestamps.{name}", partial(_read_authority, name, table))
+            if authority is not None:
+                authorities[name] = authority
         if self._problems or head is None:
             raise MalformedError(
                 f"the trust policy `{self._file}` is malformed",
@@ -73,7 +80,7 @@ class _Reader:
                 hint="mend what is named, then look with `evalctl trust show`",
                 problems=self._problems,
             )
-        return Policy(head[0], head[1], keys, rules)
+        return Policy(head[0], head[1], keys, rules, authorities)
 
     def _attempt(self, table: str, read: Callable[[], _Read]) -> _Read | None:
         try:
@@ -110,12 +117,30 @@ def _read_key(name: str, table: Mapping[str, Any], others: Mapping[str, TrustedK
     )
     if (key.revoked_from is None) != (key.reason is None):
         raise _malformed("`revoked-from` and `reason` stand together or not at all")
-    if key.valid_from and key.valid_until and key.valid_from >= key.valid_until:
-        raise _malformed("`valid-from` is not before `valid-until`")
+    _refuse_empty_period(key.valid_from, key.valid_until)
     for other in others.values():
         if other.public == public:
             raise _malformed(f"this is the same key as `keys.{other.name}`: one key is one principal")
     return key
+
+
+def _read_authority(name: str, table: Mapping[str, Any]) -> Authority:
+    _known_fields(table, AUTHORITY_FIELDS)
+    if not _NAME.fullmatch(name):
+        raise _malformed("an authority's name is made of letters, digits, `_` and `-`")
+    authority = Authority(
+        name=name,
+        certificates=read_certificates(_text(table, "certificate")),
+        valid_from=_time(table, "valid-from"),
+        valid_until=_time(table, "valid-until"),
+    )
+    _refuse_empty_period(authority.valid_from, authority.valid_until)
+    return authority
+
+
+def _refuse_empty_period(begin: datetime | None, end: datetime | None) -> None:
+    if begin and end and begin >= end:
+        raise _malformed("`valid-from` is not before `valid-until`")
 
 
 def _read_rule(role: str, table: Mapping[str, Any], keys: Mapping[str, Any]) -> Rule:

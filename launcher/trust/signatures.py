@@ -1,5 +1,7 @@
 """Open one attestation: its structure, then its signature, and only then what it states."""
 
+from collections.abc import Iterable
+
 from launcher.errors import CheckFailedError, EvalctlError
 from launcher.spec.bundle import ATTESTATIONS, MAX_ATTESTATION_BYTES, split_co_signature
 from launcher.spec.statement import Statement
@@ -9,21 +11,43 @@ from launcher.trust.evidence import Attestation
 from launcher.trust.keys import fingerprint_hex
 from launcher.trust.policy import Policy
 from launcher.trust.sigstore import open_envelope
+from launcher.trust.timestamps import check_timestamp
 
 
-def examine(path: str, data: bytes, policy: Policy) -> tuple[Check, Attestation | None]:
-    """Open one attestation and check its signature; it is None where that fails."""
-    name = f"signature:{path.removeprefix(ATTESTATIONS + '/').removesuffix('.sigstore.json')}"
+def examine(path: str, data: bytes, policy: Policy) -> tuple[tuple[Check, ...], Attestation | None]:
+    """Open one attestation, check its signature and its timestamp; it is None where that fails."""
+    what = _short(path)
+    name = f"signature:{what}"
     try:
         envelope = _open(path, data)
         key = policy.key_for(envelope.keyid)
         if key is None:
             detail = f"made by {envelope.keyid}, which the trust policy does not know"
-            return Check(name, "skipped", detail), Attestation(path, envelope, None)
+            return (Check(name, "skipped", detail),), Attestation(path, envelope, None)
         statement = Statement.from_json(verify_envelope(envelope, key.public))
     except EvalctlError as error:
-        return failed(name, error), None
-    return Check(name, "ok", f"{envelope.keyid} ({key.name})"), Attestation(path, envelope, statement)
+        return (failed(name, error),), None
+    signed = Check(name, "ok", f"{envelope.keyid} ({key.name})")
+    if envelope.timestamp is None:
+        return (signed,), Attestation(path, envelope, statement)
+    stamp, time = check_timestamp(
+        f"timestamp:{what}", envelope.timestamp, envelope.signature, policy.authorities
+    )
+    return (signed, stamp), None if stamp.status == "failed" else Attestation(path, envelope, statement, time)
+
+
+def without_timestamp(attestations: Iterable[Attestation]) -> tuple[Check, ...]:
+    """Say for which signatures of known keys nobody else vouches for the time, if there are any."""
+    signed = [item for item in attestations if item.statement is not None]
+    bare = [_short(item.path) for item in signed if item.envelope.timestamp is None]
+    if not bare:
+        return ()
+    which = "none" if len(bare) == len(signed) else f"none of {', '.join(bare)}"
+    return (Check("timestamps", "ok", f"{which}: when it was signed, only the signer says"),)
+
+
+def _short(path: str) -> str:
+    return path.removeprefix(ATTESTATIONS + "/").removesuffix(".sigstore.json")
 
 
 def _open(path: str, data: bytes) -> Envelope:

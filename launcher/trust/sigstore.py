@@ -13,6 +13,7 @@ from launcher.canonical import canonical_bytes, parse_json
 from launcher.errors import CheckFailedError, MalformedError
 from launcher.trust.dsse import PAYLOAD_TYPE, Envelope, pae, statement_bytes
 from launcher.trust.keys import Signer, is_fingerprint
+from launcher.trust.timestamps import MAX_TIMESTAMP_BYTES, StampedSigner
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 MAX_ENVELOPE_BYTES: Final = 8 << 20
@@ -28,7 +29,8 @@ def seal(statement: dict[str, Any], signer: Signer) -> bytes:
 def seal_payload(payload: bytes, signer: Signer) -> bytes:
     """Return the attestation file for a payload's exact bytes, as a co-signature needs it."""
     signature = signer.sign(pae(PAYLOAD_TYPE, payload))
-    data = _encode(Envelope(signer.public.fingerprint, PAYLOAD_TYPE, payload, signature))
+    stamp = signer.stamp(signature) if isinstance(signer, StampedSigner) else None
+    data = _encode(Envelope(signer.public.fingerprint, PAYLOAD_TYPE, payload, signature, stamp))
     if len(data) > MAX_ENVELOPE_BYTES:
         raise _failed(f"the attestation would have {len(data)} bytes", f"the limit is {MAX_ENVELOPE_BYTES}")
     return data
@@ -55,7 +57,7 @@ def _decode(value: Any) -> Envelope:
     top = _object(value, "the bundle", "dsseEnvelope", "mediaType", "verificationMaterial")
     if top["mediaType"] != MEDIA_TYPE:
         raise _failed("its media type is wrong", f"expected `{MEDIA_TYPE}`")
-    material = _object(top["verificationMaterial"], "verificationMaterial", "publicKey")
+    material, timestamp = _timestamp(top["verificationMaterial"])
     hint = _object(material["publicKey"], "publicKey", "hint")["hint"]
     envelope = _object(top["dsseEnvelope"], "dsseEnvelope", "payload", "payloadType", "signatures")
     signatures = envelope["signatures"]
@@ -72,13 +74,33 @@ def _decode(value: Any) -> Envelope:
     signed = _base64(signature["sig"], "signature")
     if len(signed) > _MAX_SIGNATURE_BYTES:
         raise _failed("its signature is too long for Ed25519 or P-256")
-    return Envelope(keyid, PAYLOAD_TYPE, _base64(envelope["payload"], "payload"), signed)
+    return Envelope(keyid, PAYLOAD_TYPE, _base64(envelope["payload"], "payload"), signed, timestamp)
+
+
+def _timestamp(material: Any) -> tuple[Mapping[str, Any], bytes | None]:
+    """Return the verification material, and the one timestamp in it, if any."""
+    if not isinstance(material, dict) or "timestampVerificationData" not in material:
+        return _object(material, "verificationMaterial", "publicKey"), None
+    material = _object(material, "verificationMaterial", "publicKey", "timestampVerificationData")
+    data = _object(material["timestampVerificationData"], "timestampVerificationData", "rfc3161Timestamps")[
+        "rfc3161Timestamps"
+    ]
+    if not isinstance(data, list) or len(data) != 1:
+        raise _failed("it must hold exactly one timestamp, or say nothing of timestamps")
+    stamp = _base64(_object(data[0], "the timestamp", "signedTimestamp")["signedTimestamp"], "timestamp")
+    if not 0 < len(stamp) <= MAX_TIMESTAMP_BYTES:
+        raise _failed(f"its timestamp has {len(stamp)} bytes", f"expected 1 to {MAX_TIMESTAMP_BYTES}")
+    return material, stamp
 
 
 def _encode(envelope: Envelope) -> bytes:
+    material: dict[str, Any] = {"publicKey": {"hint": envelope.keyid}}
+    if envelope.timestamp is not None:
+        stamp = {"signedTimestamp": base64.b64encode(envelope.timestamp).decode()}
+        material["timestampVerificationData"] = {"rfc3161Timestamps": [stamp]}
     value = {
         "mediaType": MEDIA_TYPE,
-        "verificationMaterial": {"publicKey": {"hint": envelope.keyid}},
+        "verificationMaterial": material,
         "dsseEnvelope": {
             "payload": base64.b64encode(envelope.payload).decode(),
             "payloadType": envelope.payload_type,
