@@ -32,6 +32,7 @@ ROWS = (
     ("digest", "archives"),
     ("errors",),
     ("__init__",),
+    ("exports",),
 )
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 MODULES = sorted(ROOT.rglob("*.py"))

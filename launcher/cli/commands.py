@@ -43,6 +43,12 @@ GROUPS = (
             Command(("sign",), "sign", "sign", "Co-sign a bundle: stand behind its bytes."),
             Command(("attach",), "attach", "attach", "Attach what others signed about a bundle."),
             Command(("import",), "import_logs", "import_", "Bring in logs of lm-eval or Inspect, unsigned."),
+            Command(
+                ("export", "verifier"),
+                "export",
+                "verifier",
+                "Print the stand-alone verifier, one Python file.",
+            ),
             Command(("list",), "list", "list_bundles", "List the attempts and bundles of this home."),
             Command(("status",), "status", "status", "Show what runs in this home, and what never ended."),
             Command(("logs",), "logs", "logs", "Print what an attempt's containers write, or wrote."),
@@ -158,4 +164,4 @@ def help_text() -> str:
 
 
 def _line(command: Command) -> str:
-    return f"  {' '.join(command.words):<14} {command.summary}"
+    return f"  {' '.join(command.words):<16} {command.summary}"

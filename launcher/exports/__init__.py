@@ -1,0 +1,1 @@
+"""Files that evalctl hands out: programs of their own, which use nothing of the launcher."""

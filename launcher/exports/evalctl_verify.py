@@ -1,0 +1,1974 @@
+#!/usr/bin/env python3
+"""Verify an evalctl result bundle offline: one file, to be read in one sitting.
+
+    python3 evalctl_verify.py BUNDLE --key signer.pub       this key alone is trusted
+    python3 evalctl_verify.py BUNDLE --trust trust.toml     a policy says who is
+
+It needs Python 3.11 or later and the package `cryptography`, opens no connection, starts no program and
+writes no file. It shares no code with evalctl's own verifier, so that two programs have to agree.
+
+Exit status: 0 verified; 1 changed, malformed or contradicting itself; 3 sound, but not signed by those whom
+the policy asks for; 2 misuse (no such path, a malformed key or policy).
+
+What is checked, in this order:
+
+ 1. the folder holds regular files under the names a bundle may have, and SHA256SUMS lists exactly these;
+ 2. every attestation is a Sigstore bundle with one DSSE signature, which holds where the key is known, and
+    no payload is parsed before its signature holds;
+ 3. the statements are about these files, of one attempt, builder and lock, and by one signer;
+ 4. the policy: roles, thresholds, builders, ages, validity, revocation, expiry;
+ 5. lock, blueprint, result, environment and inventory agree with each other and with what is signed;
+ 6. every count, table and metric, and every interval with a closed form, follows from the samples.
+
+What is not checked is said as `skipped`, by name.
+"""
+
+import argparse
+import base64
+import hashlib
+import heapq
+import json
+import math
+import os
+import re
+import stat
+import statistics
+import sys
+import tomllib
+import uuid
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Context, Decimal
+from fractions import Fraction
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any, Final
+
+# 0. What is known of the format.
+
+PREFIX: Final = "https://w3id.org/evalctl-launcher/"
+PROVENANCE_TYPE: Final = "https://slsa.dev/provenance/v1"
+RESULT_TYPE, LOCK_TYPE = f"{PREFIX}evaluation-result/v1", f"{PREFIX}lock/v1"
+IMPORTED_TYPE, REPRODUCTION_TYPE = f"{PREFIX}imported/v1", f"{PREFIX}reproduction/v1"
+LAUNCH, IMPORT = f"{PREFIX}launch/v1", f"{PREFIX}import/v1"
+PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+
+SUMS, SAMPLES = "SHA256SUMS", "samples.jsonl"
+RECORDS: Final = frozenset(
+    (
+        *("blueprint.toml", "lock.json", "result.json", "environment.json", "sbom.cdx.json"),
+        *("samples.jsonl", "events.jsonl", "resources.jsonl", "SHA256SUMS"),
+    )
+)
+PROVENANCE, RESULT, LOCK = (f"attestations/{name}.sigstore.json" for name in ("provenance", "result", "lock"))
+LEDGER_PROOF, COMMITMENTS = "attestations/ledger.tlog-proof", "commitments.jsonl"
+FOLDERS: Final = ("predictions", "logs", "artifacts")
+SEGMENT: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.+=@,() -]*[A-Za-z0-9_+=@)-])?")
+DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE | re.ASCII)
+ATTESTATION: Final = re.compile(
+    r"(?P<base>attestations/(?:provenance|result|lock|reproduction-[A-Za-z0-9][A-Za-z0-9_-]{0,127}))"
+    r"(?:\.(?P<key>[0-9a-f]{64}))?\.sigstore\.json"
+)
+MAX_FILES, MAX_BYTES, MAX_ATTESTATIONS, MAX_SUBJECTS = 100_000, 1 << 37, 64, 1000
+MAX_ATTESTATION, MAX_SUMS, MAX_LISTING, MAX_RECORD = 8 << 20, 64 << 20, 32 << 20, 16 << 20
+MAX_SAMPLES, MAX_LINE, MAX_VALUES, MAX_DEPTH, MAX_INTEGER = 4 << 30, 4 << 20, 2_000_000, 64, 2**53 - 1
+MAX_LABELS: Final = 200_000
+
+
+class RefusedError(Exception):
+    """The bundle is not what it must be: exit status 1."""
+
+
+class MisuseError(Exception):
+    """The command line names something that cannot be used: exit status 2."""
+
+
+class SkippedError(Exception):
+    """This file cannot check something, and says so."""
+
+
+def demand(holds: object, message: str) -> None:
+    """Refuse the bundle with `message` unless `holds`."""
+    if not holds:
+        raise RefusedError(message)
+
+
+# 1. JSON with one spelling (RFC 8785).
+
+
+def canonical(value: Any, depth: int = 0) -> str:
+    """Return the RFC 8785 text of a JSON value; refuse what it cannot carry, and deep nesting."""
+    if isinstance(value, dict | list):
+        demand(depth < MAX_DEPTH, f"JSON is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, dict):
+        names = sorted(value, key=lambda name: name.encode("utf-16-be"))
+        return "{" + ",".join(f"{canonical(n)}:{canonical(value[n], depth + 1)}" for n in names) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(canonical(item, depth + 1) for item in value) + "]"
+    if isinstance(value, float):
+        return double(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def double(value: float) -> str:
+    """Write a double as ECMAScript does: https://tc39.es/ecma262/#sec-numeric-types-number-tostring."""
+    demand(math.isfinite(value), "JSON holds a number that is not finite")
+    if value == 0:
+        return "0"
+    sign, places, exponent = Decimal(repr(value)).normalize().as_tuple()
+    digits, minus = "".join(map(str, places)), "-" * sign
+    count, point = len(digits), len(digits) + int(exponent)
+    if count <= point <= 21:
+        return minus + digits + "0" * (point - count)
+    if 0 < point <= 21:
+        return f"{minus}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{minus}0.{'0' * -point}{digits}"
+    return f"{minus}{digits[0]}{'.' * (count > 1)}{digits[1:]}e{point - 1:+d}"
+
+
+def parse(data: bytes, what: str, end: str = "", values: int = MAX_VALUES) -> Any:
+    """Read canonical JSON followed by `end`; any other spelling of its value, a key twice too, is refused."""
+    demand(sum(map(data.count, (b",", b"[", b"{"))) <= values, f"{what} holds too many values")
+    try:
+        value = json.loads(data.decode(), parse_int=integer)
+        same = (canonical(value) + end).encode() == data
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise RefusedError(f"{what} is not JSON that can be read: {str(error)[:200]!a}") from error
+    demand(same, f"{what} is not in canonical form (RFC 8785), or a key stands twice")
+    return value
+
+
+def integer(digits: str) -> int | float:
+    """Read an integer exactly, and beyond 2^53 as the double that RFC 8785 writes so."""
+    return int(digits) if len(digits) < 18 and abs(int(digits)) <= MAX_INTEGER else float(digits)
+
+
+def sha256_of(value: Any) -> str:
+    """Return the digest of a value's canonical bytes."""
+    return "sha256:" + hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+# 2. Which fields, of which kinds.
+
+
+def matching(pattern: str) -> Callable[[Any], bool]:
+    """Return a test for texts, the whole of which has one pattern."""
+    compiled = re.compile(pattern, re.ASCII)
+    return lambda value: is_text(value) and compiled.fullmatch(value) is not None
+
+
+def is_text(value: Any) -> bool:
+    """Accept a text of bounded length."""
+    return isinstance(value, str) and len(value) <= 4096
+
+
+def is_integer(value: Any) -> bool:
+    """Accept a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_count(value: Any) -> bool:
+    """Accept a whole number that is not negative."""
+    return is_integer(value) and value >= 0
+
+
+def is_number(value: Any) -> bool:
+    """Accept a finite number."""
+    return (is_integer(value) or isinstance(value, float)) and math.isfinite(value)
+
+
+def is_name(value: Any) -> bool:
+    """Accept a text of 1 to 1024 bytes."""
+    return isinstance(value, str) and 0 < len(value.encode()) <= 1024
+
+
+def is_moment(value: Any) -> bool:
+    """Accept a UTC time that exists."""
+    try:
+        return _TIME(value) and bool(datetime.fromisoformat(value))
+    except ValueError:
+        return False
+
+
+def is_fingerprint(value: Any) -> bool:
+    """Accept an OpenSSH SHA-256 fingerprint in its one spelling."""
+    return _FINGERPRINT(value) and fingerprint_of(bytes.fromhex(fingerprint_hex(value))) == value
+
+
+def table_of(name: Callable[[Any], bool], test: Callable[[Any], bool], most: int) -> Callable[[Any], bool]:
+    """Return a test for small tables."""
+    return lambda value: (
+        isinstance(value, dict)
+        and len(value) <= most
+        and all(map(name, value))
+        and all(map(test, value.values()))
+    )
+
+
+_TIME = matching(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z")
+_FINGERPRINT = matching(r"SHA256:[A-Za-z0-9+/]{43}")
+KINDS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "any": lambda value: True,
+    "text": is_text,
+    "string": lambda value: isinstance(value, str),
+    "flag": lambda value: isinstance(value, bool),
+    "integer": is_integer,
+    "count": is_count,
+    "number": is_number,
+    "name": is_name,
+    "time": is_moment,
+    "table": lambda value: isinstance(value, dict),
+    "texts": table_of(lambda name: True, is_text, 4096),
+    "hex": matching(r"[0-9a-f]{64}"),
+    "digest": matching(r"sha256:[0-9a-f]{64}"),
+    "git": matching(r"[0-9a-f]{40}"),
+    "decimal": matching(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"),
+    "digits": matching(r"0|[1-9][0-9]{0,15}"),
+    "invocation": matching(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}"),
+    "keyid": is_fingerprint,
+    "hexes": table_of(lambda name: True, matching(r"[0-9a-f]{64}"), 4096),
+    "scores": table_of(is_name, is_number, 1024),
+    "groups": table_of(is_name, lambda value: isinstance(value, str | bool) or is_number(value), 1024),
+    "weight": lambda value: is_number(value) and value > 0,
+    "error": lambda value: isinstance(value, str) and 0 < len(value.encode()) <= 1 << 16,
+    "level": lambda value: isinstance(value, dict),
+    "positive": lambda value: is_count(value) and value > 0,
+    "seed": lambda value: is_count(value) and value < 2**32,
+}
+# A line is a table and its fields; no other may be there. `?` after a field: it may be missing; after a kind:
+# it may be null. `[kind]` is a list, `=a|b` a choice of words.
+TABLES: Final = {
+    name: dict(words.split(":", 1) for words in fields)
+    for name, *fields in map(
+        str.split,
+        """
+sigstore mediaType:=application/vnd.dev.sigstore.bundle.v0.3+json verificationMaterial:material
+ dsseEnvelope:dsse
+material publicKey:hint
+hint hint:keyid
+dsse payload:string payloadType:=application/vnd.in-toto+json signatures:[signature]
+signature keyid:keyid sig:text
+statement _type:=https://in-toto.io/Statement/v1 subject:[subject] predicateType:text predicate:table
+subject name:text digest:sha256
+sha256 sha256:hex
+suite name:text version:text
+builder id:text version:texts
+dependency name:text digest:digests uri?:text
+digests sha256?:hex gitCommit?:git gitTree?:git
+provenance buildDefinition:definition runDetails:details
+definition buildType:text externalParameters:lock internalParameters:texts resolvedDependencies:[dependency]
+details builder:builder metadata:metadata
+metadata invocationId:invocation startedOn:time finishedOn:time
+lock lock:digest blueprint:suite
+imported lock:digest blueprint:suite harness:=lm-eval|inspect origin:=unsigned sources:[dependency]
+evaluation invocationId:invocation verifier:builder evaluatedAt:time suite:suite lock:digest
+ assuranceLevel:=self_attested status:status failure:failure? verdict:verdict sampleSize:digits claims:[claim]
+ deviations:[text] marks?:[mark] origin?:=unsigned
+claim metric:text definition:text value:decimal? ci:[decimal]? n:digits threshold:decimal?
+ comparator:=gte|lte? on:on? primary:flag verdict:verdict passed:flag?
+reproduction original:digest reproduced:digest lock:digest verifier:builder evaluatedAt:time verdict:again
+ metrics:[compared] samples:agreement environment:texts scope?:=full|score-only|samples
+compared name:text original:decimal? reproduced:decimal? verdict:again
+agreement n:digits equal:digits
+result schema:=evalctl/result/v1 lock:digest attempt:count invocation_id:text blueprint:suite status:status
+ failure:failure? verdict:verdict metrics:[metric] tables:table samples:counts replicates:[replicate]
+ deviations:[text] discrepancies:[text] marks?:[mark] origin?:=unsigned
+metric name:text definition:text value:number? ci:[number]? ci_method:text? ci_level:number? n:count
+ errors:count per_replicate:[number?] spread:number? direction:direction primary:flag threshold:bound?
+ verdict:verdict published:published? published_met:flag? reason:text?
+bound on:on min?:number max?:number
+published value:number decimals:count source:text
+counts n:count errors:count
+replicate replicate:count seed:count status:status failure:failure? exit_code:integer? attempt?:count
+locked schema:=evalctl/lock/v1|evalctl/imported/v1 identity:table blueprint:string
+identity name:text version:text image:image code:code inputs:[input] config:any run:run score:any
+ metrics:[declared] resources:any sandbox:table redactable:flag services?:[service] limit?:positive patch?:hex
+ predictions?:[hex]
+image index:digest? manifest:digest config:digest diff_ids:[digest] platform:text
+code commit:text path:text tree:text content:hex lockfiles:hexes
+input kind:text name:text sha256:hex size:count unpack:text role:text split:text variant_of:text? tree?:flag
+run command:any env:any seeds:[seed] timeout:count determinism:text format:text resumable:flag
+declared name:text definition:text of:text where:table parameters:table primary:flag direction:direction
+ ci:interval threshold:table? published:table? reproduce:table?
+interval method:text? level:any
+service name:text phase:text image:image command:any models:any ready:any env:any resources:any sandbox:any
+import harness:=lm-eval|inspect task:text name:text version:text metrics:[score] sources:[source]
+score name:text score:text direction:direction completed_only:flag
+source name:text sha256:hex size:count
+environment schema:=evalctl/environment/v1 facts:any
+fact name:string value:any source:=image|engine|host|probe|declared
+sample id:name prediction?:any target?:any scores?:scores groups?:groups weight?:weight input_sha256?:hex
+ error?:error epoch?:count task?:name replicate:count seed:seed
+""".replace("\n ", " ")
+        .strip()
+        .split("\n"),
+    )
+}
+AGAIN: Final = ("identical", "equivalent", "inconclusive", "diverged", "not-runnable")  # best first
+WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "status": ("succeeded", "failed"),
+    "failure": (
+        *("candidate", "timeout", "out-of-memory", "disk", "sandbox"),
+        *("engine", "image", "input", "interrupted"),
+    ),
+    "verdict": ("pass", "fail", "inconclusive", "none"),
+    "mark": ("partial", "draft", "score-only", "not-re-runnable"),
+    "on": ("value", "ci-lower", "ci-upper"),
+    "direction": ("higher", "lower"),
+    "again": AGAIN,
+}
+
+
+def fits(value: Any, kind: str, what: str) -> Any:
+    """Return `value` if it is of the kind; refuse it otherwise."""
+    if kind.endswith("?"):
+        return None if value is None else fits(value, kind[:-1], what)
+    if kind.startswith("["):
+        demand(isinstance(value, list) and len(value) <= 4096, f"{what} is not a list of at most 4096")
+        return [fits(item, kind[1:-1], what) for item in value]
+    if kind in TABLES:
+        demand(isinstance(value, dict), f"{what} is not an object")
+        known = {name.rstrip("?"): (name.endswith("?"), inner) for name, inner in TABLES[kind].items()}
+        for name, (optional, inner) in known.items():
+            demand(optional or name in value, f"{what} has no `{name}`")
+            if name in value:
+                fits(value[name], inner, f"{what}.{name}")
+        unknown = value.keys() - known
+        demand(not unknown, f"{what} has the unknown field {min(unknown, default='')[:80]!a}")
+    else:
+        words = kind[1:].split("|") if kind.startswith("=") else WORDS.get(kind)
+        accepted = KINDS[kind](value) if words is None else isinstance(value, str) and value in words
+        demand(accepted, f"{what} is not what it must be")
+    return value
+
+
+def read_predicate(value: Any, kind: str, what: str) -> Any:
+    """Return a predicate of this kind that does not contradict itself."""
+    fits(value, kind, what)
+    named = value.get("sources", [])
+    if kind == "evaluation":
+        check_ending(value, what)
+        for claim in value["claims"]:
+            demand(claim["ci"] is None or len(claim["ci"]) == 2, f"{what}: `ci` does not have two ends")
+            absent = {claim[name] is None for name in ("threshold", "comparator", "on")}
+            demand(len(absent) == 1, f"{what}: a threshold without `comparator` and `on`, or these alone")
+            demand(claim["passed"] is PASSED.get(claim["verdict"]), f"{what}: `passed` is not the verdict")
+    if kind == "provenance":
+        times, named = value["runDetails"]["metadata"], value["buildDefinition"]["resolvedDependencies"]
+        demand(value["buildDefinition"]["buildType"] in (LAUNCH, IMPORT), f"{what}: another build type")
+        demand(instant(times["startedOn"]) <= instant(times["finishedOn"]), f"{what}: finished, then started")
+    demand(all(item["digest"] for item in named), f"{what}: a dependency has no digest")
+    return value
+
+
+PASSED: Final = {"pass": True, "fail": False}
+
+
+def check_ending(value: Any, what: str) -> None:
+    """Refuse a failure that succeeded, a success that failed, and a mark that stands twice."""
+    demand((value["status"] == "succeeded") == (value["failure"] is None), f"{what}: status and failure")
+    marks = value.get("marks", [])
+    demand(len(set(marks)) == len(marks), f"{what}: a mark stands twice")
+
+
+def instant(said: str) -> datetime:
+    """Return the moment of a time that was accepted."""
+    return datetime.fromisoformat(said)
+
+
+# 3. Keys, signatures, attestations.
+
+
+@dataclass(frozen=True)
+class Key:
+    """A public key: its OpenSSH fingerprint, and a function that raises where a signature does not hold."""
+
+    fingerprint: str
+    check: Callable[[bytes, bytes], None]
+
+
+def load_key(data: bytes, what: str) -> Key:
+    """Read an Ed25519 or P-256 public key: an OpenSSH line, or PEM (SubjectPublicKeyInfo)."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+    data = data.strip()
+    is_pem = data.startswith(b"-----BEGIN")
+    load = serialization.load_pem_public_key if is_pem else serialization.load_ssh_public_key
+    try:
+        key = load(data)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise MisuseError(f"{what} is not a public key that can be read") from error
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        edwards = key
+
+        def check(signature: bytes, signed: bytes) -> None:
+            edwards.verify(signature, signed)
+    elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+        curve = key
+
+        def check(signature: bytes, signed: bytes) -> None:
+            curve.verify(signature, signed, ec.ECDSA(hashes.SHA256()))
+    else:
+        raise MisuseError(f"{what} is neither an Ed25519 nor a P-256 key")
+    line = key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    if not is_pem and (data.split(b" ")[:2] != line.split(b" ")[:2] or b"\n" in data):
+        raise MisuseError(f"{what} is not one key in its canonical form")
+    blob = base64.b64decode(line.split(b" ")[1])
+    return Key(fingerprint_of(hashlib.sha256(blob).digest()), check)
+
+
+def fingerprint_of(sha256: bytes) -> str:
+    """Return a key's digest as `ssh-keygen -lf` prints it."""
+    return "SHA256:" + base64.b64encode(sha256).decode().rstrip("=")
+
+
+def fingerprint_hex(fingerprint: str) -> str:
+    """Return the 32 bytes of a fingerprint in hex, as they stand in names of co-signatures."""
+    return base64.b64decode(fingerprint[7:] + "=").hex()
+
+
+def signature_holds(key: Key, signature: bytes, payload: bytes) -> bool:
+    """Say whether `key` signed the payload in DSSE's pre-authentication encoding."""
+    from cryptography.exceptions import InvalidSignature
+
+    kind = PAYLOAD_TYPE.encode()
+    try:
+        key.check(signature, b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def decode_base64(encoded: str) -> bytes:
+    """Decode standard base64 in its one spelling."""
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except ValueError as error:
+        raise RefusedError("it is not base64") from error
+    demand(base64.b64encode(data).decode() == encoded, "its base64 is not canonical")
+    return data
+
+
+@dataclass
+class Attestation:
+    """One opened `*.sigstore.json`; `statement` is there once a known key's signature over it holds."""
+
+    path: str
+    base: str
+    signer: str
+    payload: bytes
+    statement: Any = None
+
+
+def open_attestation(path: str, data: bytes, keys: Mapping[str, Key]) -> Attestation:
+    """Open an attestation, check its signature where the key is known, and only then read the payload."""
+    value = fits(parse(data, "it", "\n", 32), "sigstore", "it")
+    envelope = value["dsseEnvelope"]
+    demand(len(envelope["signatures"]) == 1, "it must hold exactly one signature")
+    keyid = envelope["signatures"][0]["keyid"]
+    signature, payload = decode_base64(envelope["signatures"][0]["sig"]), decode_base64(envelope["payload"])
+    demand(len(signature) <= 72, "its signature is too long for Ed25519 or P-256")
+    hint = value["verificationMaterial"]["publicKey"]["hint"]
+    demand(keyid == hint, "its hint and its keyid name different keys")
+    name = ATTESTATION.fullmatch(path)
+    named = name is not None and name["key"] in (None, fingerprint_hex(keyid))
+    demand(named, "its name and its keyid name different keys")
+    found = Attestation(path, name["base"] + ".sigstore.json" if name else "", keyid, payload)
+    if (key := keys.get(keyid)) is not None:
+        demand(signature_holds(key, signature, payload), f"the signature of {keyid} does not hold")
+        found.statement = read_statement(payload)
+    return found
+
+
+def read_statement(payload: bytes) -> Any:
+    """Read a signed payload: an in-toto Statement v1 without floats, its subjects sorted by name."""
+    value = parse(payload, "the signed payload", values=200_000)
+    demand(is_unambiguous(value), "the signed payload holds a float, or a key that is not ASCII")
+    listed = [subject["name"] for subject in fits(value, "statement", "the statement")["subject"]]
+    demand(listed and listed == sorted(set(listed)), "the subjects are not sorted, or one stands twice")
+    demand(len(listed) <= 1024, "there are more than 1024 subjects")
+    return value
+
+
+def is_unambiguous(value: Any) -> bool:
+    """Say whether every JSON writer would order and spell this value alike."""
+    if isinstance(value, dict):
+        return all(name.isascii() and is_unambiguous(item) for name, item in value.items())
+    return all(map(is_unambiguous, value)) if isinstance(value, list) else not isinstance(value, float)
+
+
+# 4. The folder, opened component by component.
+
+
+class Folder:
+    """The bundle's files as one walk saw them, opened below one descriptor and never through a link."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self.root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (OSError, ValueError) as error:
+            raise MisuseError(f"there is no bundle at {str(path)[:200]!a}") from error
+        self.files: dict[str, tuple[int, ...]] = {}
+
+    def walk(self, folder: int, prefix: str = "") -> None:
+        """Look at everything below `folder`, and refuse what a bundle cannot hold."""
+        with os.scandir(folder) as entries:
+            for number, entry in enumerate(entries):
+                name, facts = prefix + entry.name, os.stat(entry.name, dir_fd=folder, follow_symlinks=False)
+                demand(number <= MAX_FILES, f"the bundle holds more than {MAX_FILES} files")
+                if stat.S_ISDIR(facts.st_mode):
+                    demand(is_bundle_folder(name), f"the bundle may not hold the folder {name[:200]!a}")
+                    self._walk_into(folder, entry.name, name + "/")
+                    continue
+                demand(is_bundle_file(name), f"the bundle may not hold {name[:200]!a}")
+                self.files[name] = regular(facts, name)
+                demand(len(self.files) <= MAX_FILES, f"the bundle holds more than {MAX_FILES} files")
+
+    def _walk_into(self, parent: int, segment: str, prefix: str) -> None:
+        inner = os.open(segment, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+        before = len(self.files)
+        try:
+            self.walk(inner, prefix)
+        finally:
+            os.close(inner)
+        demand(len(self.files) > before, f"the folder {prefix[:200]!a} is empty")
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[int]:
+        """Open one file, which must be the one that the walk saw, before and after."""
+        opened, flags = [self.root], os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        try:
+            *folders, last = name.split("/")
+            for segment in folders:
+                opened.append(os.open(segment, flags | os.O_DIRECTORY, dir_fd=opened[-1]))
+            opened.append(os.open(last, flags, dir_fd=opened[-1]))
+            demand(regular(os.fstat(opened[-1]), name) == self.files[name], f"`{name}` was swapped")
+            yield opened[-1]
+            demand(regular(os.fstat(opened[-1]), name) == self.files[name], f"`{name}` changed meanwhile")
+        finally:
+            for descriptor in opened[:0:-1]:
+                os.close(descriptor)
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """Give the bytes of one file."""
+        left = self.files[name][0]
+        with self.open(name) as descriptor:
+            while left and (chunk := os.read(descriptor, min(1 << 20, left))):
+                left -= len(chunk)
+                yield chunk
+        demand(left == 0, f"`{name}` changed while it was read")
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the bytes of one file of bounded size."""
+        demand(self.files[name][0] <= limit, f"`{name}` has more than {limit} bytes")
+        return b"".join(self.chunks(name))
+
+    def sha256(self, name: str) -> str:
+        """Return the hex SHA-256 of one file."""
+        state = hashlib.sha256()
+        for chunk in self.chunks(name):
+            state.update(chunk)
+        return state.hexdigest()
+
+
+def regular(facts: os.stat_result, name: str) -> tuple[int, ...]:
+    """Return which regular file this is, its size first; refuse all that is none, or has several names."""
+    demand(stat.S_ISREG(facts.st_mode), f"{name[:200]!a} is not a regular file")
+    demand(facts.st_nlink == 1, f"{name[:200]!a} is a hard link")
+    return (facts.st_size, facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns)
+
+
+def is_portable(path: str) -> bool:
+    """Say whether a path names the same file on every platform, inside its root."""
+    parts = path.split("/")
+    sizes_fit = len(path) <= 512 and len(parts) <= 16 and all(len(part) <= 200 for part in parts)
+    return sizes_fit and all(SEGMENT.fullmatch(part) and not DEVICE.fullmatch(part) for part in parts)
+
+
+def is_bundle_file(path: str) -> bool:
+    """Say whether a bundle may hold a file at `path`."""
+    if path in RECORDS or path in (COMMITMENTS, LEDGER_PROOF) or ATTESTATION.fullmatch(path):
+        return True
+    return path.partition("/")[0] in FOLDERS and "/" in path and is_portable(path)
+
+
+def is_bundle_folder(path: str) -> bool:
+    """Say whether a bundle may hold a folder at `path`."""
+    return path == "attestations" or (path.partition("/")[0] in FOLDERS and is_portable(path))
+
+
+def sums_of(digests: Mapping[str, str]) -> bytes:
+    """Return the lines that `sha256sum -c` reads, sorted by path."""
+    return b"".join(f"{digests[path]}  {path}\n".encode() for path in sorted(digests))
+
+
+# 5. The trust policy.
+
+ROLES: Final = ("lock", "result", "reproduction", "root")
+BUILT: Final = ("result", "reproduction")  # these were made by a builder, and say when
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the policy is asked: these known keys signed a payload of this type, made there and then."""
+
+    role: str
+    signers: frozenset[str]
+    kind: str
+    builder: str | None = None
+    made_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Principal:
+    """`[keys.NAME]` of a trust policy."""
+
+    name: str
+    key: Key
+    roles: frozenset[str]
+    builders: frozenset[str] = frozenset()
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    revoked_from: datetime | None = None
+    reason: str | None = None
+
+    def refusal(self, claim: Claim, now: datetime) -> str | None:
+        """Say why this key's word does not count, None where it does; a signature counts as made now."""
+        if claim.role not in self.roles:
+            return f"`{self.name}` does not have the role `{claim.role}`"
+        if self.reason == "key-compromise" or (self.revoked_from and now >= self.revoked_from):
+            return f"`{self.name}` is revoked: {self.reason}"
+        if self.valid_from and now < self.valid_from:
+            return f"`{self.name}` is not valid before {self.valid_from.isoformat()}"
+        if self.valid_until and now >= self.valid_until:
+            return f"`{self.name}` was valid until {self.valid_until.isoformat()}"
+        if self.builders and claim.role in BUILT and claim.builder not in self.builders:
+            return f"`{self.name}` may not sign for the builder {str(claim.builder)[:200]!a}"
+        return None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`[rules.ROLE]` of a trust policy; no `kinds` means any type."""
+
+    threshold: int
+    members: frozenset[str]
+    kinds: frozenset[str] = frozenset()
+    max_age: timedelta | None = None
+
+    def refusal(self, claim: Claim, now: datetime) -> str | None:
+        """Say why nobody's signature would do, None where enough of them will."""
+        if self.kinds and claim.kind not in self.kinds:
+            return f"the rule for `{claim.role}` does not allow `{claim.kind}`"
+        if self.max_age is None:
+            return None
+        if claim.made_at is None or claim.made_at > now + timedelta(minutes=5):
+            return f"the rule for `{claim.role}` bounds its age, and it states no time that has come"
+        return "it is older than the policy allows" if now - claim.made_at > self.max_age else None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Whose signatures count for what: principals by fingerprint, rules by role, until when."""
+
+    principals: Mapping[str, Principal]
+    rules: Mapping[str, Rule]
+    expires: datetime
+
+    def refusal(self, claim: Claim, now: datetime) -> str | None:
+        """Say why the policy does not accept a claim, None where it does."""
+        if now >= self.expires:
+            return f"the trust policy expired on {self.expires.isoformat()}"
+        rule = self.rules.get(claim.role)
+        if rule is None:
+            return f"the trust policy has no rule for `{claim.role}`"
+        if why := rule.refusal(claim, now):
+            return why
+        counted, refusals = 0, []
+        for one in (self.principals[signer] for signer in sorted(claim.signers)):
+            named = one.name in rule.members
+            why = one.refusal(claim, now) if named else f"`{one.name}` is not in the rule for `{claim.role}`"
+            counted += why is None
+            refusals += [why] if why else []
+        asked = f"the rule for `{claim.role}` asks for {rule.threshold}, {counted} counted"
+        return None if counted >= rule.threshold else "; ".join([asked, *refusals])
+
+
+def policy_of_key(data: bytes) -> Policy:
+    """Return the policy of one key that may sign all evidence, for ever."""
+    key = load_key(data, "the key")
+    one, rule = Principal("key", key, frozenset(ROLES[:3])), Rule(1, frozenset(["key"]))
+    return Policy({key.fingerprint: one}, dict.fromkeys(ROLES[:3], rule), datetime.max.replace(tzinfo=UTC))
+
+
+def read_policy(data: bytes) -> Policy:
+    """Read `trust.toml`; whatever is not understood is misuse, so that no rule is passed over."""
+    try:
+        value = tomllib.loads(data.decode())
+        known(value, ("version", "expires"), ("keys", "rules"))
+        demand(is_count(value["version"]) and 1 <= value["version"] <= MAX_INTEGER, "`version`")
+        principals: dict[str, Principal] = {}
+        for name, table in value.get("keys", {}).items():
+            one = _principal(name, table)
+            demand(one.key.fingerprint not in principals, f"keys.{name} is the same key as another")
+            principals[one.key.fingerprint] = one
+        names = {one.name for one in principals.values()}
+        rules = {role: _rule(role, table, names) for role, table in value.get("rules", {}).items()}
+        return Policy(principals, rules, _time(value, "expires") or datetime.min.replace(tzinfo=UTC))
+    except (RefusedError, AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise MisuseError(f"the trust policy is malformed: {error}") from error
+
+
+def known(table: Mapping[str, Any], needed: Iterable[str], optional: Iterable[str]) -> None:
+    """Demand that a table of the policy has what it needs and nothing that is not understood."""
+    for name in needed:
+        demand(name in table, f"`{name}` is missing")
+    unknown = table.keys() - {*needed, *optional}
+    demand(not unknown, f"unknown field {min(unknown, default='')[:80]!a}")
+
+
+def _principal(name: str, table: Mapping[str, Any]) -> Principal:
+    times = ("valid-from", "valid-until", "revoked-from")
+    known(table, ("public", "roles"), (*times, "reason", "builders"))
+    roles, reason = _names(table, "roles"), table.get("reason")
+    demand(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name), f"the name {name[:80]!a}")
+    demand(roles <= set(ROLES), f"keys.{name}: unknown role")
+    demand(reason in (None, "key-compromise", "superseded"), f"keys.{name}: `reason`")
+    builders, key = _names(table, "builders"), load_key(table["public"].encode(), f"keys.{name}")
+    valid_from, valid_until, revoked_from = (_time(table, field) for field in times)
+    one = Principal(name, key, roles, builders, valid_from, valid_until, revoked_from, reason)
+    demand((one.revoked_from is None) == (reason is None), f"keys.{name}: `revoked-from` needs `reason`")
+    ordered = not (one.valid_from and one.valid_until) or one.valid_from < one.valid_until
+    demand(ordered, f"keys.{name}: `valid-from` is not before `valid-until`")
+    return one
+
+
+def _rule(role: str, table: Mapping[str, Any], names: set[str]) -> Rule:
+    known(table, ("threshold", "from"), ("predicate", "max-age"))
+    members, threshold = _names(table, "from"), table["threshold"]
+    demand(role in ROLES, f"there is no role {role[:80]!a}")
+    demand(members <= names and len(members) <= 64, f"rules.{role}: `from`")
+    demand(is_count(threshold) and 1 <= threshold <= len(members), f"rules.{role}: `threshold`")
+    age = None
+    if "max-age" in table:
+        demand(role in BUILT, f"rules.{role}: a `{role}` signature states no time")
+        spelled = re.fullmatch(
+            r"(?=[1-9])(\d{1,3}d)?(\d{1,4}h)?(\d{1,6}m)?(\d{1,8}s)?", table["max-age"], re.ASCII
+        )
+        demand(spelled, f"rules.{role}: `max-age`")
+        units = (int((part or "0d")[:-1]) for part in (spelled.groups() if spelled else ()))
+        age = timedelta(**dict(zip(("days", "hours", "minutes", "seconds"), units, strict=True)))
+        demand(age <= timedelta(days=366), f"rules.{role}: `max-age`")
+    return Rule(threshold, members, _names(table, "predicate"), age)
+
+
+def _names(table: Mapping[str, Any], field: str) -> frozenset[str]:
+    listed = table.get(field)
+    if listed is None:
+        return frozenset()
+    well = isinstance(listed, list) and listed and all(isinstance(item, str) for item in listed)
+    demand(well and len(set(listed)) == len(listed), f"`{field}` must list at least one text, each once")
+    return frozenset(listed)
+
+
+def _time(table: Mapping[str, Any], field: str) -> datetime | None:
+    value = table.get(field)
+    demand(
+        value is None or (isinstance(value, datetime) and value.tzinfo), f"`{field}` is no time with a zone"
+    )
+    return value
+
+
+# 6. Attestations against files and policy.
+
+
+@dataclass
+class Report:
+    """What was checked, in order: (name, ok | failed | skipped, in words)."""
+
+    checks: list[tuple[str, str, str]] = field(default_factory=list)
+    digest: str | None = None
+
+    def run(self, name: str, check: Callable[[], str | None]) -> bool:
+        """Add what became of one check; say whether it did not fail."""
+        try:
+            status, detail = "ok", check() or ""
+        except RefusedError as error:
+            status, detail = "failed", str(error)
+        except SkippedError as error:
+            status, detail = "skipped", str(error)
+        self.checks.append((name, status, detail))
+        return status != "failed"
+
+    def skip(self, name: str, why: str) -> None:
+        """Name something that was not checked."""
+        self.checks.append((name, "skipped", why))
+
+    @property
+    def verdict(self) -> str:
+        """Return `failed` where anything but trust failed, else `untrusted` where trust did."""
+        lacks_trust = {name.startswith("trust:") for name, status, _ in self.checks if status == "failed"}
+        return "failed" if False in lacks_trust else "untrusted" if lacks_trust else "verified"
+
+    @property
+    def sentence(self) -> str:
+        """Return the first thing that failed, or that all is well."""
+        wrong = [
+            (name.startswith("trust:"), name, why) for name, status, why in self.checks if status == "failed"
+        ]
+        if not wrong:
+            return "the bundle is what its signers signed, and they are trusted"
+        _, name, why = min(wrong, key=lambda line: line[0])
+        return f"{name}: {why}"
+
+
+@dataclass
+class Evidence:
+    """The bundle's digests and its attestations by path, and who judges them when."""
+
+    digests: Mapping[str, str]
+    attestations: Mapping[str, Attestation]
+    policy: Policy
+    now: datetime
+
+    def refusal(self, role: str, path: str, kind: str, *built: Any) -> str | None:
+        """Ask the policy about what is signed at `path`, there or in a co-signature."""
+        payload = self.attestations[path].payload
+        same = (one for one in self.attestations.values() if one.base == path and one.payload == payload)
+        signers = frozenset(one.signer for one in same if one.statement)
+        return self.policy.refusal(Claim(role, signers, kind, *built), self.now)
+
+    def predicate(self, path: str, kind: str, shape: str) -> Any:
+        """Return what a known key signed at `path`: of this type, about the right files; else None."""
+        statement = self.attestations[path].statement
+        if statement is None:
+            return None
+        demand(statement["predicateType"] == kind, f"`{path}` holds {statement['predicateType'][:200]!a}")
+        about = {one["name"]: one["digest"]["sha256"] for one in statement["subject"]}
+        every = path in (PROVENANCE, RESULT) and len(self.digests) - 1 <= MAX_SUBJECTS
+        one = "lock.json" if path == LOCK else SUMS
+        wanted = self.digests if every else {one: self.digests[one]}
+        demand(about == wanted, f"`{path}` is about other files than these")
+        return read_predicate(statement["predicate"], shape, f"`{path}`")
+
+
+@dataclass
+class Signed:
+    """The three statements of a bundle; None where no known key signed one."""
+
+    provenance: Any
+    result: Any
+    lock: Any
+    lock_type: str
+
+    def said(self) -> Iterator[dict[str, Any]]:
+        """Give what each statement says of what several of them say."""
+        if self.provenance:
+            definition, details = self.provenance["buildDefinition"], self.provenance["runDetails"]
+            run = {"invocation": details["metadata"]["invocationId"], "builder": details["builder"]}
+            yield {**definition["externalParameters"], **run, "import": definition["buildType"] == IMPORT}
+        if one := self.result:
+            run = {"invocation": one["invocationId"], "builder": one["verifier"], "import": "origin" in one}
+            yield {"lock": one["lock"], "blueprint": one["suite"], **run}
+        if one := self.lock:
+            is_import = self.lock_type == IMPORTED_TYPE
+            yield {"lock": one["lock"], "blueprint": one["blueprint"], "import": is_import}
+
+
+def verify(path: Path, policy: Policy, now: datetime) -> Report:
+    """Check the bundle at `path`; whatever is in it, the answer is a report."""
+    report, folder = Report(), Folder(path)
+    try:
+        folder.walk(folder.root)
+        verify_folder(folder, policy, now, report)
+    except RefusedError as error:
+        report.checks.append(("files", "failed", str(error)))
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        OSError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        said = f"it cannot be read: {type(error).__name__}: {str(error)[:200]!a}"
+        report.checks.append(("files", "failed", said))
+    finally:
+        os.close(folder.root)
+    return report
+
+
+def verify_folder(folder: Folder, policy: Policy, now: datetime, report: Report) -> None:
+    """Check files, signatures, statements and trust, and then what the files say."""
+    demand(sum(facts[0] for facts in folder.files.values()) <= MAX_BYTES, "the bundle is too large")
+    for name in (*sorted(RECORDS), PROVENANCE, RESULT, LOCK):
+        demand(name in folder.files, f"the bundle has no `{name}`")
+    inside = [name for name in folder.files if name.startswith("attestations/")]
+    demand(len(inside) < MAX_ATTESTATIONS, f"there are more than {MAX_ATTESTATIONS} attestations")
+    sealed = {name: folder.read(name, MAX_ATTESTATION) for name in sorted(inside)}
+    digests = {name: folder.sha256(name) for name in sorted(folder.files.keys() - sealed.keys())}
+    report.digest = "sha256:" + digests[SUMS]
+    report.run("files", lambda: f"{len(digests)} files")
+    report.run("checksums", lambda: check_sums(folder, digests))
+    keys = {fingerprint: one.key for fingerprint, one in policy.principals.items()}
+    opened: dict[str, Attestation] = {}
+    for path in sorted(sealed.keys() - {LEDGER_PROOF}):
+        report.run(f"signature:{path[13:-14]}", lambda path=path: open_into(opened, path, sealed, keys))  # type: ignore[misc]
+    if report.verdict == "failed":
+        return
+    evidence = Evidence(digests, opened, policy, now)
+    signed: list[Signed] = []
+    if not report.run("agreement", lambda: check_agreement(evidence, signed)):
+        return
+    for path in sorted({one.base for one in opened.values()} - {PROVENANCE, RESULT, LOCK}):
+        report.run(path[13:-14], lambda path=path: check_reproduction(path, evidence, signed[0]))  # type: ignore[misc]
+    check_trust(evidence, signed[0], report)
+    if LEDGER_PROOF in sealed:
+        report.skip("ledger-proof", "this file does not check ledger proofs")
+    if report.verdict == "failed" or None in (signed[0].provenance, signed[0].result, signed[0].lock):
+        report.skip("contents", "nothing is parsed before its signature holds")
+        return
+    check_contents(folder, digests, signed[0], report)
+
+
+def check_sums(folder: Folder, digests: Mapping[str, str]) -> None:
+    """Check that SHA256SUMS lists exactly these files; it is compared, not parsed."""
+    listed = {name: sha256 for name, sha256 in digests.items() if name != SUMS}
+    found = folder.read(SUMS, MAX_SUMS)
+    if found != sums_of(listed):
+        lines = set(found.split(b"\n"))
+        odd = (name for name in sorted(listed) if f"{listed[name]}  {name}".encode() not in lines)
+        raise RefusedError(f"`{next(odd, SUMS)}` is not as `{SUMS}` says, or it lists what is not there")
+
+
+def open_into(
+    opened: dict[str, Attestation], path: str, sealed: Mapping[str, bytes], keys: Mapping[str, Key]
+) -> str:
+    """Open one attestation and add it to `opened`."""
+    one = open_attestation(path, sealed[path], keys)
+    demand(one.base in sealed, f"`{path}` co-signs what is not there")
+    opened[path] = one
+    if one.statement is None:
+        raise SkippedError(f"{one.signer}, which the trust policy does not know")
+    return one.signer
+
+
+def check_agreement(evidence: Evidence, signed: list[Signed]) -> None:
+    """Read the three statements into `signed`, and hold them against each other."""
+    for one in evidence.attestations.values():
+        same = one.payload == evidence.attestations[one.base].payload
+        demand(same, f"`{one.path}` signs another payload than `{one.base}`")
+    owner = evidence.attestations[PROVENANCE].signer == evidence.attestations[RESULT].signer
+    demand(owner, "provenance and result are signed by different keys")
+    statement = evidence.attestations[LOCK].statement
+    is_import = statement is not None and statement["predicateType"] == IMPORTED_TYPE
+    kind, shape = (IMPORTED_TYPE, "imported") if is_import else (LOCK_TYPE, "lock")
+    found = Signed(
+        evidence.predicate(PROVENANCE, PROVENANCE_TYPE, "provenance"),
+        evidence.predicate(RESULT, RESULT_TYPE, "evaluation"),
+        evidence.predicate(LOCK, kind, shape),
+        kind,
+    )
+    signed.append(found)
+    for name in ("lock", "blueprint", "invocation", "builder", "import"):
+        values = {canonical(about[name]) for about in found.said() if name in about}
+        demand(len(values) <= 1, f"the signed statements name different values for the {name}")
+    if None in (found.provenance, found.result, found.lock):
+        raise SkippedError("a statement by an unknown key is not read")
+
+
+def check_trust(evidence: Evidence, signed: Signed, report: Report) -> None:
+    """Ask the policy about each of the three statements."""
+    builder = signed.provenance["runDetails"]["builder"]["id"] if signed.provenance else None
+    made_at = instant(signed.result["evaluatedAt"]) if signed.result else None
+    for name, role, path, kind, *built in (
+        ("trust:provenance", "result", PROVENANCE, PROVENANCE_TYPE, builder, made_at),
+        ("trust:result", "result", RESULT, RESULT_TYPE, builder, made_at),
+        ("trust:lock", "lock", LOCK, signed.lock_type),
+    ):
+        why = evidence.refusal(role, path, kind, *built)
+        report.run(name, lambda why=why: demand(not why, str(why)))  # type: ignore[misc]
+
+
+def check_reproduction(path: str, evidence: Evidence, signed: Signed) -> str:
+    """Check a statement that the run was launched again: a bad one fails, a stranger's is not counted."""
+    value, own = evidence.predicate(path, REPRODUCTION_TYPE, "reproduction"), evidence.digests[SUMS]
+    signer = evidence.attestations[path].signer
+    if value is None:
+        raise SkippedError(f"signed by the unknown key {signer}: not counted")
+    demand(value["original"] == f"sha256:{own}", "the reproduction is of another bundle")
+    demand(value["reproduced"] != f"sha256:{own}", "the reproduction names the original as its own outcome")
+    external = signed.provenance and signed.provenance["buildDefinition"]["externalParameters"]
+    demand(not external or value["lock"] == external["lock"], "the reproduction launched another lock")
+    compared, equal = int(value["samples"]["n"]), int(value["samples"]["equal"])
+    demand(equal <= compared, "the reproduction counts more equal samples than it compared")
+    verdicts = [value["verdict"], *(metric["verdict"] for metric in value["metrics"])]
+    demand(
+        max(verdicts, key=AGAIN.index) == verdicts[0], "the reproduction is called better than its metrics"
+    )
+    claims = {claim["metric"]: claim["value"] for claim in signed.result["claims"]} if signed.result else None
+    for metric in value["metrics"]:
+        same = compared == equal and metric["original"] == metric["reproduced"]
+        demand(same or metric["verdict"] != "identical", "the reproduction calls identical what differs")
+        own_figure = claims is None or claims.get(metric["name"], ()) == metric["original"]
+        demand(own_figure, "the reproduction compares with other figures than the original's")
+    built = value["verifier"]["id"], instant(value["evaluatedAt"])
+    if why := evidence.refusal("reproduction", path, REPRODUCTION_TYPE, *built):
+        raise SkippedError(f"not counted: {why}")
+    return f"{value['verdict']}, by {signer}, scope {value.get('scope', 'full')}"
+
+
+# 7. What the files say, and whether they agree.
+
+
+@dataclass
+class Contents:
+    """The files that are parsed, once their digests are signed."""
+
+    folder: Folder
+    digests: Mapping[str, str]
+    signed: Signed
+    lock: Any = None
+    result: Any = None
+    blueprint: Any = None
+
+    @property
+    def identity(self) -> Any:
+        """Return what the lock pins."""
+        return self.lock["identity"]
+
+    @property
+    def is_import(self) -> bool:
+        """Say whether it was made of another harness's logs."""
+        return bool(self.lock["schema"] == "evalctl/imported/v1")
+
+    @property
+    def seeds(self) -> list[int]:
+        """Return the seed of each replicate."""
+        return [0] if self.is_import else list(self.identity["run"]["seeds"])
+
+    def bytes(self, name: str, limit: int) -> bytes:
+        """Return the very bytes of a file that are signed."""
+        data = self.folder.read(name, limit)
+        demand(hashlib.sha256(data).hexdigest() == self.digests[name], f"`{name}` changed while it was read")
+        return data
+
+    def read(self) -> None:
+        """Read lock, blueprint and result."""
+        self.lock = fits(parse(self.bytes("lock.json", 4 << 20), "lock.json"), "locked", "lock.json")
+        fits(self.identity, "import" if self.is_import else "identity", "the identity")
+        source = self.bytes("blueprint.toml", MAX_RECORD)
+        demand(self.lock["blueprint"].encode() == source, "`blueprint.toml` is not the text in `lock.json`")
+        try:
+            self.blueprint = tomllib.loads(self.lock["blueprint"])
+        except (ValueError, RecursionError) as error:
+            raise RefusedError("`blueprint.toml` is not TOML") from error
+        self.result = fits(
+            parse(self.bytes("result.json", MAX_LISTING), "result.json", "\n"), "result", "result.json"
+        )
+        for one in (self.result, *self.result["replicates"]):
+            check_ending(one, "`result.json`")
+        for one in self.result["metrics"]:
+            absent = {one[name] is None for name in ("ci", "ci_method", "ci_level")}
+            demand(len(absent) == 1 and len(one["ci"] or "ab") == 2, "`result.json`: an interval")
+        demand(("origin" in self.result) == self.is_import, "result and lock differ in the origin")
+
+
+def check_contents(folder: Folder, digests: Mapping[str, str], signed: Signed, report: Report) -> None:
+    """Check everything that the signed files say."""
+    contents = Contents(folder, digests, signed)
+    if not report.run("contents", contents.read):
+        return
+    checks: dict[str, Callable[[Contents], str | None]] = {"lock": check_lock, "blueprint": check_blueprint}
+    checks |= {"environment": check_environment, "sbom": check_inventory, "marks": check_marks}
+    for name, check in ({"lock": check_import} if contents.is_import else checks).items():
+        report.run(name, lambda check=check: check(contents))  # type: ignore[misc]
+    skipped: list[str] = []
+    report.run("metrics", lambda: check_metrics(contents, skipped))
+    report.run("claims", lambda: check_claims(contents))
+    if contents.is_import:
+        report.skip("origin", "imported from logs that nobody signed: nothing was launched")
+    else:
+        report.skip("sandbox", "that sandbox, resources and services follow from the blueprint, by its rules")
+        report.skip("probe", "that the probe's reports are what the sandbox allows")
+        report.skip("packages", "the packages that the inventory lists")
+    if COMMITMENTS in digests:
+        report.skip("commitments", f"`{COMMITMENTS}` against the samples")
+    for why in dict.fromkeys(skipped):
+        report.skip("intervals", why)
+
+
+def check_names(contents: Contents) -> None:
+    """Check that lock, result and statement are of one run, with one outcome for each of its seeds."""
+    identity, result = contents.identity, contents.result
+    run = sha256_of(identity)
+    same = run == result["lock"] == contents.signed.result["lock"]
+    demand(same, "lock, result and signed statement name different runs")
+    named = {"name": identity["name"], "version": identity["version"]}
+    demand(result["blueprint"] == named, "result and lock name different evaluations")
+    replicates, attempt = result["replicates"], result["attempt"]
+    seeds = [(one["replicate"], one["seed"]) for one in replicates]
+    demand(seeds == list(enumerate(contents.seeds)), "the replicates are not those of the lock's seeds")
+    earlier = all(one.get("attempt", -1) < attempt for one in replicates)
+    demand(earlier, "a replicate is of an attempt that came later")
+    well = all(one["failure"] is None and not one["exit_code"] for one in replicates)
+    demand(well or result["status"] == "failed", "a replicate of a run with a score failed")
+
+
+def check_lock(contents: Contents) -> str:
+    """Check that result and provenance are of the run that the lock pins, and name all that it is made of."""
+    check_names(contents)
+    signed = contents.signed.provenance["buildDefinition"]["resolvedDependencies"]
+    wanted = list(dependencies(contents.identity, inputs_of(contents.blueprint)))
+    demand(signed == wanted, "the signed provenance names other inputs than the lock pins")
+    return f"{contents.result['lock']}, made of {len(wanted)} things by digest"
+
+
+def inputs_of(blueprint: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the tables of models and data by name, in the lock's order."""
+    kinds = ("model", "data")
+    return {item["name"]: {"kind": kind, **item} for kind in kinds for item in blueprint.get(kind, [])}
+
+
+def dependencies(identity: Any, inputs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give what the provenance must name; addresses only of public inputs."""
+    image, code = identity["image"], identity["code"]
+    yield {"name": "image", "digest": {"sha256": image["manifest"][7:]}}
+    yield {"name": "image-config", "digest": {"sha256": image["config"][7:]}}
+    yield {"name": "code", "digest": {"gitCommit": code["commit"], "gitTree": code["tree"]}}
+    for pin in identity["inputs"]:
+        item = inputs[pin["name"]]
+        public = item.get("access", "public") == "public" and item["sha256"] == pin["sha256"]
+        uri = {"uri": item["uri"]} if public and item["uri"].startswith(("http://", "https://")) else {}
+        yield {"name": f"{pin['kind']}/{pin['name']}", "digest": {"sha256": pin["sha256"]}, **uri}
+    for one in identity.get("services", []):
+        yield {"name": f"service/{one['name']}/image", "digest": {"sha256": one["image"]["manifest"][7:]}}
+    if "patch" in identity:
+        yield {"name": "patch", "digest": {"sha256": identity["patch"]}}
+
+
+def check_import(contents: Contents) -> None:
+    """Check an import: its statements name the logs that the lock names, and claim no launch."""
+    check_names(contents)
+    identity, statement = contents.identity, contents.signed.lock
+    definition = contents.signed.provenance["buildDefinition"]
+    logs = [
+        {"name": f"source/{one['name']}", "digest": {"sha256": one["sha256"]}} for one in identity["sources"]
+    ]
+    named = definition["resolvedDependencies"] == statement.get("sources") == logs
+    demand(
+        named and statement["harness"] == identity["harness"], "the statements name other logs than the lock"
+    )
+    demand(
+        contents.lock["blueprint"] == imported_text(identity), "`blueprint.toml` is not what the import gives"
+    )
+    marks = set(contents.result.get("marks", []))
+    demand(
+        contents.result["status"] == "succeeded" and marks <= {"partial"}, "an import has no failure or mark"
+    )
+    facts, inventory = read_facts(contents), contents.bytes("sbom.cdx.json", MAX_LISTING)
+    own = all(name.startswith(("launcher.", "harness.")) for name in facts)
+    empty = {
+        "bomFormat": "CycloneDX",
+        "compositions": [{"aggregate": "unknown"}],
+        "specVersion": "1.6",
+        "version": 1,
+    }
+    unused = (
+        inventory == (canonical(empty) + "\n").encode() and not contents.folder.files["resources.jsonl"][0]
+    )
+    nothing = own and unused and set(contents.digests) == RECORDS
+    demand(nothing, "nothing was launched, so there is no image, no use of resources and no further file")
+
+
+def imported_text(identity: Any) -> str:
+    """Return the `blueprint.toml` of an import, for people."""
+
+    def line(name: str, value: str) -> str:
+        return f"{name} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f")
+
+    made = f"# Imported from logs of {identity['harness']}, unsigned origin: evalctl launched nothing.\n"
+    made += line("schema", "evalctl/imported/v1") + "\n[blueprint]\n"
+    made += line("name", identity["name"]) + line("version", identity["version"])
+    for one in identity["sources"]:
+        made += "\n[[source]]\n" + line("name", one["name"]) + line("sha256", one["sha256"])
+    for one in identity["metrics"]:
+        made += "\n[[metric]]\n" + line("name", one["name"]) + line("definition", "mean@1")
+        made += line("of", f"scores.{one['score']}") + line("direction", one["direction"])
+        made += "where = { completed = true }\n" if one["completed_only"] else ""
+    return made
+
+
+def frozen(value: Any) -> Any:
+    """Return a TOML value as the lock holds it: floats and times as texts."""
+    if isinstance(value, float):
+        return {"$float": repr(value)}
+    if isinstance(value, datetime | date | time):
+        return {"$datetime": value.isoformat()}
+    if isinstance(value, list):
+        return [frozen(item) for item in value]
+    return {name: frozen(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+def thawed(value: Any) -> Any:
+    """Return the number in `{"$float": ...}`, and all else as it is."""
+    return float(value["$float"]) if isinstance(value, dict) and set(value) == {"$float"} else value
+
+
+# Where the identity says what the blueprint says, and what the blueprint means where it is silent.
+DECLARED: Final[tuple[tuple[str, str, Any], ...]] = (
+    ("name", "blueprint.name", None),
+    ("version", "blueprint.version", None),
+    ("image.platform", "image.platform", "linux/amd64"),
+    ("code.commit", "code.commit", None),
+    ("code.path", "code.path", ""),
+    ("config", "config", {}),
+    ("run.command", "run.command", None),
+    ("run.env", "run.env", {}),
+    ("run.seeds", "run.seeds", [0]),
+    ("run.determinism", "run.determinism", "metric"),
+    ("run.format", "run.format", "samples"),
+    ("run.resumable", "run.resumable", False),
+    ("score.labels", "score.labels", None),
+    ("score.command", "score.command", None),
+    ("redactable", "bundle.redactable", False),
+    ("sandbox.network", "sandbox.network", "none"),
+    ("sandbox.runtime", "sandbox.runtime", "runc"),
+)
+
+
+def at(table: Any, path: str, default: Any = None) -> Any:
+    """Return what stands at a key path."""
+    for name in path.split("."):
+        table = table.get(name) if isinstance(table, dict) else None
+    return default if table is None else table
+
+
+def check_blueprint(contents: Contents) -> None:
+    """Check that the identity is what the blueprint's own words say, as far as they say it directly."""
+    blueprint, identity = contents.blueprint, contents.identity
+    inputs, image = inputs_of(blueprint), identity["image"]
+    said = [(place, at(identity, place), frozen(at(blueprint, key, usual))) for place, key, usual in DECLARED]
+    said += [
+        ("image", image["index"] or image["manifest"], at(blueprint, "image.ref", "").rpartition("@")[2]),
+        ("lock files", sorted(identity["code"]["lockfiles"]), sorted(at(blueprint, "code.lockfiles", []))),
+        ("inputs", [declared_input(pin, "variant_of") for pin in identity["inputs"]],
+         [declared_input(item, "variant-of") for item in inputs.values()]),
+        ("services", [one["name"] for one in identity.get("services", [])],
+         [one["name"] for one in blueprint.get("service", [])]),
+        ("metrics", identity["metrics"], list(declared_metrics(blueprint["metric"]))),
+    ]  # fmt: skip
+    for name, pinned, declared in said:
+        demand(canonical(pinned) == canonical(declared), f"the lock is not its blueprint's: {name} differs")
+    for pin in identity["inputs"]:
+        item = inputs[pin["name"]]
+        own = pin["sha256"] == item["sha256"]
+        kept = item.get("size", pin["size"]) == pin["size"] if own else "slot" in item
+        demand(kept, f"the lock pins other bytes of `{pin['name']}` than its blueprint")
+    pinned = identity.get("predictions")
+    scored = pinned is None or ("score" in blueprint and len(pinned) == len(contents.seeds))
+    demand(scored, "the lock pins predictions that its blueprint does not score")
+
+
+def declared_input(item: Mapping[str, Any], variant: str) -> dict[str, Any]:
+    """Return what both lock and blueprint say of an input."""
+    usual = {"unpack": "none", "role": "input", "split": "other"}
+    said = {name: item.get(name, default) for name, default in usual.items()}
+    return {"kind": item["kind"], "name": item["name"], "variant": item.get(variant), **said}
+
+
+def declared_metrics(tables: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Give the metrics of a blueprint as the lock holds them, every default filled in."""
+    decided = any(table.get("primary") for table in tables)
+    for index, table in enumerate(tables):
+        interval = {"method": None, "level": 0.95, **table.get("ci", {})}
+        threshold, published, again = map(table.get, ("threshold", "published", "reproduce"))
+        if again is not None:
+            again = {"abs": again.get("abs"), "sample_agreement": again.get("sample-agreement")}
+        if published is not None:
+            published = {"value": float(published["value"]), "decimals": published["decimals"]}
+        yield {
+            **{name: table[name] for name in ("name", "definition")},
+            "of": table.get("of", "prediction"),
+            **{name: frozen(table.get(name, {})) for name in ("where", "parameters")},
+            "primary": table.get("primary", False) or (not decided and index == 0),
+            "direction": table.get("direction", "higher"),
+            "ci": real(interval),
+            "threshold": threshold and real({"min": None, "max": None, "on": "value", **threshold}),
+            "published": frozen(published),
+            "reproduce": again and real(again),
+        }
+
+
+def real(table: Mapping[str, Any]) -> Any:
+    """Return a table with its numbers as frozen doubles."""
+    return {name: frozen(float(one)) if is_number(one) else one for name, one in table.items()}
+
+
+def read_facts(contents: Contents) -> dict[str, Any]:
+    """Return the facts of the environment, name to value."""
+    table = parse(contents.bytes("environment.json", MAX_LISTING), "environment.json", "\n")
+    facts = fits(table, "environment", "environment.json")["facts"]
+    demand(isinstance(facts, list), "`environment.json` has no list of facts")
+    names = [fits(fact, "fact", "a fact")["name"] for fact in facts]
+    demand(names == sorted(set(names)), "the facts are not sorted, or one stands twice")
+    return {fact["name"]: fact["value"] for fact in facts}
+
+
+def check_environment(contents: Contents) -> None:
+    """Check that the environment is of the images, sandbox and attempts of lock and result."""
+    facts, identity, result = read_facts(contents), contents.identity, contents.result
+    images = {"": identity["image"]}
+    images |= {f"service.{one['name']}.": one["image"] for one in identity.get("services", [])}
+    for prefix, image in images.items():
+        for key in ("manifest", "config", "diff_ids", "platform"):
+            name = f"{prefix}image.{key.replace('_', '-')}"
+            demand(facts.get(name) == image[key], f"the environment is of another image: `{name}` differs")
+    pinned, profile = identity["sandbox"], facts.get("sandbox.profile")
+    runtime = at(profile, "runtime")
+    applied = {**{name: value for name, value in pinned.items() if name != "profile"}, "runtime": runtime}
+    same = canonical(profile) == canonical({**applied, "profile": sha256_of(applied)})
+    demand(same, "the environment's sandbox is not the lock's")
+    signed = at(contents.signed.provenance, "buildDefinition.internalParameters.runtime")
+    asked = runtime == signed and runtime in (pinned["runtime"], "runsc")
+    demand(asked, "it ran under another runtime than was asked for and signed")
+    for number, name in enumerate(pinned["widenings"], 1):
+        said = f"sandbox widened ({number} of {len(pinned['widenings'])}): {name}: "
+        named = any(one.startswith(said) for one in result["deviations"])
+        demand(named, "the result does not name a widening of the sandbox")
+    check_attempts(facts.get("launch.attempts", []), result)
+
+
+def check_attempts(listed: Any, result: Any) -> None:
+    """Check that the attempts listed are those that the result says ran its replicates."""
+    said = {each["replicate"]: one["attempt"] for one in listed for each in one["replicates"]}
+    latest = max((one["attempt"] for one in listed), default=result["attempt"])
+    own = [one["invocation_id"] for one in listed if one["attempt"] == result["attempt"]]
+    fit = latest == result["attempt"] and own in ([], [result["invocation_id"]])
+    demand(fit, "the attempts are not those up to this one")
+    ran = {one["replicate"]: one.get("attempt") or result["attempt"] for one in result["replicates"]}
+    kept = {one["replicate"] for one in result["replicates"] if "attempt" in one}
+    agree = kept <= said.keys() and all(ran.get(name) == attempt for name, attempt in said.items())
+    demand(agree, "a replicate is said to be of two attempts")
+
+
+def check_inventory(contents: Contents) -> None:
+    """Check that the bill of materials is CycloneDX, and of the lock's image."""
+    image = contents.identity["image"]
+    inventory = parse(contents.bytes("sbom.cdx.json", MAX_LISTING), "sbom.cdx.json", "\n")
+    component = at(inventory, "metadata.component", {})
+    found = [
+        (one["name"], one["value"]) for one in component["properties"] if one["name"] != "evalctl:unread"
+    ]
+    wanted = [("oci:config", image["config"]), ("oci:platform", image["platform"])]
+    wanted += [("oci:diff_id", layer) for layer in image["diff_ids"]]
+    demand(
+        found == wanted and component["version"] == image["manifest"], "`sbom.cdx.json` is of another image"
+    )
+    space = uuid.uuid5(uuid.NAMESPACE_URL, f"{PREFIX}sbom")
+    serial = f"urn:uuid:{uuid.uuid5(space, '1 ' + image['manifest'])}"
+    said = [inventory.get(name) for name in ("bomFormat", "specVersion", "version", "serialNumber")]
+    demand(said == ["CycloneDX", "1.6", 1, serial], "`sbom.cdx.json` is not CycloneDX 1.6 of the image")
+
+
+def check_marks(contents: Contents) -> str:
+    """Check that the result owns up to what makes its lock less than a whole run's."""
+    identity, result, digests = contents.identity, contents.result, contents.digests
+    causes = {"partial": "limit", "draft": "patch", "score-only": "predictions"}
+    wanted = {mark for mark, cause in causes.items() if cause in identity}
+    wanted |= {"not-re-runnable"} if identity["sandbox"].get("network") == "egress" else set()
+    found = set(result.get("marks", []))
+    demand(wanted <= found <= wanted | {"partial"}, "the result is not marked as its lock demands")
+    demand(result["samples"]["n"] <= identity.get("limit", math.inf), "there are more items than the limit")
+    patch = digests.get("artifacts/draft.patch")
+    demand(identity.get("patch") in (None, patch), "the patch is not the lock's")
+    for replicate, pinned in enumerate(identity.get("predictions", [])):
+        place = f"predictions/{replicate}/"
+        inside = {path[len(place) :]: sha for path, sha in digests.items() if path.startswith(place)}
+        tree = hashlib.sha256(sums_of(inside)).hexdigest()
+        lacks = result["status"] == "failed" and not inside
+        demand(tree == pinned or lacks, "the predictions are not those that the lock names")
+    return ", ".join(sorted(found)) or "a whole run"
+
+
+def check_claims(contents: Contents) -> None:
+    """Check that the signed statement says what `result.json` says, number by number."""
+    signed, result = contents.signed.result, contents.result
+    said = {
+        **{
+            name: result.get(name)
+            for name in ("lock", "status", "failure", "verdict", "deviations", "origin")
+        },
+        "invocationId": result["invocation_id"],
+        "suite": result["blueprint"],
+        "sampleSize": str(result["samples"]["n"]),
+        "claims": [claim_of(metric) for metric in result["metrics"]],
+        "marks": result.get("marks") or None,
+    }
+    for name, value in said.items():
+        same = canonical(signed.get(name)) == canonical(value)
+        demand(same, f"the signed statement does not say what `result.json` says: {name}")
+
+
+def claim_of(metric: Any) -> dict[str, Any]:
+    """Return one metric as it must be signed; of two bounds, the one that the direction makes harder."""
+    threshold, bound, comparator = metric["threshold"] or {}, None, None
+    if "min" in threshold and ("max" not in threshold or metric["direction"] == "higher"):
+        bound, comparator = threshold["min"], "gte"
+    elif "max" in threshold:
+        bound, comparator = threshold["max"], "lte"
+    return {
+        **{name: metric[name] for name in ("definition", "primary", "verdict")},
+        "metric": metric["name"],
+        "value": decimal_text(metric["value"]),
+        "ci": metric["ci"] and [decimal_text(end) for end in metric["ci"]],
+        "n": str(metric["n"]),
+        "threshold": decimal_text(bound),
+        "comparator": comparator,
+        "on": threshold["on"] if comparator else None,
+        "passed": PASSED.get(metric["verdict"]),
+    }
+
+
+def rounded(value: float) -> float:
+    """Round half-even to 12 significant digits, as what is signed."""
+    return float(format(float(value), ".12g")) + 0.0
+
+
+def decimal_text(value: float | None) -> str | None:
+    """Return a number as signed statements hold it."""
+    return None if value is None else double(rounded(value))
+
+
+# 8. Metrics, computed again from the samples.
+
+
+class Samples:
+    """`samples.jsonl`, read line by line and never held; each replicate is one block of it."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self.descriptor, self.size = descriptor, size
+        self.blocks: list[int] = []
+        self.sha256 = hashlib.sha256()
+
+    def all(self) -> Iterator[Any]:
+        """Give every sample in order, checked; remember where replicates begin, and the digest of it all."""
+        last, start = (-1, "", "", -1), 0
+        for line in self._lines(0, self.size):
+            self.sha256.update(line)
+            sample = self._sample(line)
+            place = (sample["replicate"], sample.get("task", ""), sample["id"], sample.get("epoch", -1))
+            demand(place > last, f"the sample {sample['id'][:80]!a} is out of order or stands twice")
+            if place[0] != last[0]:
+                self.blocks.append(start)
+            last, start = place, start + len(line)
+            yield sample
+
+    def items(self) -> Iterator[list[Any]]:
+        """Give the samples of each item (task and id) together, by merging the replicates' blocks."""
+
+        def item(sample: Any) -> tuple[str, str]:
+            return sample.get("task", ""), sample["id"]
+
+        edges = pairwise([*self.blocks, self.size])
+        blocks = [map(self._sample, self._lines(*block)) for block in edges]
+        for _, rows in groupby(heapq.merge(*blocks, key=item), key=item):
+            yield list(rows)
+
+    def _lines(self, place: int, end: int) -> Iterator[bytes]:
+        pending = b""
+        while place < end:
+            chunk = os.pread(self.descriptor, min(1 << 16, end - place), place)
+            demand(chunk, f"`{SAMPLES}` changed while it was read")
+            place += len(chunk)
+            *lines, pending = (pending + chunk).split(b"\n")
+            demand(len(pending) <= MAX_LINE, f"a line of `{SAMPLES}` is longer than {MAX_LINE} bytes")
+            yield from (line + b"\n" for line in lines)
+        demand(not pending, f"the last line of `{SAMPLES}` has no line feed")
+
+    @staticmethod
+    def _sample(line: bytes) -> Any:
+        sample = fits(parse(line, f"a line of `{SAMPLES}`", "\n"), "sample", "a sample")
+        demand(None not in sample.values(), "a field of a sample is null")
+        return sample
+
+
+def label(value: Any) -> str:
+    """Return a text that two JSON values share exactly when they are the same label; never empty."""
+    return '"' + value if isinstance(value, str) else canonical(value)
+
+
+def ratio(above: Any, below: Any) -> float:
+    """Return the correctly rounded quotient of two exact numbers; 0/0 counts as 0."""
+    return float(Fraction(above) / Fraction(below)) if below else 0.0
+
+
+LABELLED: Final = ("accuracy@1", "precision@1", "recall@1", "f1@1")
+MEASURED: Final = ("mean@1", "mae@1", "rmse@1", "lre@1")
+
+
+class Metric:
+    """One metric of the lock: fed sample by sample, then item by item, and then asked for its result."""
+
+    def __init__(self, spec: Mapping[str, Any], replicates: int, *, primary: bool) -> None:
+        self.spec, self.primary, self.kind = spec, primary, spec["definition"]
+        parameters = {name: thawed(value) for name, value in spec["parameters"].items()}
+        self.where = {name: label(thawed(value)) for name, value in spec["where"].items()}
+        self.label = label(parameters["class"]) if "class" in parameters else None
+        self.average, self.digits = parameters.get("average"), parameters.get("digits", 15)
+        self.is_share = self.kind == "accuracy@1" or self.label is not None
+        averaged = self.kind in LABELLED and self.average in ("macro", "micro", "weighted")
+        demand(
+            self.kind in MEASURED or self.is_share or averaged, f"the metric {self.kind[:80]!a} is not known"
+        )
+        means = self.kind in MEASURED and self.kind != "rmse@1"
+        usual = "wilson" if self.is_share else "student" if means else "bootstrap"
+        self.method: str = spec["ci"]["method"] or usual
+        self.level = thawed(spec["ci"]["level"])
+        well = self.method in (usual, "bootstrap") and is_number(self.level) and 0 < self.level < 1
+        demand(well, f"the interval of the metric {spec['name'][:80]!a} is not one of its definition")
+        self.sums: list[list[Any]] = [[] for _ in range(replicates)]  # numerator, denominator, actual
+        self.labels: list[dict[str, list[Any]]] = [{} for _ in range(replicates)]
+        self.errors = self.items = self.trials = 0
+        self.trial_sum: Any = 0
+        self.trial_squares: Any = 0
+        self.value: float | None = None
+        self.outcomes: set[Any] = set()
+        self.squares = array("d")
+
+    def matches(self, sample: Any) -> bool:
+        """Say whether the sample's groups are those that the metric is about."""
+        groups = sample.get("groups", {})
+        return all(name in groups and label(groups[name]) == key for name, key in self.where.items())
+
+    def outcome(self, sample: Any) -> Any:
+        """Return what the metric sees of a sample: target and prediction as labels, or a number."""
+        if self.kind == "mean@1":
+            score = sample.get("scores", {}).get(self.spec["of"].removeprefix("scores."))
+            demand(score is not None, "a sample lacks the score that is measured")
+            return score
+        failed, target = self._is_failed(sample), sample.get("target")
+        if self.kind in LABELLED:
+            demand(target is not None, "a sample has no `target`")
+            return label(target), "" if failed else label(sample["prediction"])
+        demand(is_number(target) and (failed or is_number(sample["prediction"])), "a sample has no number")
+        if self.kind == "lre@1":
+            return 0.0 if failed else correct_digits(float(sample["prediction"]), float(target), self.digits)
+        demand(not failed, "a failed sample has no number to measure")
+        off = abs(float(sample["prediction"]) - float(target))
+        off = off * off if self.kind == "rmse@1" else off
+        demand(math.isfinite(off), "a sample is too far from its target")
+        return off
+
+    def _is_failed(self, sample: Any) -> bool:
+        return "error" in sample or ("prediction" not in sample and self.kind != "mean@1")
+
+    def add(self, sample: Any, weight: Any) -> None:
+        """Count one sample in its replicate."""
+        outcome, replicate = self.outcome(sample), sample["replicate"]
+        self.errors += self._is_failed(sample)
+        sums = self.sums[replicate] = self.sums[replicate] or [0, 0, 0]
+        if self.kind in MEASURED:
+            self.outcomes |= {outcome} if len(self.outcomes) < 2 else set()
+            amounts: tuple[Any, ...] = (Fraction(outcome), 1, 0)
+        elif self.kind == "accuracy@1":
+            amounts = (outcome[0] == outcome[1], 1, 0)
+        elif self.label is not None:
+            actual, predicted = (one == self.label for one in outcome)
+            amounts = (actual and predicted, predicted, actual)
+        else:
+            amounts = (0, 1, 0)
+            self._add_labels(self.labels[replicate], outcome, weight)
+        for column, amount in enumerate(amounts):
+            sums[column] += amount * weight
+
+    def _add_labels(self, table: dict[str, list[Any]], outcome: tuple[str, str], weight: Any) -> None:
+        target, prediction = outcome
+        for column, key in ((0, target if target == prediction else ""), (1, prediction), (2, target)):
+            if key:
+                table.setdefault(key, [0, 0, 0])[column] += weight
+        demand(len(table) <= MAX_LABELS, f"this file does not hold more than {MAX_LABELS} labels")
+
+    def values(self) -> list[float | None]:
+        """Return the metric of each replicate, None where no sample of it matches."""
+        both = zip(self.sums, self.labels, strict=True)
+        return [self._value(sums, table) if sums else None for sums, table in both]
+
+    def _value(self, sums: list[Any], table: Mapping[str, list[Any]]) -> float:
+        if self.kind == "rmse@1":
+            return math.sqrt(ratio(sums[0], sums[1]))
+        if self.kind in MEASURED or self.kind == "accuracy@1":
+            return ratio(sums[0], sums[1])
+        columns = [table[key] for key in sorted(table)] if self.label is None else [sums]
+        if self.average == "micro":
+            return self._score(*map(sum, zip(*columns, strict=True)))
+        scores = [self._score(*column) for column in columns]
+        if self.average == "macro" or self.label is not None:
+            return sum(scores) / len(scores)
+        weighted = sum(float(column[2]) * score for column, score in zip(columns, scores, strict=True))
+        return weighted / sum(float(column[2]) for column in columns)
+
+    def _score(self, right: Any, predicted: Any, actual: Any) -> float:
+        if self.kind == "f1@1":
+            return ratio(2 * right, predicted + actual)
+        return ratio(right, predicted if self.kind == "precision@1" else actual)
+
+    def settle(self) -> None:
+        """Take the mean over replicates as the value, once every sample was counted."""
+        found = [one for one in self.values() if one is not None]
+        self.value = math.fsum(found) / len(found) if found and len(found) == len(self.sums) else None
+
+    def add_item(self, rows: list[tuple[Any, Any]]) -> None:
+        """Count one item, the outcomes and weights of all its epochs and replicates, as one observation."""
+        self.items += 1
+        if self.is_share:
+            trial = sum(weight for outcome, weight in rows if self._is_trial(*outcome))
+            self.trials += bool(trial)
+            self.trial_sum, self.trial_squares = self.trial_sum + trial, self.trial_squares + trial * trial
+        elif self.method == "student" and self.value is not None:
+            whole = sum(sums[1] for sums in self.sums)
+            total = sum(Fraction(outcome) * weight for outcome, weight in rows)
+            residual = ratio(total, whole) - self.value * ratio(sum(weight for _, weight in rows), whole)
+            self.squares.append(residual * residual)
+
+    def _is_trial(self, target: str, prediction: str) -> bool:
+        predicted, actual = prediction == self.label, target == self.label
+        means = {"precision@1": predicted, "recall@1": actual, "f1@1": predicted or actual}
+        return self.label is None or means[self.kind]
+
+    def interval(self) -> tuple[list[float] | None, str | None]:
+        """Return the interval, or why there is none; raise `SkippedError` for a bootstrap."""
+        if self.items == 0:
+            return None, "no sample matches"
+        if self.value is None:
+            return None, "a replicate has no sample that matches"
+        if self.n == 0:
+            return None, "0/0 counts as 0: no sample is a trial"
+        if self.method == "wilson":
+            return self._wilson(self.value), None
+        if self.n == 1:
+            return None, "one item gives no interval"
+        if self.method == "bootstrap":
+            raise SkippedError("bootstrap intervals, which are not drawn again here")
+        if len(self.outcomes) == 1:
+            return None, "every item has the same value"
+        variance = math.fsum(self.squares) * self.n / (self.n - 1)
+        half = student_quantile(self.level, self.n - 1) * math.sqrt(variance)
+        return [self.value - half, self.value + half], None
+
+    @property
+    def n(self) -> int:
+        """Return how many items the metric is over."""
+        return self.trials if self.label is not None else self.items
+
+    def _wilson(self, value: float) -> list[float]:
+        """Wilson's score interval over the effective number of items; F1's by way of TP / (TP + FP + FN)."""
+        is_f1 = self.kind == "f1@1"
+        share = value / (2.0 - value) if is_f1 else value
+        n, z = ratio(self.trial_sum * self.trial_sum, self.trial_squares), normal_quantile(self.level)
+        spread = z * z / n
+        centre = (share + spread / 2.0) / (1.0 + spread)
+        half = z * math.sqrt(share * (1.0 - share) / n + spread / (4.0 * n)) / (1.0 + spread)
+        ends = min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share)
+        lower, upper = (2.0 * end / (1.0 + end) if is_f1 else end for end in ends)
+        return [min(lower, value), max(upper, value)]
+
+    def expected(self, claimed: Any, published: Any, skipped: list[str]) -> dict[str, Any]:
+        """Return the metric as `result.json` must have it; a bootstrap's ends are taken from `claimed`."""
+        values, value = self.values(), self.value
+        try:
+            ends, reason = self.interval()
+        except SkippedError as why:
+            skipped.append(str(why))
+            ends, reason = claimed["ci"], claimed["reason"]
+        bounds = (self.spec["threshold"] or {}).items()
+        threshold = {name: thawed(bound) for name, bound in bounds if bound is not None} or None
+        return {
+            "name": self.spec["name"],
+            "definition": self.kind,
+            "value": value,
+            "ci": ends,
+            "ci_method": self.method if ends else None,
+            "ci_level": self.level if ends else None,
+            "n": self.n,
+            "errors": self.errors,
+            "per_replicate": values,
+            "spread": spread_of(values),
+            "direction": self.spec["direction"],
+            "primary": self.primary,
+            "threshold": threshold,
+            "verdict": judged(threshold, value, ends),
+            "published": published,
+            "published_met": None if published is None or value is None else is_met(published, value),
+            "reason": reason,
+        }
+
+
+def spread_of(values: list[float | None]) -> float | None:
+    """Return the sample standard deviation of the replicates' values."""
+    found = [value for value in values if value is not None]
+    if len(found) < 2 or len(found) < len(values):
+        return None
+    mean = math.fsum(found) / len(found)
+    return math.sqrt(math.fsum((value - mean) * (value - mean) for value in found) / (len(found) - 1))
+
+
+def judged(threshold: Any, value: float | None, ends: Any) -> str:
+    """Return whether a threshold is kept, at the 12 digits that are signed."""
+    if value is None or threshold is None:
+        return "inconclusive" if value is None else "none"
+    held = {"value": value, "ci-lower": ends and ends[0], "ci-upper": ends and ends[1]}[threshold["on"]]
+    if held is None:
+        return "inconclusive"
+    below = "min" in threshold and rounded(held) < rounded(threshold["min"])
+    return "fail" if below or ("max" in threshold and rounded(held) > rounded(threshold["max"])) else "pass"
+
+
+def is_met(published: Mapping[str, Any], value: float) -> bool:
+    """Say whether a value agrees with a printed figure, to half a unit of its last place."""
+    ours, theirs = (Decimal(repr(rounded(one))) for one in (value, published["value"]))
+    return abs(ours - theirs) <= Decimal(5).scaleb(-published["decimals"] - 1)
+
+
+def correct_digits(found: float, certified: float, most: int) -> float:
+    """Return -log10 of the relative error in correctly rounded decimals, between 0 and `most`."""
+    context, truth = Context(prec=28), Decimal(certified)
+    error = context.subtract(Decimal(found), truth).copy_abs()
+    if not error:
+        return float(most)
+    relative = context.divide(error, truth.copy_abs()) if truth else error
+    return min(max(-float(context.log10(relative)), 0.0), float(most))
+
+
+def normal_quantile(level: float) -> float:
+    """Return z with `level` of a standard normal between -z and z, to 12 digits."""
+    return rounded(-statistics.NormalDist().inv_cdf((1.0 - level) / 2.0))
+
+
+def student_quantile(level: float, degrees: int) -> float:
+    """Return t with `level` of Student's distribution between -t and t (Abramowitz and Stegun 26.7.3-5)."""
+    if degrees > 1000:
+        z, v = normal_quantile(level), float(degrees)
+        s = z * z
+        series = (s + 1) / 4 / v + (5 * s**2 + 16 * s + 3) / 96 / v**2
+        series += (3 * s**3 + 19 * s**2 + 17 * s - 15) / 384 / v**3
+        series += (79 * s**4 + 776 * s**3 + 1482 * s**2 - 1920 * s - 945) / 92160 / v**4
+        return rounded(z * (1.0 + series))
+    low, high = 0.0, 1.0
+    while student_share(high, degrees) < level:
+        low, high = high, 2.0 * high
+    while low < (middle := (low + high) / 2.0) < high:
+        low, high = (middle, high) if student_share(middle, degrees) < level else (low, middle)
+    return rounded(high)
+
+
+def quantile_leeway(level: float) -> float:
+    """Return how far two programs' quantiles may be apart: 12 digits, and fewer where the tail is thin."""
+    return 1e-11 + 4e-15 / (1.0 - level)
+
+
+def student_share(t: float, degrees: int) -> float:
+    """Return the probability between -t and t, by the finite series in the angle with tangent t / sqrt(v)."""
+    angle, odd = math.atan2(t, math.sqrt(degrees)), degrees % 2
+    cosine, sine = math.cos(angle), math.sin(angle)
+    term = total = (cosine if degrees > 1 else 0.0) if odd else 1.0
+    for step in range(2 + odd, degrees - 1, 2):
+        term *= cosine * cosine * (step - 1) / step
+        total += term
+    return 2.0 / math.pi * (angle + sine * total) if odd else sine * total
+
+
+class Confusion:
+    """Which label was predicted for which target; no table where values are not few categories."""
+
+    def __init__(self) -> None:
+        self.pairs: Counter[tuple[str, str]] = Counter()
+        self.shown: dict[str, Any] = {}
+        self.is_possible = True
+
+    def add(self, sample: Any) -> None:
+        """Count one sample."""
+        target, prediction = sample.get("target"), None if "error" in sample else sample.get("prediction")
+        known_values = [value for value in (target, prediction) if value is not None]
+        few = target is not None and all(map(self._is_category, known_values))
+        self.is_possible = self.is_possible and few and len(self.shown) <= 50
+        if self.is_possible:
+            keys = [label(value) for value in known_values]
+            self.shown.update(zip(keys, known_values, strict=True))
+            self.pairs[keys[0], keys[1] if len(keys) == 2 else ""] += 1
+
+    @staticmethod
+    def _is_category(value: Any) -> bool:
+        return isinstance(value, str | int) or (isinstance(value, float) and value.is_integer())
+
+    def _order(self, key: str) -> tuple[int, float, str]:
+        value = self.shown[key]
+        return (1, 0.0, value) if isinstance(value, str) else (2 * isinstance(value, bool), float(value), "")
+
+    def tables(self) -> dict[str, Any]:
+        """Return `tables` as `result.json` must have it."""
+        if not self.is_possible or not self.pairs or len(self.shown) > 50:
+            return {}
+        labels = sorted(self.shown, key=self._order)
+        counts = [[self.pairs[target, prediction] for prediction in labels] for target in labels]
+        failed = [self.pairs[target, ""] for target in labels]
+        return {
+            "confusion": {"labels": [self.shown[key] for key in labels], "counts": counts, "failed": failed}
+        }
+
+
+def check_metrics(contents: Contents, skipped: list[str]) -> str:
+    """Compute counts, tables and metrics again from the samples; add to `skipped` what is not done again."""
+    result, size = contents.result, contents.folder.files[SAMPLES][0]
+    demand(size <= MAX_SAMPLES, f"`{SAMPLES}` is too large")
+    empty = not size and not result["metrics"] and result["verdict"] == "none"
+    demand(empty or result["status"] == "succeeded", "a failed run has samples or a score")
+    metrics = list(metrics_of(contents))
+    with contents.folder.open(SAMPLES) as descriptor:
+        samples = Samples(descriptor, size)
+        confusion, failed = count_samples(samples, metrics, contents.seeds)
+        demand(samples.sha256.hexdigest() == contents.digests[SAMPLES], f"`{SAMPLES}` changed")
+        items = count_items(samples, metrics)
+    same = result["samples"] == {"n": items, "errors": failed}
+    demand(same, "the counts of samples do not follow from the samples")
+    same = canonical(result["tables"]) == canonical(confusion.tables())
+    demand(same, "the tables do not follow from the samples")
+    if result["status"] == "succeeded":
+        compare_metrics(contents, metrics, skipped)
+    return f"{items} items, {len(result['metrics'])} metrics"
+
+
+def metrics_of(contents: Contents) -> Iterator[Metric]:
+    """Give the metrics of the lock, those of an import as means of scores."""
+    specs = contents.identity["metrics"]
+    if contents.is_import:
+        usual = {
+            "definition": "mean@1",
+            "parameters": {},
+            "ci": {"method": None, "level": 0.95},
+            "primary": False,
+        }
+        specs = [
+            {
+                **{
+                    **usual,
+                    "name": one["name"],
+                    "direction": one["direction"],
+                    "of": f"scores.{one['score']}",
+                },
+                **{"threshold": None, "where": {"completed": True} if one["completed_only"] else {}},
+            }
+            for one in specs
+        ]
+    primary = next((index for index, one in enumerate(specs) if one["primary"]), 0)
+    for index, one in enumerate(specs):
+        yield Metric(one, len(contents.seeds), primary=index == primary)
+
+
+def count_samples(samples: Samples, metrics: list[Metric], seeds: list[int]) -> tuple[Confusion, int]:
+    """Feed every sample to the metrics; return the table of confusions and how many samples failed."""
+    confusion, failed, widest, finest = Confusion(), 0, 1.0, 1
+    for sample in samples.all():
+        replicate = sample["replicate"]
+        own = replicate < len(seeds) and sample["seed"] == seeds[replicate]
+        demand(own, "a sample is of another seed than its replicate's")
+        confusion.add(sample)
+        failed += "error" in sample or ("prediction" not in sample and not sample.get("scores"))
+        weight = weight_of(sample)
+        widest, finest = max(widest, weight), max(finest, weight.denominator)
+        for metric in metrics:
+            if metric.matches(sample):
+                metric.add(sample, weight)
+    demand((int(widest) * finest).bit_length() <= 900, "the weights are too far apart for this file")
+    for metric in metrics:
+        metric.settle()
+    return confusion, failed
+
+
+def weight_of(sample: Any) -> Any:
+    """Return a sample's exact weight."""
+    return Fraction(sample["weight"]) if "weight" in sample else 1
+
+
+def count_items(samples: Samples, metrics: list[Metric]) -> int:
+    """Feed every item to the metrics; return how many there are."""
+    items = 0
+    for rows in samples.items():
+        items += 1
+        for metric in metrics:
+            seen = [(metric.outcome(one), weight_of(one)) for one in rows if metric.matches(one)]
+            if seen:
+                metric.add_item(seen)
+    return items
+
+
+def compare_metrics(contents: Contents, metrics: list[Metric], skipped: list[str]) -> None:
+    """Hold every metric of the result, and its verdict, against what the samples give."""
+    result = contents.result
+    demand(len(metrics) == len(result["metrics"]), "the result has other metrics than the lock")
+    declared = [{}] * len(metrics) if contents.is_import else contents.blueprint["metric"]
+    for metric, claimed, table in zip(metrics, result["metrics"], declared, strict=True):
+        published = {"source": "", **table["published"]} if "published" in table else None
+        wanted = metric.expected(claimed, published, skipped)
+        student = wanted["ci"] and metric.method == "student"
+        leeway = quantile_leeway(metric.level) * (wanted["ci"][1] - wanted["ci"][0]) if student else 0.0
+        for name, value in wanted.items():
+            same = is_same(value, claimed[name], leeway if name == "ci" else 0.0)
+            demand(same, f"the metric {wanted['name'][:80]!a} does not follow from the samples: {name}")
+    primary = {one["verdict"] for one in result["metrics"] if one["primary"]} - {"none"}
+    others = {one["verdict"] for one in result["metrics"] if not one["primary"] and one["threshold"]}
+    worst = (one for one in ("fail", "inconclusive", "pass") if one in (primary or others))
+    demand(next(worst, "none") == result["verdict"], "the verdict does not follow from the metrics")
+
+
+def is_same(ours: Any, theirs: Any, leeway: float = 0.0) -> bool:
+    """Say whether two values are equal, numbers at 12 significant digits."""
+    if is_number(ours) and is_number(theirs):
+        return rounded(ours) == rounded(theirs) or abs(ours - theirs) <= leeway
+    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        return all(is_same(*both, leeway) for both in zip(ours, theirs, strict=True))
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(is_same(ours[name], theirs[name]) for name in ours)
+    return type(ours) is type(theirs) and bool(ours == theirs)
+
+
+# 9. The command line.
+
+
+def main(arguments: list[str]) -> int:
+    """Verify the bundle that the command line names; print what was checked, and return the exit status."""
+    parser = argparse.ArgumentParser(description="Verify an evalctl result bundle offline.")
+    parser.add_argument("bundle", type=Path)
+    decider = parser.add_mutually_exclusive_group(required=True)
+    decider.add_argument("--key", type=Path, help="the public key that alone is trusted")
+    decider.add_argument("--trust", type=Path, help="a trust policy, trust.toml")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+    try:
+        data = (options.key or options.trust).read_bytes()[: 1 << 20]
+        policy = policy_of_key(data) if options.key else read_policy(data)
+        report = verify(options.bundle, policy, datetime.now(UTC))
+    except (MisuseError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        checks = [dict(zip(("name", "status", "detail"), line, strict=True)) for line in report.checks]
+        said = {"verdict": report.verdict, "digest": report.digest, "sentence": report.sentence}
+        print(json.dumps({**said, "checks": checks}))
+    else:
+        for name, status, detail in report.checks:
+            print(f"{status:8}{name}{': ' * bool(detail)}{detail}")
+        print(f"{report.verdict}: {report.sentence}")
+    return {"verified": 0, "failed": 1, "untrusted": 3}[report.verdict]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
