@@ -10,8 +10,7 @@ from launcher import __version__
 from launcher.environment.facts import read_environment
 from launcher.errors import CheckFailedError, InfrastructureError, MalformedError
 from launcher.launch import launch
-from launcher.metrics.agreement import Agreement, Evidence, compare_runs
-from launcher.metrics.evaluation import evaluate
+from launcher.metrics.agreement import Agreement
 from launcher.resolve import choices_of, pin_predictions
 from launcher.runs.events import now
 from launcher.runs.request import Edges, LaunchRequest, Secrets
@@ -22,12 +21,10 @@ from launcher.spec.lock import make_lock, pins_from
 from launcher.spec.machine_kind import machine_kind
 from launcher.spec.predicates import FINISHED_FAILURES, LOCAL_BUILDER, Builder
 from launcher.spec.reproduction import (
-    MetricReproduction,
     Reproduction,
     ReproductionScope,
     ReproductionVerdict,
 )
-from launcher.spec.result import decimal_string
 from launcher.spec.statement import reproduction_statement
 from launcher.store.attested import refuse_full
 from launcher.store.bundles import bundle_digest
@@ -36,7 +33,9 @@ from launcher.store.home import Home, make_private
 from launcher.trust.sigstore import seal
 from launcher.verify import Contents, Verification, beyond_this_version, load_contents
 from launcher.verify.demand import demand_verified
+from launcher.verify.outcomes import compare, finding
 
+_ASK_FOR_THE_WHOLE = "have the bundle reproduced that it was made of, and redacted after that"
 _ASK_AGAIN = "ask the hosts once more with `evalctl launch --rerun`, and compare the two by eye"
 
 
@@ -105,7 +104,7 @@ def reproduce(
     again = load_contents(launched.bundle)
     if again.result.failure is not None and again.result.failure not in FINISHED_FAILURES:
         return Reproduced("not-runnable", launched.bundle, reason="; ".join(again.result.deviations))
-    agreement = _compare(contents, again, scope) if again.result.failure is None else None
+    agreement = compare(contents, again, scope.samples)
     data = _statement(original, launched.bundle, agreement, edges, scope)
     statement = _keep(edges.home, original, launched.bundle, data)
     beside = statement.is_relative_to(original.path)
@@ -123,6 +122,10 @@ def _refusal(contents: Contents, scope: Scope) -> Reproduced | None:
         return Reproduced("not-runnable", None, reason=reason)
     if contents.result.status == "failed":
         return Reproduced("inconclusive", None, reason="the original has no score to compare with")
+    redaction = contents.result.redaction
+    if redaction is not None and redaction.takes_samples:
+        reason = f"it is {redaction.said}: there is nothing to compare those with"
+        return Reproduced("not-runnable", None, reason=reason, hint=_ASK_FOR_THE_WHOLE)
     if contents.blueprint.sandbox.network == "egress" and not _joins_labels(contents, scope):
         reason = "it asked hosts outside, and what they answered is in no lock: it is not re-runnable"
         return Reproduced("not-runnable", None, reason=reason, hint=_ASK_AGAIN)
@@ -155,53 +158,24 @@ def _request(original: Original, contents: Contents, settings: FetchSettings, sc
     return LaunchRequest(blueprint, settings, lock, rerun=True, choices=choices, secrets=scope.secrets)
 
 
-def _compare(contents: Contents, again: Contents, scope: Scope) -> Agreement:
-    """Compare the two runs, over the items that were done again.
-
-    Where fewer came than were asked for, those that are missing count as well.
-    """
-    samples, metrics = contents.samples, contents.result.metrics
-    items = {(sample.task, sample.id) for sample in again.samples}
-    if scope.samples is not None and len(items) >= min(scope.samples, contents.result.samples.n):
-        samples = tuple(sample for sample in samples if (sample.task, sample.id) in items)
-        metrics = evaluate(contents.blueprint.metrics, samples, contents.blueprint.run.seeds)
-    return compare_runs(
-        Evidence(samples, metrics),
-        Evidence(again.samples, again.result.metrics),
-        contents.blueprint.metrics,
-        contents.blueprint.run.determinism,
-    )
-
-
 def _statement(
     original: Original, bundle: Path, agreement: Agreement | None, edges: Edges, scope: Scope
 ) -> bytes:
     """Return the sealed statement; without an `agreement` the run failed: nothing could be compared."""
-    # Over a part of the items the original has other figures than those that its result claims.
-    compared = agreement.metrics if agreement and scope.samples is None else ()
-    counts = (agreement.samples.n, agreement.samples.equal) if agreement else (0, 0)
+    found = finding(agreement, whole=scope.samples is None)
     reproduction = Reproduction(
         original=original.verification.digest or "",
         reproduced=bundle_digest(bundle),
         lock=original.contents.lock.digest,
         verifier=Builder(LOCAL_BUILDER, {"evalctl-launcher": __version__}),
         evaluated_at=now(),
-        verdict=agreement.verdict if agreement else "diverged",
-        metrics=tuple(
-            MetricReproduction(
-                metric.name, _decimal(metric.original), _decimal(metric.reproduced), metric.verdict
-            )
-            for metric in compared
-        ),
-        samples=(str(counts[0]), str(counts[1])),
+        verdict=found.verdict,
+        metrics=found.metrics,
+        samples=found.samples,
         environment=machine_kind(read_environment((bundle / names.ENVIRONMENT).read_bytes())),
         scope=scope.name,
     )
     return seal(reproduction_statement(reproduction), edges.signer)
-
-
-def _decimal(value: float | None) -> str | None:
-    return None if value is None else decimal_string(value)
 
 
 def _keep(home: Home, original: Original, bundle: Path, data: bytes) -> Path:

@@ -436,3 +436,62 @@ def test_a_redacted_bundle_is_co_signed_and_reproduced_as_any_other(
     files = sorted((elsewhere / "attestations").glob(f"*.{'?' * 64}.*"))
     assert (evalctl("attach", redacted, *files).code, len(files)) == (0, 3)
     assert contents_of(redacted) == contents_of(elsewhere)
+
+
+def test_a_reproduction_s_own_bundle_is_held_against_what_was_stated(
+    world: SmallWorld, evalctl: Evalctl, original: Path, keys: dict[str, Path]
+) -> None:
+    trust(evalctl, keys["bob"], keys["carol"])
+    statement = reproduced(evalctl, world, original, keys["bob"])
+    (counted,) = verified(evalctl, original)["reproductions"]
+    outcome = world.home.bundle(counted["bundle"])
+    assert "were not looked at" not in evalctl("verify", original, "--with", outcome).out
+    (check,) = outcomes(verified(evalctl, original, "--with", outcome))
+    assert (check["status"], "what bob states follows" in check["detail"]) == ("ok", True)
+    assert evalctl("verify", original, "--with", original).code == 2
+
+    lies: list[tuple[dict[str, Any], str]] = [
+        ({"verdict": "inconclusive"}, "does not follow"),
+        ({"samples": ("40", "39"), "verdict": "equivalent", "metrics": ()}, "does not follow"),
+        ({"environment": {"kernel": "4.4"}}, "kind is not what the bundle has signed"),
+    ]
+    honest = statement.read_bytes()
+    for changes, reason in lies:
+        statement.write_bytes(honest)
+        statement.write_bytes(signed_again(statement, keys["bob"], **changes))
+        (check,) = outcomes(verified(evalctl, original, "--with", outcome))
+        assert (check["status"], reason in check["detail"]) == ("failed", True), changes
+        assert evalctl("verify", original, "--with", outcome).code == 1
+        assert evalctl("verify", original).code == 0
+    statement.write_bytes(honest)
+    statement.write_bytes(signed_again(statement, keys["carol"]))
+    (check,) = outcomes(verified(evalctl, original, "--with", outcome))
+    assert (check["status"], "under the key of `carol`" in check["detail"]) == ("failed", True)
+
+
+def outcomes(answer: Any) -> list[Any]:
+    return [check for check in answer["checks"] if check["name"].startswith("outcome:")]
+
+
+def test_what_a_reproduction_ran_must_be_a_bundle(
+    world: SmallWorld, evalctl: Evalctl, original: Path, keys: dict[str, Path], tmp_path: Path
+) -> None:
+    assert evalctl("verify", original, "--with", tmp_path).code == 1
+    assert evalctl("verify", original, "--with", tmp_path / "absent").code == 2
+
+
+def test_a_redacted_bundle_is_not_compared_with_what_it_withholds(
+    world: SmallWorld, evalctl: Evalctl, keys: dict[str, Path]
+) -> None:
+    world.write(tail="[bundle]\nredactable = true\n")
+    original = Path(json.loads(evalctl("launch", world.file, "--json").out)["bundle"])
+    trust(evalctl, keys["bob"])
+    reproduced(evalctl, world, original, keys["bob"])
+    redacted = world.root / "redacted"
+    assert evalctl("redact", original, "--withhold", "predictions", "--out", redacted).code == 0
+    done = evalctl("reproduce", redacted, "--blueprint-dir", world.folder, "--key", keys["bob"], "--json")
+    assert (done.code, "redacted: withheld predictions" in json.loads(done.out)["reason"]) == (4, True)
+
+    (counted,) = verified(evalctl, redacted)["reproductions"]
+    (check,) = outcomes(verified(evalctl, redacted, "--with", world.home.bundle(counted["bundle"])))
+    assert check["status"] == "skipped"

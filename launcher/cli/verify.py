@@ -1,16 +1,21 @@
 """`evalctl verify`."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from launcher.cli.options import BundleName, Json, TrustedKey, TrustPolicy
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.signing import read_verifying_policy
+from launcher.errors import CheckFailedError, MalformedError
 from launcher.report.findings import verification as render
 from launcher.spec.bundle import SUMS
-from launcher.store.bundles import find_bundle
-from launcher.store.home import find_home
+from launcher.store.bundles import bundle_digest, find_bundle
+from launcher.store.home import Home, find_home
+from launcher.trust.policy import Policy
 from launcher.verify import Verification
 from launcher.verify import verify as verify_bundle
 
@@ -21,17 +26,29 @@ def verify(
     bundle: BundleName,
     key: TrustedKey = None,
     trust: TrustPolicy = None,
+    outcomes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="BUNDLE",
+            help="The bundle of a reproduction, to be held against its statement; may be given again.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Check a bundle offline: bytes, signatures, metrics.
 
     Every file is hashed, every signature checked against the policy, and every metric and interval
-    computed again from the samples. Exit codes: 0 verified, 1 tampered with or malformed, 3 signed by
-    nobody the policy trusts.
+    computed again from the samples. Of a reproduction its signed statement is checked; with its own bundle
+    (`--with`) also that what it states follows from the two. Exit codes: 0 verified, 1 tampered with or
+    malformed, 3 signed by nobody the policy trusts.
     """
     home = find_home()
     path = find_bundle(home, bundle)
-    verification = verify_bundle(path, read_verifying_policy(home, trust, key), datetime.now(UTC))
+    policy, now = read_verifying_policy(home, trust, key), datetime.now(UTC)
+    verification = verify_bundle(path, policy, now)
+    if outcomes:
+        verification = _with_outcomes(home, verification, outcomes, policy, now)
     if as_json:
         print_json(_as_object(verification))
     else:
@@ -39,9 +56,38 @@ def verify(
         say_stranger(verification)
         if verification.digest is None and not (path / SUMS).exists():
             hint(f"`{path}` holds no `{SUMS}`, as every bundle does: `evalctl list` names those of this home")
+        if verification.reproductions and not outcomes:
+            say("note: what the reproductions ran was not looked at: name their bundles with `--with`")
         if verification.verdict == "verified":
             say_next(f"evalctl report {quote(bundle)} --out report.html")
     return EXIT_CODES[verification.verdict]
+
+
+def _with_outcomes(
+    home: Home, verification: Verification, outcomes: list[str], policy: Policy, now: datetime
+) -> Verification:
+    """Hold the reproductions against their own bundles; each must be of a statement that counts."""
+    from launcher.verify.outcomes import with_outcomes
+
+    places = {_digest_of(place): place for place in (find_bundle(home, name) for name in outcomes)}
+    if verification.digest is not None:
+        named = {item.statement.reproduced for item in verification.reproductions}
+        for digest in places.keys() - named:
+            raise MalformedError(
+                f"no reproduction that counts names the bundle {digest}",
+                code="not-named",
+                hint="see which are attached with `evalctl verify BUNDLE --json`",
+            )
+    return with_outcomes(verification, places, policy, now)
+
+
+def _digest_of(place: Path) -> str:
+    try:
+        return bundle_digest(place)
+    except OSError as error:
+        raise CheckFailedError(
+            f"`{place}` holds no `{SUMS}`, as every bundle does", code="missing-file", context=error.strerror
+        ) from error
 
 
 def _shown(verification: Verification) -> str:
