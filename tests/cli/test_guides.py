@@ -13,6 +13,7 @@ TYPED_ELSEWHERE = {
     "lm-eval-local",  # tests/harness/test_real_harnesses.py
     "inspect-local",
     "torch-compile",  # tests/harness/test_torch_compile.py
+    "trust.md",  # tests/trust/test_trust_guide.py
 }
 PAGES = [
     page

@@ -1,5 +1,6 @@
 """Every field of `trust.toml` decides something: for each there is a violation, and it is refused."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from launcher.errors import MalformedError
+from launcher.errors import EvalctlError, MalformedError
 from launcher.spec.predicates import LOCK_TYPE, RESULT_TYPE
 from launcher.trust.policy import CLOCK_SKEW, EVIDENCE_ROLES, ROLES, Claim, Policy
 from launcher.trust.policy_file import HEAD_FIELDS, KEY_FIELDS, MAX_MEMBERS, RULE_FIELDS, read_policy
@@ -232,6 +233,38 @@ def test_an_empty_policy_is_an_error_and_one_without_rules_denies() -> None:
         read_policy(b"")
     policy = read_policy(b"version = 1\nexpires = 2027-06-01T00:00:00Z\n")
     assert not any(policy.decide(replace(RESULT, role=role), NOW).allowed for role in ROLES)
+
+
+VALUES = st.recursive(
+    st.booleans().map(lambda value: str(value).lower())
+    | st.integers().map(str)
+    | st.floats().map(str)
+    | st.text(max_size=8).map(json.dumps)
+    | st.sampled_from(["2027-06-01T00:00:00Z", "2027-06-01T00:00:00", "2027-06-01", "00:00:00", '["alice"]'])
+    | st.sampled_from([f'"{ALICE.public.openssh}"', '"superseded"', '["lock"]', '["result"]', '"24h"']),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+        | inner.map(lambda item: f"{{ a = {item} }}")
+    ),
+    max_leaves=4,
+)
+FIELDS = st.dictionaries(st.sampled_from([*HEAD_FIELDS, *KEY_FIELDS, *RULE_FIELDS, "other"]), VALUES)
+HEADS = st.sampled_from(["keys", "rules", "keys.alice", "keys.bob", "rules.lock", "rules.root", "keys.a.b"])
+
+
+@given(FIELDS, st.lists(st.tuples(HEADS, FIELDS), max_size=4))
+def test_whatever_the_fields_hold_is_a_policy_or_our_error(
+    head: dict[str, str], tables: list[tuple[str, dict[str, str]]]
+) -> None:
+    needed = {"version": "1", "expires": "2027-06-01T00:00:00Z"}
+    lines = [f"{field} = {value}" for field, value in {**needed, **head}.items()]
+    for name, fields in tables:
+        lines += [f"[{name}]", *(f"{field} = {value}" for field, value in fields.items())]
+    try:
+        policy = read_policy("\n".join(lines).encode())
+    except EvalctlError:
+        return
+    assert not policy.decide(LOCK, policy.expires).allowed
 
 
 MOMENTS = st.datetimes(datetime(2026, 10, 1), datetime(2027, 7, 1), timezones=st.just(UTC))
