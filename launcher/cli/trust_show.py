@@ -16,6 +16,7 @@ from launcher.store.policies import PolicyPlace, accept, read_offered
 from launcher.trust.policy import EVIDENCE_ROLES, ROLES, Policy, Role, TrustedKey
 from launcher.trust.policy_signature import OfferedPolicy
 from launcher.trust.policy_text import duration_text, time_text
+from launcher.trust.timestamps import Authority
 
 
 def show(trust: PolicyFile = None, as_json: Json = False) -> int:
@@ -58,6 +59,10 @@ def _lines(place: PolicyPlace, offered: OfferedPolicy, refusal: str | None, now:
     yield "rules:"
     for role in ROLES if offered.is_signed else EVIDENCE_ROLES:
         yield f"  {role}: {_rule(policy, role, now)}"
+    if policy.authorities:
+        yield "timestamps:"
+    for authority in policy.authorities.values():
+        yield f"  {authority.name}: {_period(authority, now)}"
 
 
 def _signed_by(offered: OfferedPolicy) -> str:
@@ -103,6 +108,12 @@ def _rule(policy: Policy, role: Role, now: datetime) -> str:
     return "; ".join(said)
 
 
+def _period(authority: Authority, now: datetime) -> str:
+    ends = (("from", authority.valid_from), ("until", authority.valid_until))
+    said = [f"{word} {_when(moment, now)}" for word, moment in ends if moment is not None]
+    return f"counts {' '.join(said)}" if said else "counts at any time"
+
+
 def _when(moment: datetime, now: datetime) -> str:
     """Return a day, and how far away it is in the largest unit that there are two of."""
     seconds = abs((moment - now).total_seconds())
@@ -132,6 +143,14 @@ def _as_object(offered: OfferedPolicy, refusal: str | None, now: datetime) -> di
                 "able": sorted(policy.able(role, now)),
             }
             for role, rule in policy.rules.items()
+        },
+        "timestamps": {
+            name: {
+                "certificates": list(authority.certificates),
+                "valid-from": authority.valid_from and authority.valid_from.isoformat(),
+                "valid-until": authority.valid_until and authority.valid_until.isoformat(),
+            }
+            for name, authority in policy.authorities.items()
         },
     }
 

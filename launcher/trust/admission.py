@@ -6,9 +6,10 @@ from launcher.errors import CheckFailedError, TrustError
 from launcher.spec.bundle import LOCK
 from launcher.spec.predicates import LOCK_TYPE, LockStatement
 from launcher.spec.statement import Statement
-from launcher.trust.dsse import verify_envelope
+from launcher.trust.dsse import Envelope, verify_envelope
 from launcher.trust.policy import Claim, Policy
 from launcher.trust.sigstore import open_envelope
+from launcher.trust.timestamps import check_timestamp
 
 
 def admit_lock(lock: tuple[str, str], attestation: bytes, policy: Policy, now: datetime) -> None:
@@ -27,9 +28,24 @@ def admit_lock(lock: tuple[str, str], attestation: bytes, policy: Policy, now: d
         raise CheckFailedError("the signature beside the lock is about something else", code="disagreement")
     if LockStatement.from_json(statement.predicate).lock != identity:
         raise CheckFailedError("the signature beside the lock names another run", code="disagreement")
-    decision = policy.decide(Claim("lock", frozenset([envelope.keyid]), LOCK_TYPE), now)
+    claim = Claim("lock", frozenset([envelope.keyid]), LOCK_TYPE, signed_at=_proven_times(envelope, policy))
+    decision = policy.decide(claim, now)
     if not decision.allowed:
         raise _untrusted(decision.reason)
+
+
+def _proven_times(envelope: Envelope, policy: Policy) -> dict[str, datetime]:
+    """Return when an authority saw the signature, by its key; raises `CheckFailedError` for a false stamp."""
+    if envelope.timestamp is None:
+        return {}
+    check, time = check_timestamp("timestamp", envelope.timestamp, envelope.signature, policy.authorities)
+    if check.status == "failed":
+        raise CheckFailedError(
+            "the timestamp of the signature beside the lock does not hold",
+            code="bad-timestamp",
+            context=check.detail,
+        )
+    return {} if time is None else {envelope.keyid: time}
 
 
 def _untrusted(reason: str) -> TrustError:

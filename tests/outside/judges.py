@@ -29,12 +29,16 @@ MODULES = HERE.parents[1] / "build" / "verifiers" / "node_modules"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An attestation's file, the PEM of the key it must be of, its type, and the folder of its subjects."""
+    """An attestation's file, the PEM of the key it must be of, its type, and the folder of its subjects.
+
+    `authority` holds the certificates of one whose timestamp it must have, from its signer to its root.
+    """
 
     attestation: str
     key: str
     predicateType: str  # noqa: N815 - as the JavaScript judge reads it
     folder: str
+    authority: tuple[str, ...] = ()
 
 
 Judge = Callable[[Sequence[Case], Path], list[str | None]]

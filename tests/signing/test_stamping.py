@@ -49,6 +49,11 @@ def test_a_launch_has_each_signature_timestamped(
     assert said.code == 0
     assert said.out.count("the trust policy names no authority") == 3
     world.home.trust.write_text(world.home.trust.read_text() + authority.table("tsa"))
+    assert "  tsa: counts at any time" in evalctl("trust", "show").out
+    assert (
+        "BEGIN CERTIFICATE"
+        in json.loads(evalctl("trust", "show", "--json").out)["timestamps"]["tsa"]["certificates"][0]
+    )
     checks = json.loads(evalctl("verify", bundle, "--json").out)["checks"]
     stamps = [check for check in checks if check["name"].startswith("timestamp:")]
     assert [check["status"] for check in stamps] == ["ok"] * 3

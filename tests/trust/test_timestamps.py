@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from launcher.canonical import canonical_bytes
-from launcher.errors import CheckFailedError, MalformedError
+from launcher.digest import sha256_hex
+from launcher.errors import CheckFailedError, MalformedError, TrustError
 from launcher.spec.bundle import LOCK_ATTESTATION
+from launcher.trust.admission import admit_lock
 from launcher.trust.policy import Policy, single_key_policy
 from launcher.trust.policy_file import read_policy
 from launcher.trust.sigstore import open_envelope, seal, seal_payload
 from launcher.trust.timestamps import Authority, StampedSigner, check_timestamp, read_certificates
 from tests.signing.authorities import TestAuthority, make_authority
-from tests.trust.sealed_bundle import ALICE, BOB, NOW, checked, failures, sealed
+from tests.trust.sealed_bundle import ALICE, BOB, LOCK_DIGEST, NOW, checked, failures, sealed
 
 SIGNATURE = b"the bytes of a signature"
 SEALED = sealed()
@@ -329,6 +331,23 @@ def test_a_superseded_key_counts_for_what_was_stamped_before(
     assert checked(files, policy, later).verdict == ("verified" if revoked == "after" else "untrusted")
     assert checked(SEALED, policy, later).verdict == "untrusted"
     assert checked(files, replace(policy, authorities={}), later).verdict == "untrusted"
+
+
+def test_a_lock_that_a_superseded_key_signed_before_may_be_launched(
+    authority: TestAuthority, own: dict[str, Authority]
+) -> None:
+    now = datetime.now(UTC)
+    policy = with_authority(own)
+    key = replace(policy.keys["alice"], revoked_from=now + timedelta(hours=1), reason="superseded")
+    policy = replace(policy, keys={"alice": key})
+    lock = (sha256_hex(SEALED["lock.json"]), LOCK_DIGEST)
+    later = now + timedelta(days=1)
+    with pytest.raises(TrustError, match="not one that this machine trusts"):
+        admit_lock(lock, SEALED[LOCK_ATTESTATION], policy, later)
+    admit_lock(lock, restamped(LOCK_ATTESTATION, ALICE, authority.stamp)[LOCK_ATTESTATION], policy, later)
+    forged = restamped(LOCK_ATTESTATION, ALICE, lambda _: authority.stamp(b"other"))[LOCK_ATTESTATION]
+    with pytest.raises(CheckFailedError, match="does not hold"):
+        admit_lock(lock, forged, policy, later)
 
 
 # In a trust policy.
