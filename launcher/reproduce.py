@@ -155,7 +155,9 @@ def _request(original: Original, contents: Contents, settings: FetchSettings, sc
         limit = min(scope.samples, pins.limit or scope.samples)
         choices, pins = replace(choices, limit=limit), replace(pins, limit=limit)
     lock = make_lock(blueprint, pins)
-    return LaunchRequest(blueprint, settings, lock, rerun=True, choices=choices, secrets=scope.secrets)
+    return LaunchRequest(
+        blueprint, settings, lock, rerun=True, choices=choices, secrets=scope.secrets, purpose="reproduce"
+    )
 
 
 def _statement(

@@ -24,6 +24,7 @@ ROWS = (
     ("signing",),
     ("sources",),
     ("environment",),
+    ("ledger",),
     ("store",),
     ("metrics", "harness"),
     ("trust",),

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from launcher.environment.facts import read_facts
 from launcher.errors import InfrastructureError, RequirementError
+from launcher.ledger.book import Book
 from launcher.spec.bundle import REQUIRED
 from launcher.spec.grammars import THREAD_VARIABLES
 from launcher.spec.widenings import widened
@@ -517,7 +518,12 @@ def test_the_note_is_signed(world: SmallWorld) -> None:
     bundle = world.launch(note="a nöte\nof two lines").bundle
     statement = statement_of(bundle, "attestations/provenance.sigstore.json")
     internal = statement["predicate"]["buildDefinition"]["internalParameters"]
-    assert internal == {"note": "a nöte\nof two lines", "runtime": "runc"}
+    assert internal == {
+        "note": "a nöte\nof two lines",
+        "runtime": "runc",
+        "ledger": Book(world.home).seal().origin,
+        "ledgerEntry": "0",
+    }
 
 
 def test_widenings_are_said(world: SmallWorld, evalctl: Evalctl) -> None:

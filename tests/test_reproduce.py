@@ -154,7 +154,7 @@ def test_a_full_original_is_not_broken_by_one_statement_more(
     world: SmallWorld, evalctl: Evalctl, mounted: Path
 ) -> None:
     answer = reproduced(again(evalctl, world, mounted), "identical", 0)
-    for number in range(MAX_ATTESTATIONS - 5):
+    for number in range(MAX_ATTESTATIONS - 1 - len(list((mounted / "attestations").iterdir()))):
         shutil.copy(answer["statement"], mounted / "attestations" / f"reproduction-{number}.sigstore.json")
     assert len(list((mounted / "attestations").iterdir())) == MAX_ATTESTATIONS - 1
     assert evalctl("verify", mounted).code == 0

@@ -11,6 +11,7 @@ from launcher.digest import sha256_hex
 from launcher.engines.engine import ContainerOutcome
 from launcher.environment.facts import Fact, environment_bytes, image_facts, service_image_facts
 from launcher.errors import InfrastructureError
+from launcher.runs.counted import ledger_parameters
 from launcher.runs.events import EventLog, events_bytes, now
 from launcher.runs.gpu_record import share_facts
 from launcher.runs.kept import attempts_fact
@@ -183,7 +184,11 @@ def _attestations(
         invocation_id=plan.attempt.invocation_id,
         started_on=log.started,
         finished_on=finished,
-        internal={"runtime": plan.profile.runtime, "note": signing.note},
+        internal={
+            "runtime": plan.profile.runtime,
+            "note": signing.note,
+            **ledger_parameters(plan.counted),
+        },
     )
     result = evaluation_result(scored.result, builder, finished)
     return {

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from launcher.engines.engine import Engine, EngineFacts
+from launcher.ledger.book import Book
 from launcher.resolve import Resolution
+from launcher.runs.counted import record_attempt, settle, settle_after
 from launcher.runs.events import EventLog, now
 from launcher.runs.kept import KeptReplicates, take
 from launcher.runs.leftovers import reap_dead
@@ -59,6 +61,7 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
     require_room(edges.home, resolution.lock.digest, profile, len(request.blueprint.run.seeds))
     request = _surely_signed(request, edges, resolution)
     first = _first_facts(request, edges, engine.describe())
+    settle(edges.home)
     with closing(engine), begin_attempt(edges.home, resolution.lock.digest, first) as attempt:
         plan = RunPlan(
             resolution,
@@ -72,12 +75,13 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
             service_images=service_images,
             machine=machine,
             secrets=secrets,
+            counted=record_attempt(edges, request, resolution, attempt),
         )
         plan, scored, signing = _run_and_score(request, edges, (engine, plan, log))
         bundle = _publish(edges, plan, log, (scored, signing))
         if scored.failure is None:
             empty_states(engine, plan)
-    return Launched(bundle, resolution.lock.digest, attempt.number, reused=False)
+    return Launched(bundle, resolution.lock.digest, attempt.number, reused=False, remarks=settle_after(edges))
 
 
 def _surely_signed(request: LaunchRequest, edges: Edges, resolution: Resolution) -> LaunchRequest:
@@ -140,6 +144,7 @@ def _prepare(request: LaunchRequest, edges: Edges, run: _Run) -> "Signing":
     from launcher.store.redaction_keys import new_redaction_key
 
     engine, plan, log = run
+    Book(edges.home).seal()
     attestation = request.lock_attestation or seal_lock(plan.resolution.lock, edges.signer)
     host = (*observe_host(), *runtime_facts(plan.profile.runtime), *site_facts(edges.site))
     contents = image_contents(engine, plan, Cache(edges.home.cache), log)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from launcher.errors import EvalctlError
+from launcher.runs.counted import settle
 from launcher.store.closing import close_dead_attempts, close_unmarked
 from launcher.store.home import Home
 from launcher.store.journal import read_state
@@ -29,6 +30,7 @@ def reap_left_overs(
     try:
         close_unmarked(home, held)
         reap_dead(home, connect, thorough=everything, everything=everything, held=held)
+        settle(home)
     except EvalctlError as error:
         say(f"left-overs of a dead launcher could not be removed: {error.message}")
 

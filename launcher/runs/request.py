@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from launcher.environment.gpus import observe_gpus
+from launcher.ledger.entries import Purpose
 from launcher.report.progress import Reporter
 from launcher.resolve import Choices
 from launcher.sources.inputs import FetchSettings
@@ -30,7 +31,7 @@ class Secrets(dict[str, str]):
 
 
 class LaunchRequest(Struct, frozen=True):
-    """What to launch: a blueprint, and the lock it must give when a lock was named."""
+    """What to launch and what for: a blueprint, and the lock it must give when a lock was named."""
 
     blueprint: Blueprint
     settings: FetchSettings
@@ -41,6 +42,7 @@ class LaunchRequest(Struct, frozen=True):
     note: str = ""
     choices: Choices = Choices()
     secrets: Mapping[str, str] = Secrets()
+    purpose: Purpose = "launch"
 
     @property
     def least_runtime(self) -> Runtime:

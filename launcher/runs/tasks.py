@@ -18,6 +18,7 @@ from launcher.engines.engine import (
 )
 from launcher.engines.masking import Masker
 from launcher.engines.pods import PodLink
+from launcher.ledger.book import Counted
 from launcher.resolve import Resolution
 from launcher.runs.request import LaunchRequest
 from launcher.runs.shares import Machine
@@ -28,6 +29,7 @@ from launcher.spec.sandbox import SandboxProfile, profile_for, profile_of_run
 from launcher.spec.services import Phase, proxy_variables, shares_a_namespace
 from launcher.store.attempts import Attempt
 from launcher.store.files import copy_new
+from launcher.store.journal import not_writable
 from launcher.store.trees import tree_files
 
 LOG_BYTES = 4 << 20
@@ -42,7 +44,7 @@ class RunPlan(Struct, frozen=True):
     `lacking` is what the site policy requires, and records where the host does not have it, `gpu_remarks`
     what differs in its GPUs since the run began. `service_images` are the engine's ids of the services'
     images, by service name. `secrets` are the values of those that the blueprint names, and stand in no task
-    but a container's own.
+    but a container's own. `counted` is where the attempt stands in the home's ledger.
     """
 
     resolution: Resolution
@@ -57,6 +59,7 @@ class RunPlan(Struct, frozen=True):
     machine: Machine = Machine()
     gpu_remarks: tuple[str, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)
+    counted: Counted | None = None
 
     @property
     def masker(self) -> Masker:
@@ -133,9 +136,12 @@ def container_task(plan: RunPlan, replicate: int, phase: Phase = "run") -> Conta
     What `[run]` left is opened to the container that scores it.
     """
     task = planned_task(plan, replicate, phase)
-    for folder in (task.outputs, task.logs):
-        folder.mkdir(parents=True, mode=0o700)
-    _write_config(plan, replicate, phase)
+    try:
+        for folder in (task.outputs, task.logs):
+            folder.mkdir(parents=True, mode=0o700)
+        _write_config(plan, replicate, phase)
+    except OSError as error:
+        raise not_writable(plan.folder(replicate, phase), error) from error
     if phase == "score":
         _open_to_sandbox(plan.outputs(replicate, "run"))
     return replace(task, secrets=plan.secrets)

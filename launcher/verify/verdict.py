@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -11,13 +12,14 @@ from launcher.errors import CheckFailedError
 from launcher.spec import bundle
 from launcher.store.directory import Inventory, walk
 from launcher.trust.attestations import AttestationReport, check_attestations
-from launcher.trust.checks import Check, failed
+from launcher.trust.checks import Check, checked, failed
 from launcher.trust.policy import Policy
 from launcher.trust.reproductions import CountedReproduction
 from launcher.trust.tally import Tally, tally
 from launcher.verify.commitments import check_commitments
 from launcher.verify.contents import Contents
 from launcher.verify.examination import check_contents
+from launcher.verify.ledger import check_original_proof, check_proof, compare_attempt
 from launcher.verify.reading import read_parsed, read_signed
 from launcher.verify.redacted import check_redacted, read_original, together
 from launcher.verify.samples import sample_source
@@ -57,10 +59,12 @@ def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification
     kept = {path: data for path, data in found.items() if bundle.is_original_attestation(path)}
     signed = {path: data for path, data in found.items() if path not in kept}
     report = check_attestations(digests, signed, policy, now)
-    checks = [Check("files", "ok", f"{len(digests)} files"), *report.checks]
     digest = f"sha256:{digests[bundle.SUMS]}"
+    checks = [Check("files", "ok", f"{len(digests)} files"), *report.checks]
     if kept or bundle.ORIGINAL_SUMS in digests or (report.result and report.result.redaction):
         return _verify_redacted((inventory, digests, kept), checks, report, (policy, now))
+    proof, counted = check_proof(signed.get(bundle.LEDGER_PROOF), digest, report)
+    checks.append(counted)
     if report.verdict == "failed" or None in (report.provenance, report.result, report.lock):
         checks.append(Check("contents", "skipped", "nothing is parsed before its signature holds"))
         return _answer(report, digest, tuple(checks), None)
@@ -69,6 +73,8 @@ def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification
     contents, more = check_contents(files, source, digests, report)
     if contents is not None and report.provenance is not None:
         more.extend(check_commitments(contents, inventory, files, digests))
+    if contents is not None and proof is not None:
+        more.append(checked("ledger-entry", partial(compare_attempt, proof, contents)))
     return _answer(report, digest, (*checks, *more), contents)
 
 
@@ -86,11 +92,14 @@ def _verify_redacted(
     except CheckFailedError as error:
         return _answer(report, digest, (*checks, failed("original", error)), None)
     both = together(report, original.report)
-    checks.extend(original.checks)
+    proof, counted = check_original_proof(kept, original)
+    checks.extend([*original.checks, counted])
     if both.verdict == "failed" or None in (report.result, report.lock, original.report.result):
         checks.append(Check("contents", "skipped", "nothing is parsed before its signatures hold"))
         return _answer(both, digest, tuple(checks), None)
     contents, more = check_redacted(inventory, digests, report, original)
+    if contents is not None and proof is not None:
+        more.append(checked("original:ledger-entry", partial(compare_attempt, proof, contents)))
     return _answer(both, digest, (*checks, *more), contents)
 
 

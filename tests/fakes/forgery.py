@@ -47,7 +47,11 @@ def reseal(
     result: Change | None = None,
     lock: Change | None = None,
 ) -> None:
-    """Make SHA256SUMS and the three statements fit the files again; the changes alter predicates."""
+    """Make SHA256SUMS and the three statements fit the files again; the changes alter predicates.
+
+    A ledger's proof would still be of the bundle as it was.
+    """
+    (bundle / names.LEDGER_PROOF).unlink(missing_ok=True)
     digests = {}
     for folder, _, files in os.walk(bundle):
         for name in files:

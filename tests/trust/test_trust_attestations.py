@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from launcher.digest import digest_of, sha256_hex
 from launcher.spec.bundle import (
-    LEDGER_PROOF,
     LOCK_ATTESTATION,
     PROVENANCE_ATTESTATION,
     RESULT_ATTESTATION,
@@ -393,12 +392,6 @@ def test_a_co_signature_of_what_is_not_there_is_failed() -> None:
     path = f"attestations/reproduction-x.{BOB.public.key_hex}.sigstore.json"
     payload = open_envelope(SEALED[RESULT_ATTESTATION]).payload
     assert checked({**SEALED, path: seal_payload(payload, BOB)}, two_keys()).verdict == "failed"
-
-
-def test_a_ledger_proof_is_said_to_be_skipped() -> None:
-    report = checked({**SEALED, LEDGER_PROOF: b"c2sp.org/tlog-proof@v1\n"})
-    assert report.verdict == "verified"
-    assert ("ledger-proof", "skipped") in [(check.name, check.status) for check in report.checks]
 
 
 def test_more_attestations_than_anybody_needs_are_refused() -> None:

@@ -1,0 +1,138 @@
+"""How many attempts count together: by one signer, of one blueprint, over the same data, for one metric."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from launcher.canonical import canonical_bytes
+from launcher.digest import sha256_hex
+from launcher.errors import CheckFailedError
+from launcher.ledger.entries import Attempt, Entry, Outcome
+
+
+class Group(Struct, frozen=True):
+    """What attempts are counted together for; a blueprint without a metric is counted under empty names."""
+
+    signer: str
+    blueprint: str
+    data: tuple[str, ...]
+    definition: str
+    metric: str
+
+    @property
+    def key(self) -> str:
+        """Return an opaque name of the group."""
+        parts = [self.signer, self.blueprint, list(self.data), self.definition, self.metric]
+        return sha256_hex(canonical_bytes(parts))
+
+
+def groups_of(attempt: Attempt) -> Iterator[Group]:
+    """Yield what an attempt counts for: one group a metric."""
+    metrics = [(definition, name) for definition, names in attempt.metrics.items() for name in names]
+    for definition, name in metrics or [("", "")]:
+        yield Group(attempt.signer, attempt.suite.name, attempt.data, definition, name)
+
+
+class OpenAttempt(Struct, frozen=True):
+    """An attempt without an outcome, and where its journal is."""
+
+    index: int
+    of: str
+    lock: str
+    attempt: int
+    invocation_id: str
+
+
+class Tally(Struct, frozen=True):
+    """What the first `size` entries of a ledger add up to."""
+
+    size: int = 0
+    counts: Mapping[str, int] = {}
+    open: Mapping[int, OpenAttempt] = {}
+
+    def added(self, entries: Iterable[Entry]) -> "Tally":
+        """Return the tally with the entries that follow."""
+        size, counts, unfinished = self.size, dict(self.counts), dict(self.open)
+        for entry in entries:
+            if isinstance(entry, Outcome):
+                close(unfinished, entry)
+            else:
+                for group in groups_of(entry):
+                    counts[group.key] = counts.get(group.key, 0) + 1
+                unfinished[size] = OpenAttempt(
+                    size, entry.sha256, entry.lock, entry.attempt, entry.invocation_id
+                )
+            size += 1
+        return Tally(size, counts, unfinished)
+
+    def total(self, attempt: Attempt) -> int:
+        """Return how many attempts are counted together with this one, over the metric that has the most."""
+        return max(self.counts.get(group.key, 0) for group in groups_of(attempt))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the tally for a file."""
+        rows = [
+            [each.index, each.of, each.lock, each.attempt, each.invocation_id] for each in self.open.values()
+        ]
+        return {"size": self.size, "counts": dict(self.counts), "open": rows}
+
+    @classmethod
+    def from_json(cls, value: Any) -> "Tally":
+        """Read what `as_json` returned; raises `ValueError`, `KeyError` or `TypeError` for anything else."""
+        rows = [OpenAttempt(*row) for row in value["open"]]
+        return cls(int(value["size"]), dict(value["counts"]), {row.index: row for row in rows})
+
+
+def close(unfinished: dict[int, OpenAttempt], outcome: Outcome) -> None:
+    """Take an attempt from those that are open; raises `CheckFailedError` where there is none such."""
+    found = unfinished.pop(outcome.index, None)
+    if found is None or found.of != outcome.of:
+        raise CheckFailedError(
+            "an outcome in the ledger is of no attempt that was open",
+            code="bad-ledger",
+            context=f"it names entry {outcome.index}",
+        )
+
+
+class Row(Struct, frozen=True):
+    """One attempt as it is listed: `position` of `total` that count together, for the most tried metric."""
+
+    index: int
+    attempt: Attempt
+    outcome: Outcome | None
+    position: int
+    total: int
+
+
+def rows(entries: Iterable[Entry]) -> list[Row]:
+    """Return every attempt with what became of it, in the ledger's order.
+
+    Raises `CheckFailedError` for outcomes without an attempt, and for a position that is not the right one.
+    """
+    attempts: dict[int, tuple[Attempt, int]] = {}
+    outcomes: dict[int, Outcome] = {}
+    counts: dict[str, int] = {}
+    unfinished: dict[int, OpenAttempt] = {}
+    for index, entry in enumerate(entries):
+        if isinstance(entry, Outcome):
+            close(unfinished, entry)
+            outcomes[entry.index] = entry
+            continue
+        keys = [group.key for group in groups_of(entry)]
+        for key in keys:
+            counts[key] = counts.get(key, 0) + 1
+        position = max(counts[key] for key in keys)
+        if position != entry.position:
+            raise CheckFailedError(
+                "the ledger counts its attempts wrongly",
+                code="bad-ledger",
+                context=f"entry {index} says {entry.position}, and is number {position}",
+            )
+        attempts[index] = (entry, position)
+        unfinished[index] = OpenAttempt(index, entry.sha256, entry.lock, entry.attempt, entry.invocation_id)
+    tally = Tally(0, counts, {})
+    return [
+        Row(index, attempt, outcomes.get(index), position, tally.total(attempt))
+        for index, (attempt, position) in attempts.items()
+    ]
