@@ -840,14 +840,18 @@ class Evidence:
 
     def refusal(self, role: str, path: str, kind: str, *built: Any) -> str | None:
         """Ask the policy about what is signed at `path`, there or in a co-signature."""
+        signers = frozenset(one.signer for one in self.signed(path))
+        return self.policy.refusal(Claim(role, signers, kind, *built), self.now)
+
+    def signed(self, path: str) -> list[Attestation]:
+        """Return the attestations by known keys of the very payload at `path`, there or in co-signatures."""
         payload = self.attestations[path].payload
         same = (one for one in self.attestations.values() if one.base == path and one.payload == payload)
-        signers = frozenset(one.signer for one in same if one.statement)
-        return self.policy.refusal(Claim(role, signers, kind, *built), self.now)
+        return [one for one in same if one.statement]
 
     def predicate(self, path: str, kind: str, shape: str) -> Any:
         """Return what a known key signed at `path`: of this type, about the right files; else None."""
-        statement = self.attestations[path].statement
+        statement = next((one.statement for one in self.signed(path)), None)
         if statement is None:
             return None
         demand(statement["predicateType"] == kind, f"`{path}` holds {statement['predicateType'][:200]!a}")
@@ -968,7 +972,7 @@ def check_agreement(evidence: Evidence, signed: list[Signed]) -> None:
         demand(same, f"`{one.path}` signs another payload than `{one.base}`")
     owner = evidence.attestations[PROVENANCE].signer == evidence.attestations[RESULT].signer
     demand(owner, "provenance and result are signed by different keys")
-    statement = evidence.attestations[LOCK].statement
+    statement = next((one.statement for one in evidence.signed(LOCK)), None)
     is_import = statement is not None and statement["predicateType"] == IMPORTED_TYPE
     kind, shape = (IMPORTED_TYPE, "imported") if is_import else (LOCK_TYPE, "lock")
     found = Signed(
@@ -1002,7 +1006,8 @@ def check_reproduction(path: str, evidence: Evidence, signed: Signed) -> str:
     """Check a statement that the run was launched again: a bad one fails, a stranger's is not counted."""
     value, own = evidence.predicate(path, REPRODUCTION_TYPE, "reproduction"), evidence.digests[SUMS]
     signer = evidence.attestations[path].signer
-    if value is None:
+    # Whoever co-signed the statement ran nothing.
+    if value is None or evidence.attestations[path].statement is None:
         raise SkippedError(f"signed by the unknown key {signer}: not counted")
     demand(value["original"] == f"sha256:{own}", "the reproduction is of another bundle")
     demand(value["reproduced"] != f"sha256:{own}", "the reproduction names the original as its own outcome")

@@ -26,17 +26,19 @@ from launcher.exports import evalctl_verify as one
 from launcher.metrics.evaluation import evaluate
 from launcher.metrics.intervals import normal_quantile, student_quantile
 from launcher.metrics.reference import references
+from launcher.spec.bundle import co_signature
 from launcher.spec.image import ImagePins
 from launcher.spec.lock import CodePins, InputPin, Pins, make_lock
 from launcher.spec.reading import read_blueprint
 from launcher.spec.sample import Sample, bundle_samples
 from launcher.store.home import Home
 from launcher.trust.policy import Policy, single_key_policy
+from launcher.trust.sigstore import open_envelope, seal_payload
 from launcher.verify import verify
 from tests.bundles import cases
 from tests.bundles.case import Case, write_files
 from tests.bundles.honest import Run, launched
-from tests.bundles.keys import ALICE, ALICE_P256
+from tests.bundles.keys import ALICE, ALICE_P256, BOB
 from tests.fakes.forgery import change_json, reseal
 from tests.spec.test_record_schemas import VALUES, changed, places
 
@@ -122,6 +124,26 @@ def key(tmp_path: Path) -> Path:
     path = tmp_path / "key.pub"
     path.write_text(ALICE.public.openssh + "\n")
     return path
+
+
+def test_what_a_known_key_co_signed_is_read_by_both_though_its_maker_is_unknown(
+    bundle: Path, tmp_path: Path
+) -> None:
+    bob = tmp_path / "bob.pub"
+    bob.write_text(BOB.public.openssh + "\n")
+    for path in sorted((bundle / "attestations").iterdir()):
+        payload = open_envelope(path.read_bytes()).payload
+        place = co_signature(path.relative_to(bundle).as_posix(), BOB.public.key_hex)
+        (bundle / place).write_bytes(seal_payload(payload, BOB))
+    answer = told(bundle, "--key", bob)
+    assert (answer.code, own_code(bundle, single_key_policy(BOB.public))) == (0, 0)
+    assert not {"contents", "agreement"} & answer.skipped
+    change_json(bundle / "result.json", lambda value: value["metrics"][0].update(value=0.123))
+    reseal(bundle, ALICE)
+    for path in (bundle / "attestations").glob("*.????????????????????????????????*"):
+        base = open_envelope(path.with_name(f"{path.name.split('.')[0]}.sigstore.json").read_bytes())
+        path.write_bytes(seal_payload(base.payload, BOB))
+    assert (told(bundle, "--key", bob).code, own_code(bundle, single_key_policy(BOB.public))) == (1, 1)
 
 
 def test_bytes_changed_at_random_are_refused_by_both(bundle: Path, key: Path) -> None:
