@@ -1,6 +1,6 @@
 """Attach what others signed about a bundle: co-signatures of it, statements of reproductions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,8 @@ from launcher.trust.sigstore import open_envelope
 from launcher.verify import verify
 from launcher.verify.demand import demand_whole
 
+Kind = Literal["co-signature", "reproduction", "own"]
+
 
 class Offered(Struct, frozen=True):
     """A file that somebody wants attached: what it is called where it is, and its bytes."""
@@ -35,28 +37,33 @@ class Offered(Struct, frozen=True):
 class Attachment(Struct, frozen=True):
     """One file that belongs to the bundle: its name there, and who signed it.
 
-    `by` is what the policy calls the key, None where it does not know it; `is_new` is False where the same
-    was there before.
+    `kind` is `own` for one that its maker signed. `by` is what the policy calls the key, None where it does
+    not know it; `is_new` is False where the same was there before.
     """
 
     file: str
     name: str
-    kind: Literal["co-signature", "reproduction"]
+    kind: Kind
     signer: str
     by: str | None
     is_new: bool
 
 
 class _Bundle(Struct, frozen=True):
-    """The bundle's attestations, with those that were placed so far, and who judges them when."""
+    """The bundle's attestations, with those that were placed so far, and who judges them when.
+
+    `signed` has the SHA-256 of the payload and the key of each, by path.
+    """
 
     attested: Attested
+    signed: Mapping[str, tuple[str, str]]
     policy: Policy
     now: datetime
 
     def with_file(self, name: str, data: bytes) -> "_Bundle":
         files = {**self.attested.files, name: data}
-        return replace(self, attested=replace(self.attested, files=files))
+        signed = {**self.signed, name: _signed(open_envelope(data))}
+        return replace(self, attested=replace(self.attested, files=files), signed=signed)
 
 
 def attach(path: Path, offered: Sequence[Offered], policy: Policy, now: datetime) -> tuple[Attachment, ...]:
@@ -67,33 +74,58 @@ def attach(path: Path, offered: Sequence[Offered], policy: Policy, now: datetime
     `InfrastructureError` where the bundle's folder cannot be written.
     """
     digest = demand_whole(path, verify(path, policy, now), "to attach anything to")
-    before = read_attested(path)
-    if before.digest != digest:
+    before = _read(path, policy, now)
+    if before.attested.digest != digest:
         raise CheckFailedError(f"`{path}` changed while it was read", code="changed-file")
-    bundle, found = _Bundle(before, policy, now), []
+    bundle, found = before, []
     for offer in offered:
         try:
             attachment = _place(offer, bundle)
-            if attachment.is_new:
-                bundle = _grown(bundle, attachment.name, offer.data)
         except EvalctlError as error:
             raise _refused(offer, error) from error
-        found.append(attachment)
-    new = {name: data for name, data in bundle.attested.files.items() if name not in before.files}
-    add_files(path, new)
-    return tuple(found)
+        if attachment.is_new:
+            bundle = bundle.with_file(attachment.name, offer.data)
+        found.append((offer, attachment))
+    refuse_full(bundle.attested.count)
+    if _fault(bundle) is not None:
+        raise _culprit(before, [(offer, one.name) for offer, one in found if one.is_new])
+    files = bundle.attested.files
+    add_files(path, {name: files[name] for name in files if name not in before.attested.files})
+    return tuple(attachment for _, attachment in found)
 
 
-def _grown(bundle: _Bundle, name: str, data: bytes) -> _Bundle:
-    """Return the bundle with one attestation more; raises `CheckFailedError` where it would break."""
-    refuse_full(bundle.attested.count + 1)
-    grown = bundle.with_file(name, data)
-    attested = grown.attested
-    report = check_attestations(attested.digests, attested.files, grown.policy, grown.now)
-    if report.verdict == "failed":
-        wrong = next(check for check in report.checks if check.status == "failed")
-        raise CheckFailedError(wrong.detail, code="bad-attestation")
-    return grown
+def _read(path: Path, policy: Policy, now: datetime) -> _Bundle:
+    attested = read_attested(path)
+    signed = {
+        name: _signed(open_envelope(data))
+        for name, data in attested.files.items()
+        if name not in (names.SUMS, names.LEDGER_PROOF)
+    }
+    return _Bundle(attested, signed, policy, now)
+
+
+def _signed(envelope: Envelope) -> tuple[str, str]:
+    return sha256_hex(envelope.payload), envelope.keyid
+
+
+def _fault(bundle: _Bundle) -> CheckFailedError | None:
+    """Return what `verify` would find wrong with the attestations, None where nothing is."""
+    attested = bundle.attested
+    report = check_attestations(attested.digests, attested.files, bundle.policy, bundle.now)
+    if report.verdict != "failed":
+        return None
+    wrong = next(check for check in report.checks if check.status == "failed")
+    return CheckFailedError(wrong.detail, code="bad-attestation")
+
+
+def _culprit(before: _Bundle, added: Sequence[tuple[Offered, str]]) -> CheckFailedError:
+    """Return the error that names the first file with which the bundle would not verify."""
+    bundle = before
+    for offer, name in added:
+        bundle = bundle.with_file(name, offer.data)
+        if (fault := _fault(bundle)) is not None:
+            return _refused(offer, fault)
+    return CheckFailedError("the files cannot stand together", code="bad-attestation")
 
 
 def _place(offer: Offered, bundle: _Bundle) -> Attachment:
@@ -102,13 +134,9 @@ def _place(offer: Offered, bundle: _Bundle) -> Attachment:
     key = bundle.policy.key_for(envelope.keyid)
     if key is not None:
         verify_envelope(envelope, key.public)
-    there = {
-        name: open_envelope(data)
-        for name, data in bundle.attested.files.items()
-        if name not in (names.SUMS, names.LEDGER_PROOF)
-    }
-    same = [name for name, other in there.items() if other.payload == envelope.payload]
-    present = next((name for name in same if there[name].keyid == envelope.keyid), None)
+    payload, _ = own = _signed(envelope)
+    same = [name for name, (other, _) in bundle.signed.items() if other == payload]
+    present = next((name for name in same if bundle.signed[name] == own), None)
     if present is not None and key is None and bundle.attested.files[present] != offer.data:
         raise CheckFailedError(
             f"`{present}` is another signature of the same key, and only one can be kept",
@@ -121,20 +149,14 @@ def _place(offer: Offered, bundle: _Bundle) -> Attachment:
         name = names.co_signature(base_of(same[0]), fingerprint_hex(envelope.keyid))
     else:
         name = _name_of_reproduction(offer, envelope, bundle.attested)
-    return Attachment(
-        file=offer.file,
-        name=name,
-        kind="co-signature"
-        if names.split_co_signature(name) or not _is_reproduction(name)
-        else "reproduction",
-        signer=envelope.keyid,
-        by=key.name if key else None,
-        is_new=present is None,
-    )
+    by = key.name if key else None
+    return Attachment(offer.file, name, _kind(name), envelope.keyid, by, is_new=present is None)
 
 
-def _is_reproduction(name: str) -> bool:
-    return base_of(name) not in names.REQUIRED_ATTESTATIONS
+def _kind(name: str) -> Kind:
+    if names.split_co_signature(name):
+        return "co-signature"
+    return "own" if name in names.REQUIRED_ATTESTATIONS else "reproduction"
 
 
 def _name_of_reproduction(offer: Offered, envelope: Envelope, attested: Attested) -> str:

@@ -259,8 +259,10 @@ def test_a_bundle_that_cannot_be_written_is_co_signed_elsewhere_and_attached(
     assert evalctl("sign", mine, "--key", keys["bob"], "--out", folder).code == 2
 
     files = sorted(folder.iterdir())
-    done = evalctl("attach", original, *files)
+    own = original / "attestations" / "lock.sigstore.json"
+    done = evalctl("attach", original, own, *files)
     assert (done.code, done.out.count("co-signature, by bob")) == (0, 3), done.err
+    assert "attestations/lock.sigstore.json: the bundle's own, there already, by me" in done.out
     assert evalctl("attach", original, *files).out.count("there already") == 3
     assert len(verified(evalctl, original)["signers"]) == 2
 

@@ -44,7 +44,8 @@ def attach(
         print_json({"bundle": str(path), "attached": [_as_object(each) for each in found]})
         return 0
     for each in found:
-        word = each.kind if each.is_new else f"{each.kind}, there already"
+        kind = "the bundle's own" if each.kind == "own" else each.kind
+        word = kind if each.is_new else f"{kind}, there already"
         print(f"{each.name}: {word}, by {each.by or each.signer}")
     _say_unknown(found)
     say_next(f"evalctl verify {quote(bundle)}")
