@@ -122,9 +122,7 @@ def _refusal(contents: Contents, scope: Scope) -> Reproduced | None:
         return Reproduced("not-runnable", None, reason=reason)
     if contents.result.status == "failed":
         return Reproduced("inconclusive", None, reason="the original has no score to compare with")
-    redaction = contents.result.redaction
-    if redaction is not None and redaction.takes_samples:
-        reason = f"it is {redaction.said}: there is nothing to compare those with"
+    if reason := _withheld(contents, scope):
         return Reproduced("not-runnable", None, reason=reason, hint=_ASK_FOR_THE_WHOLE)
     if contents.blueprint.sandbox.network == "egress" and not _joins_labels(contents, scope):
         reason = "it asked hosts outside, and what they answered is in no lock: it is not re-runnable"
@@ -132,6 +130,20 @@ def _refusal(contents: Contents, scope: Scope) -> Reproduced | None:
     if scope.score_only and contents.blueprint.score is None:
         return Reproduced("not-runnable", None, reason="it has no `[score]` to be run alone")
     return None
+
+
+def _withheld(contents: Contents, scope: Scope) -> str:
+    """Say what is withheld of a redacted bundle and would be needed; empty where nothing is."""
+    redaction, pins = contents.result.redaction, pins_from(contents.lock.identity)
+    if redaction is None:
+        return ""
+    if (scope.score_only or pins.predictions is not None) and "prediction-files" in redaction.withheld:
+        return "its predictions are withheld, so they cannot be scored again"
+    if pins.patch is not None and "artifacts" in redaction.withheld:
+        return "the patch of the draft is among the artifacts, which are withheld"
+    if scope.samples is not None and redaction.takes_samples:
+        return "parts of its samples are withheld, so that its first ones have no figures of their own"
+    return ""
 
 
 def _joins_labels(contents: Contents, scope: Scope) -> bool:

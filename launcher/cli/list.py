@@ -1,6 +1,6 @@
 """`evalctl list`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from launcher.cli.connect import connect
@@ -8,14 +8,19 @@ from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
 from launcher.report.text import WIDTH, cut_middle, table, wrapped
 from launcher.runs.leftovers import reap_left_overs
+from launcher.spec.redaction import Redaction
 from launcher.store.attested import has_reproductions
 from launcher.store.home import Home, find_home
 from launcher.store.naming import attempts_in
+from launcher.store.redactions import redactions_in
 
 if TYPE_CHECKING:
     from launcher.trust.tally import Tally
 
-_KEYS = ("lock", "attempt", "name", "began", "outcome", "failure", "verdict", "marks", "bundle", "origin")
+_KEYS = (
+    *("lock", "attempt", "name", "began", "outcome", "failure", "verdict", "marks", "bundle", "origin"),
+    "redaction",
+)
 _HEADER = ("bundle", "began (UTC)", "outcome", "verdict", "attempt", "name")
 _DIGITS, _FEWEST_DIGITS, _SHORTEST_NAME = 12, 8, 8
 
@@ -29,8 +34,10 @@ def list_bundles(
     """
     home = find_home()
     reap_left_overs(home, connect, say)
-    found = sorted(attempts_in(home), key=lambda each: str(each.state.get("began") or ""))
-    attempts = [{**{key: each.state.get(key) for key in _KEYS}, "running": each.alive} for each in found]
+    found = [(each.state, each.alive) for each in attempts_in(home)]
+    found += [(record, False) for record in redactions_in(home)]
+    found.sort(key=lambda each: str(each[0].get("began") or ""))
+    attempts = [{**{key: state.get(key) for key in _KEYS}, "running": alive} for state, alive in found]
     reproduced = _reproduced(home, attempts)
     if as_json:
         for attempt in attempts:
@@ -39,7 +46,7 @@ def list_bundles(
         print_json({"attempts": attempts})
         return 0
     if attempts:
-        print("\n".join(_shown(attempts)))
+        print("\n".join((*_shown(attempts), *_redactions(attempts))))
         for digest, (_, words) in reproduced.items():
             print("\n".join(wrapped(f"{digest.removeprefix('sha256:')[:_DIGITS]}: {words}", indent=2)))
     else:
@@ -69,13 +76,22 @@ def _shown(attempts: list[dict[str, Any]]) -> list[str]:
     return table([(row[0][:digits], *row[1:-1], cut_middle(row[-1], room)) for row in rows])
 
 
+def _redactions(attempts: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield what is withheld in each redacted bundle."""
+    for attempt in attempts:
+        if attempt["redaction"]:
+            said = Redaction.from_json(attempt["redaction"]).said
+            digest = str(attempt["bundle"]).removeprefix("sha256:")[:_DIGITS]
+            yield from wrapped(f"{digest}: {said}", indent=2)
+
+
 def _row(attempt: Mapping[str, Any]) -> tuple[str, ...]:
     bundle = str(attempt["bundle"] or "none").removeprefix("sha256:")[:_DIGITS]
     began = str(attempt["began"])[:16].replace("T", " ") if attempt["began"] else "-"
     outcome = "running" if attempt["running"] else str(attempt["failure"] or attempt["outcome"])
     if attempt["origin"] and outcome == "succeeded":
         outcome = f"imported, {attempt['origin']} origin"
-    outcome = ", ".join([outcome, *(attempt["marks"] or ())])
+    outcome = ", ".join([outcome, *(attempt["marks"] or ()), *(["redacted"] if attempt["redaction"] else [])])
     verdict = "-" if attempt["verdict"] in (None, "none") else str(attempt["verdict"])
     number = "-" if attempt["origin"] else str(attempt["attempt"])
     return bundle, began, outcome, verdict, number, str(attempt["name"] or "-")

@@ -23,6 +23,7 @@ def as_object(view: BundleView, path: Path) -> dict[str, Any]:
         "deviations": list(result.deviations),
         "marks": list(result.marks),
         "origin": result.origin,
+        "redaction": result.redaction.as_json() if result.redaction else None,
     }
 
 

@@ -16,7 +16,7 @@ from launcher.spec.bundle import SUMS
 from launcher.store.bundles import bundle_digest, find_bundle
 from launcher.store.home import Home, find_home
 from launcher.trust.policy import Policy
-from launcher.verify import Verification
+from launcher.verify import Contents, Verification
 from launcher.verify import verify as verify_bundle
 
 EXIT_CODES = {"verified": 0, "failed": 1, "untrusted": 3}
@@ -106,6 +106,11 @@ def say_stranger(verification: Verification) -> None:
         hint("see who may sign what, and until when, with `evalctl trust show`")
 
 
+def _redaction(contents: Contents | None) -> dict[str, Any] | None:
+    redaction = contents.result.redaction if contents else None
+    return redaction.as_json() if redaction else None
+
+
 def _as_object(verification: Verification) -> dict[str, Any]:
     contents = verification.contents
     return {
@@ -120,6 +125,7 @@ def _as_object(verification: Verification) -> dict[str, Any]:
         "attempt": contents.result.attempt if contents else None,
         "lock": contents.lock.digest if contents else None,
         "origin": contents.result.origin if contents else None,
+        "redaction": _redaction(contents),
         "reproductions": [
             {
                 "signer": item.signer,

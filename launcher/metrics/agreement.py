@@ -99,7 +99,7 @@ def compare_runs(
         _compare(metric, (before[metric.name], after[metric.name]), samples, determinism)
         for metric in metrics
     )
-    return Agreement(_worst([metric.verdict for metric in found]), found, samples)
+    return Agreement(worst([metric.verdict for metric in found]), found, samples)
 
 
 def compare_samples(original: Sequence[Sample], reproduced: Sequence[Sample]) -> SampleAgreement:
@@ -186,5 +186,6 @@ def _noise(before: MetricResult, after: MetricResult, level: float) -> float | N
     return student_quantile(level, 2 * replicates - 2) * pooled * math.sqrt(2.0 / replicates)
 
 
-def _worst(verdicts: Sequence[Outcome]) -> Outcome:
+def worst(verdicts: Sequence[Outcome]) -> Outcome:
+    """Return the verdict over several; over none it is inconclusive."""
     return next((verdict for verdict in _WORST_FIRST if verdict in verdicts), "inconclusive")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from launcher import __version__
 from launcher.report import provenance, sections
-from launcher.report.mistakes import Mistake, worst_first
+from launcher.report.mistakes import Mistake, worst_of
 from launcher.report.page_values import mistakes_in_words
 from launcher.report.record import Record
 from launcher.report.text import cut
@@ -27,7 +27,7 @@ _TERMS = frozenset({"Origin", "Image", "Code", "Command", "Seeds", "Sandbox", "L
 def markdown(record: Record) -> str:
     """Return the report; the same record gives the same text."""
     about, result = record.blueprint.about, record.result
-    marks = "".join(f" {code(mark)}" for mark in result.marks)
+    marks = "".join(f" {code(mark)}" for mark in sections.marks(result))
     name = f"{code(about.name)} {code(about.version)}, {attempt_text(result)}"
     parts = [
         [f"# Evaluation report: {code(about.title or about.name)}"],
@@ -135,7 +135,7 @@ def _log(record: Record) -> Iterator[str]:
 def _mistakes(record: Record) -> Iterator[str]:
     if record.result.failure is not None:
         return
-    found = worst_first(record.samples, record.blueprint.metrics, _MOST_MISTAKES)
+    found = worst_of(record, _MOST_MISTAKES)
     yield "## Errors first"
     yield ""
     yield words(mistakes_in_words(found))

@@ -10,6 +10,7 @@ from launcher.errors import MalformedError
 from launcher.metrics.definitions import view_of
 from launcher.metrics.tally import View
 from launcher.metrics.views import Labels
+from launcher.report.record import Record
 from launcher.report.text import cut
 from launcher.spec.blueprint import Metric
 from launcher.spec.sample import Sample
@@ -33,14 +34,22 @@ class Mistakes(Struct, frozen=True):
     """The worst items, capped; `found` counts all that there are, among `items`.
 
     `kind` is `wrong` where an answer is right or not, `worst` where each has a number and the worst stand
-    first, `none` where the samples do not tell.
+    first, `none` where the samples do not tell, `withheld` where parts of them are not there.
     """
 
-    kind: Literal["wrong", "worst", "none"]
+    kind: Literal["wrong", "worst", "none", "withheld"]
     by: str
     items: int
     found: int
     shown: tuple[Mistake, ...]
+
+
+def worst_of(record: Record, limit: int) -> Mistakes:
+    """Return the `limit` worst items of a report; none where what would tell is withheld."""
+    redaction = record.result.redaction
+    if redaction is not None and redaction.takes_samples:
+        return Mistakes("withheld", "", len(record.samples), 0, ())
+    return worst_first(record.samples, record.blueprint.metrics, limit)
 
 
 def worst_first(samples: Sequence[Sample], metrics: Sequence[Metric], limit: int) -> Mistakes:

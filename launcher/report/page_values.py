@@ -10,7 +10,7 @@ from launcher.metrics.definitions import definitions
 from launcher.report import provenance, sections
 from launcher.report.classes import class_rows
 from launcher.report.forest import scales
-from launcher.report.mistakes import Mistakes, shown_value, worst_first
+from launcher.report.mistakes import Mistakes, shown_value, worst_of
 from launcher.report.record import Record
 from launcher.report.text import amount, cut
 from launcher.report.usage import Step, Usage
@@ -85,7 +85,7 @@ def page_values(record: Record) -> Mapping[str, Any]:
         "result": record.result,
         "cells": sections.strip(record),
         "attempt": attempt_text(record.result),
-        "marks": record.result.marks,
+        "marks": sections.marks(record.result),
         "untrusted": finding.verdict == "untrusted",
         "signer": ", ".join(finding.signers) or around.signer,
         "digest": finding.digest,
@@ -206,7 +206,7 @@ def _confusion_values(record: Record) -> Mapping[str, Any]:
 
 
 def _mistake_values(record: Record) -> Mapping[str, Any]:
-    found = worst_first(record.samples, record.blueprint.metrics, _MOST_MISTAKES)
+    found = worst_of(record, _MOST_MISTAKES)
     return {
         "mistakes": found,
         "mistakes_said": mistakes_in_words(found),
@@ -220,6 +220,8 @@ def _mistake_values(record: Record) -> Mapping[str, Any]:
 def mistakes_in_words(found: Mistakes) -> str:
     """Say how many items went wrong, how many are shown, and where all of them are."""
     where = "All of them are in samples.jsonl of the bundle."
+    if found.kind == "withheld":
+        return "Parts of the samples are withheld, so no item is shown. What is left is in samples.jsonl."
     if found.kind == "none":
         return f"The samples do not tell right from wrong. {where}"
     if found.kind == "worst":

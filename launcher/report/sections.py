@@ -54,13 +54,24 @@ def strip(record: Record) -> tuple[Cell, ...]:
     cells = [_thresholds(result), _completeness(record), _reproductions(record), _published(result)]
     if record.finding.verdict == "untrusted":
         cells = [Cell(f"{cell.label}, as claimed", "plain", cell.head, cell.detail) for cell in cells]
-    return (*_origin(result), cells[0], signature, *cells[1:])
+    return (*_origin(result), *_redaction(result), cells[0], signature, *cells[1:])
+
+
+def marks(result: Result) -> tuple[str, ...]:
+    """Return the words that stand beside the evaluation's name: how this is less than a whole run."""
+    return (*result.marks, *(["redacted"] if result.redaction else []))
 
 
 def _origin(result: Result) -> tuple[Cell, ...]:
     if result.origin is None:
         return ()
     return (Cell("Origin", "warn", f"Imported, {result.origin}", "evalctl launched nothing of this"),)
+
+
+def _redaction(result: Result) -> tuple[Cell, ...]:
+    if result.redaction is None:
+        return ()
+    return (Cell("Redacted", "warn", "In part", result.redaction.said.removeprefix("redacted: ")),)
 
 
 def _thresholds(result: Result) -> Cell:
@@ -89,6 +100,7 @@ def _verification(record: Record) -> Cell:
 def _completeness(record: Record) -> Cell:
     result, total = record.result, len(record.samples)
     ended = sum(1 for replicate in result.replicates if replicate.status == "succeeded")
+    total += result.redaction.samples if result.redaction else 0
     answered = total - result.samples.errors
     whole = answered == total > 0 and ended == len(result.replicates) and not result.marks
     detail = f"samples answered; {ended} of {_counted(len(result.replicates), 'replicate')} succeeded"
@@ -229,6 +241,7 @@ def _caveats(record: Record) -> Iterator[Caveat]:
         yield Caveat("Nothing here was verified: the trust policy does not accept who signed.")
     for mark in (mark for mark in result.marks if mark != "not-re-runnable"):
         yield Caveat(f"This is not a whole, final run: it is marked {mark}.")
+    yield from _about_redaction(result)
     if result.failure is not None:
         yield Caveat(f"The run failed, so there is no score: {failure_in_words(result)}.")
     for text in result.deviations if result.failure is None else ():
@@ -253,6 +266,11 @@ def _caveats(record: Record) -> Iterator[Caveat]:
         yield Caveat("Launched again, it did not come out the same:", said)
     if not any(item.independent for item in finding.reproductions):
         yield Caveat("No reproduction by another key is counted: who ran this is the only witness.")
+
+
+def _about_redaction(result: Result) -> Iterator[Caveat]:
+    if result.redaction is not None:
+        yield Caveat(f"Parts of the bundle were taken away, {result.redaction.said}.")
 
 
 def _about_metrics(result: Result) -> Iterator[Caveat]:

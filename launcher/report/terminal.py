@@ -70,7 +70,8 @@ def _failure(view: BundleView) -> list[str]:
     lines = _line("failure", f"{result.failure}: {reason}")
     lines += [line for deviation in deviations for line in _line("deviation", deviation)]
     if last is None:
-        return [*lines, "It left no logs."]
+        withheld = result.redaction is not None and "logs" in result.redaction.withheld
+        return [*lines, "Its logs are withheld." if withheld else "It left no logs."]
     return [*lines, f"The end of {last.name} in the bundle:", *(cut(f"  | {line}") for line in last.lines)]
 
 
@@ -184,7 +185,9 @@ def _seeds(result: Result) -> Iterator[str]:
 
 
 def _remarks(result: Result) -> Iterator[str]:
-    """Yield what every view must name: deviations from the plan, and claims that do not hold."""
+    """Yield what every view must name: what is withheld, deviations, and claims that do not hold."""
+    if result.redaction is not None:
+        yield from _line("redacted", result.redaction.said.removeprefix("redacted: "))
     if result.failure is None:
         for deviation in result.deviations:
             yield from _line("deviation", deviation)

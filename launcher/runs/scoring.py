@@ -16,6 +16,7 @@ from launcher.metrics.confusion import confusion
 from launcher.metrics.evaluation import sample_counts
 from launcher.metrics.judgement import combine_verdicts
 from launcher.metrics.measuring import blocks_of, measure
+from launcher.runs.discretion import private_words, public_notes, public_reason
 from launcher.runs.events import read_container_events, sample_events
 from launcher.runs.failures import overall_failure
 from launcher.runs.kept import taken_in_words
@@ -92,7 +93,8 @@ def score(plan: RunPlan, runs: list[ReplicateRun]) -> Scored:
     if leak := _leak(plan, ending):
         ending, kept = _Ending("sandbox", leak), ()
     result = _result(plan, runs, ending)
-    return Scored(tuple(runs), result, ending.samples.data, ending.events, kept)
+    told = private_words(plan.resolution.blueprint, ending.reason, ending.harness)
+    return Scored(tuple(runs), result, ending.samples.data, (*told, *ending.events), kept)
 
 
 def _leak(plan: RunPlan, ending: _Ending) -> str:
@@ -232,8 +234,7 @@ def _deviations(plan: RunPlan, runs: list[ReplicateRun], harness: Sequence[Harne
     said.extend(plan.gpu_remarks)
     said.extend(f"the host lacks {demand}, which the site policy requires" for demand in plan.lacking)
     for replicate, output in enumerate(harness):
-        said.extend(f"replicate {replicate}: partial: {reason}" for reason in output.partial)
-        said.extend(f"replicate {replicate}: {note}" for note in output.notes)
+        said.extend(f"replicate {replicate}: {note}" for note in public_notes(blueprint, output))
     for run in runs:
         if any(outcome.stdout.truncated or outcome.stderr.truncated for _, outcome in run.outcomes):
             said.append(f"replicate {run.replicate}: logs were cut")
@@ -263,8 +264,9 @@ def _shortcomings(plan: RunPlan) -> Iterator[str]:
         yield "score-only: an earlier run's predictions were scored again, nothing was predicted anew"
 
 
-def _clipped(reason: str) -> str:
+def _reason(blueprint: Blueprint, failure: Failure, words: str) -> str:
     """Bound a reason that may quote what a container wrote, so that it fits into the signed statement."""
+    reason = public_reason(blueprint, failure, words)
     return reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…"
 
 
@@ -285,7 +287,7 @@ def _result(plan: RunPlan, runs: list[ReplicateRun], ending: _Ending) -> Result:
         samples=sample_counts(samples),
         replicates=tuple(_outcome(run, plan.attempt.number) for run in runs),
         deviations=(
-            *([_clipped(ending.reason)] if ending.failure else []),
+            *([_reason(blueprint, ending.failure, ending.reason)] if ending.failure else []),
             *_deviations(plan, runs, ending.harness),
         ),
         discrepancies=differing_claims(ending.harness, blueprint.metrics, metrics),

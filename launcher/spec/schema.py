@@ -11,7 +11,7 @@ from launcher.spec.json_types import Schema, document
 
 NAMES: Final = (
     *("blueprint", "lock", "samples", "events", "result"),
-    *("bundle-samples", "bundle-events", "resources", "environment"),
+    *("bundle-samples", "bundle-events", "resources", "environment", "commitments", "openings"),
 )
 
 
@@ -35,9 +35,11 @@ def schema_of(name: str) -> Schema:
         from launcher.spec.usage_schema import resources_schema
 
         return resources_schema()
-    from launcher.spec import record_schemas
+    from launcher.spec import commitments_schema, record_schemas
 
     return {
+        "commitments": commitments_schema.commitments_schema,
+        "openings": commitments_schema.openings_schema,
         "samples": record_schemas.samples_schema,
         "events": record_schemas.events_schema,
         "bundle-samples": record_schemas.bundle_samples_schema,

@@ -16,6 +16,8 @@ STEPS: Final = {
     "inventory": "what the image contains was read, or known; `detail.unread` where it could not be",
     "replicates": "everything between the first container and the last; what is above runs inside it",
     "metrics": "outputs were read, labels joined, metrics computed",
+    "words": "of a redactable run: what its program or harness said, which no signed statement repeats; "
+    "`detail`: reason, harness",
     "bundle": "the bundle's files began to be written: signing and publishing follow, and no file that is "
     "signed can tell of them",
 }

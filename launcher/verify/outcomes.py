@@ -12,6 +12,7 @@ from launcher.environment.facts import read_environment
 from launcher.errors import CheckFailedError
 from launcher.metrics.agreement import Agreement, Evidence, compare_runs
 from launcher.metrics.evaluation import evaluate
+from launcher.metrics.partial_agreement import compare_redacted
 from launcher.spec import bundle
 from launcher.spec.machine_kind import machine_kind, stated_kind
 from launcher.spec.reproduction import MetricReproduction, ReproductionVerdict
@@ -39,17 +40,16 @@ def compare(contents: Contents, again: Contents, samples: int | None = None) -> 
     """
     if again.result.failure is not None:
         return None
-    ours, metrics = contents.samples, contents.result.metrics
+    ours, metrics, redaction = contents.samples, contents.result.metrics, contents.result.redaction
     items = {(sample.task, sample.id) for sample in again.samples}
     if samples is not None and len(items) >= min(samples, contents.result.samples.n):
         ours = tuple(sample for sample in ours if (sample.task, sample.id) in items)
         metrics = evaluate(contents.blueprint.metrics, ours, contents.blueprint.run.seeds)
-    return compare_runs(
-        Evidence(ours, metrics),
-        Evidence(again.samples, again.result.metrics),
-        contents.blueprint.metrics,
-        contents.blueprint.run.determinism,
-    )
+    before, after = Evidence(ours, metrics), Evidence(again.samples, again.result.metrics)
+    asked = (contents.blueprint.metrics, contents.blueprint.run.determinism)
+    if redaction is not None:
+        return compare_redacted(before, after, asked, redaction)
+    return compare_runs(before, after, *asked)
 
 
 def finding(agreement: Agreement | None, *, whole: bool = True) -> Finding:
@@ -90,8 +90,6 @@ def _check(
     name = f"outcome:{item.statement.reproduced.removeprefix('sha256:')}"
     if contents is None:
         return Check(name, "skipped", "the original was not read, so there is nothing to compare with")
-    if contents.result.redaction is not None and contents.result.redaction.takes_samples:
-        return Check(name, "skipped", "of a redacted bundle not every sample is there to be compared")
     check = checked(name, lambda: _refuse_outcome(item, path, contents, policy, now))
     if check.status == "failed":
         return check

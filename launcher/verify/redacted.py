@@ -41,6 +41,7 @@ from launcher.trust.policy import Policy
 from launcher.verify.claims import compare_claims
 from launcher.verify.commitments import checked_lines, paired
 from launcher.verify.contents import Contents, beyond_this_version, read_contents
+from launcher.verify.given_out import compare_fields
 from launcher.verify.marks import shortcomings, widenings
 from launcher.verify.metrics import compare_metric
 from launcher.verify.pinned import compare_lock
@@ -249,6 +250,7 @@ def _compare_numbers(contents: Contents, given: _GivenOut) -> None:
     metrics, seeds = contents.blueprint.metrics, contents.blueprint.run.seeds
     forms = read_forms(metrics, given.header.metrics)
     contributions = [_contribution(entry, len(metrics), seeds) for entry in given.samples]
+    compare_fields(contents, given.samples, forms)
     found = evaluate_contributions(metrics, forms, contributions, len(seeds))
     if len(found) != len(result.metrics):
         raise CheckFailedError("the result has other metrics than the blueprint", code="disagreement")

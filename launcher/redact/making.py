@@ -1,7 +1,7 @@
-"""Redact: make a new bundle of a verified one, with parts withheld and the rest tied to what was signed."""
+"""Make the redacted bundle: choose what is given out, write it, sign it, and look at it once more."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from tempfile import mkdtemp
@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from launcher import __version__
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.digest import sha256_hex
-from launcher.errors import CheckFailedError, MalformedError, TrustError
+from launcher.errors import CheckFailedError, MalformedError
 from launcher.metrics.committed import Parts, committed_parts
+from launcher.redact.search import refuse_found, telling_texts
 from launcher.runs.events import now as text_now
 from launcher.spec import bundle
 from launcher.spec.claims import evaluation_result
@@ -30,19 +31,21 @@ from launcher.spec.disclosure import (
 )
 from launcher.spec.openings import opened, opening_lines, read_openings
 from launcher.spec.predicates import LOCAL_BUILDER, REDACT_BUILD_TYPE, Builder, Provenance
-from launcher.spec.redaction import Redaction, in_order, is_withheld_file, redacted_files
+from launcher.spec.redaction import FOLDERS, Redaction, in_order, is_withheld_file, redacted_files
 from launcher.spec.result import Result
 from launcher.spec.statement import Statement, provenance_statement, result_statement
-from launcher.store.bundles import publish, write_sums
+from launcher.store.bundles import bundle_digest, publish, write_sums
 from launcher.store.directory import Inventory, walk
 from launcher.store.files import write_new
 from launcher.store.home import Home, make_private
 from launcher.store.redaction_keys import read_redaction_key
+from launcher.store.redactions import record_redaction
 from launcher.store.removal import put_away
 from launcher.trust.keys import Signer
 from launcher.trust.policy import Policy
 from launcher.trust.sigstore import open_envelope, seal
 from launcher.verify import Contents, Verification, verify
+from launcher.verify.demand import demand_verified
 
 _MAX_BYTES = bundle.MAX_SAMPLES_BYTES
 
@@ -82,14 +85,40 @@ def redact(path: Path, choice: Choice, redactor: Redactor) -> tuple[Path, Redact
         with walk(path) as inventory:
             redaction = _write(inventory, staging, source, choice)
             _sign(inventory, staging, redactor.signer)
+        refuse_found(staging, _secrets(source, choice))
         _refuse_unverified(verify(staging, redactor.policy, redactor.now))
+        record_redaction(redactor.home, bundle_digest(staging), _facts(source, redaction, redactor))
         return publish(redactor.home, staging), redaction
     finally:
         put_away(staging, redactor.home.trash)
 
 
+def _facts(source: Source, redaction: Redaction, redactor: Redactor) -> dict[str, Any]:
+    """Return what `list` says of the new bundle."""
+    result = source.contents.result
+    return {
+        "lock": result.lock,
+        "attempt": result.attempt,
+        "name": result.blueprint.name,
+        "signer": redactor.signer.public.fingerprint,
+        "began": text_now(),
+        "outcome": result.status,
+        "failure": result.failure,
+        "verdict": result.verdict,
+        "marks": list(result.marks),
+        "redaction": redaction.as_json(),
+    }
+
+
+def _secrets(source: Source, choice: Choice) -> frozenset[str]:
+    """Return the texts of the samples that are withheld whole and of no other's."""
+    samples = source.contents.samples
+    gone = [sample for sample in samples if sample.id in choice.ids]
+    return telling_texts(gone, (sample for sample in samples if sample.id not in choice.ids))
+
+
 def _source(path: Path, redactor: Redactor) -> Source:
-    contents = _verified(path, verify(path, redactor.policy, redactor.now))
+    contents = demand_verified(path, verify(path, redactor.policy, redactor.now), "to redact")
     if not contents.blueprint.redactable:
         raise CheckFailedError(
             f"`{path}` is not redactable: nothing in it was committed to",
@@ -102,25 +131,6 @@ def _source(path: Path, redactor: Redactor) -> Source:
             return Source(path, contents, openings)
         key = read_redaction_key(redactor.home, contents.result.invocation_id)
         return Source(path, contents, _open_all(inventory, contents, key))
-
-
-def _verified(path: Path, verification: Verification) -> Contents:
-    if verification.verdict == "failed" or (
-        verification.verdict == "verified" and verification.contents is None
-    ):
-        raise CheckFailedError(
-            f"`{path}` does not verify, so there is nothing to redact",
-            code="not-verified",
-            hint=f"see what is wrong with `evalctl verify {path}`",
-        )
-    if verification.contents is None or verification.verdict != "verified":
-        raise TrustError(
-            f"`{path}` is signed by nobody this machine trusts",
-            code="untrusted",
-            context=f"signed by {', '.join(verification.unknown) or 'a key without that role'}",
-            hint="compare it with what its owner publishes, then `evalctl trust add NAME.pub`",
-        )
-    return verification.contents
 
 
 def _open_all(inventory: Inventory, contents: Contents, key: SaltKey) -> tuple[Entry, ...]:
@@ -164,13 +174,13 @@ def _refuse_unknown(choice: Choice, source: Source) -> None:
 def _write(inventory: Inventory, staging: Path, source: Source, choice: Choice) -> Redaction:
     """Write every file of the new bundle but its listing and attestations."""
     before = source.redaction
-    withheld = in_order([*choice.withheld, *(before.withheld if before else ())])
+    sums = bundle.SUMS if before is None else bundle.ORIGINAL_SUMS
+    listing = inventory.read(sums, _MAX_BYTES)
+    withheld = in_order([*_there(choice.withheld, listing), *(before.withheld if before else ())])
     choice = replace(choice, withheld=frozenset(withheld))
     left = disclosed(source.openings, choice)
     samples = [_values(entry) for entry in left if entry.kind == "sample"]
     count = sum(map(is_whole, samples))
-    sums = bundle.SUMS if before is None else bundle.ORIGINAL_SUMS
-    listing = inventory.read(sums, _MAX_BYTES)
     redaction = Redaction(f"sha256:{sha256_hex(listing)}", withheld, count, redacted_files(withheld, count))
     parts = {entry.name: entry.cells[""][1] for entry in left if entry.kind == "result"}
     made = {
@@ -188,6 +198,14 @@ def _write(inventory: Inventory, staging: Path, source: Source, choice: Choice) 
         if not gone and not is_withheld_file(name, withheld):
             _copy(inventory, name, staging / name)
     return redaction
+
+
+def _there(withheld: Iterable[str], listing: bytes) -> Iterator[str]:
+    """Yield what is to be withheld but for folders that the original, of this listing, never had."""
+    paths = bundle.read_sums(listing)
+    for word in withheld:
+        if word not in FOLDERS or any(is_withheld_file(path, [word]) for path in paths):
+            yield word
 
 
 def _values(entry: Entry) -> Entry:

@@ -1,0 +1,103 @@
+"""Search a redacted bundle for what it withholds: the last look before anybody gets it.
+
+Names of files, and texts that were signed, cannot be taken away: a sample that stands in one of them cannot
+be withheld.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from launcher.errors import CheckFailedError
+from launcher.spec import bundle
+from launcher.spec.sample import Sample
+from launcher.trust.sigstore import open_envelope
+
+# Shorter texts, and short ones of hexadecimal digits, stand in every bundle by chance.
+_SHORTEST: Final = 6
+_SHORTEST_HEX: Final = 12
+_HEX: Final = frozenset("0123456789abcdefABCDEF")
+# Patterns times bytes: what is more than this is not looked for in its encoded forms.
+_MOST_WORK: Final = 1 << 36
+
+
+def telling_texts(samples: Iterable[Sample], public: Iterable[Sample]) -> frozenset[str]:
+    """Return the texts of `samples` that are long enough to be found and stand in none of `public`.
+
+    Of ids and tasks it is also each word that has a digit, for programs name files after them.
+    """
+    return frozenset(_all_texts(samples)) - frozenset(_all_texts(public))
+
+
+def _all_texts(samples: Iterable[Sample]) -> Iterator[str]:
+    for sample in samples:
+        names = re.split(r"[\s/:]+", f"{sample.task or ''} {sample.id}")
+        words = [name for name in names if any(map(str.isdigit, name))]
+        for text in (*_texts(sample.as_json()), *words):
+            if len(text.encode()) >= (_SHORTEST_HEX if _HEX.issuperset(text) else _SHORTEST):
+                yield text
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every string in the values of a sample; its field names are nobody's secret."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _texts(item)
+            if name not in Sample.__struct_fields__:
+                yield name
+
+
+def found_in(staging: Path, texts: frozenset[str]) -> str | None:
+    """Return the first file in `staging` that holds one of `texts`, plain or encoded; else None."""
+    contents = [(path, _read(path)) for path in sorted(staging.rglob("*")) if path.is_file()]
+    size = sum(len(data) for _, data in contents)
+    patterns = [form for text in sorted(texts) for form in _forms(text)]
+    if len(patterns) * size > _MOST_WORK:
+        patterns = [text.encode() for text in sorted(texts)]
+    for path, data in contents:
+        if any(pattern in data for pattern in patterns):
+            return path.relative_to(staging).as_posix()
+    return None
+
+
+def _read(path: Path) -> bytes:
+    """Return the bytes of a file; of an attestation also those that it holds in base64."""
+    data = path.read_bytes()
+    if path.name.endswith(".sigstore.json") and path.parent.name == bundle.ATTESTATIONS:
+        return data + b"\n" + open_envelope(data).payload
+    return data
+
+
+def _forms(text: str) -> Iterator[bytes]:
+    """Yield how a text may be written: as it is, escaped, in hexadecimal digits, in base64 at any offset."""
+    data = text.encode()
+    yield data
+    escaped = json.dumps(text)[1:-1].encode()
+    if escaped != data:
+        yield escaped
+    yield data.hex().encode()
+    for offset in range(3):
+        # Only the characters that the text alone decides.
+        shifted = base64.b64encode(bytes(offset) + data)
+        first, last = (offset * 8 + 5) // 6, (offset + len(data)) * 8 // 6
+        yield shifted[first:last]
+
+
+def refuse_found(staging: Path, texts: frozenset[str]) -> None:
+    """Raise `CheckFailedError` where a withheld sample still stands somewhere in the bundle."""
+    if (place := found_in(staging, texts)) is not None:
+        raise CheckFailedError(
+            f"a withheld sample still stands in `{place}`, so there is no bundle",
+            code="still-there",
+            context="it is in a text that nobody withheld, or that was signed, such as a file's name",
+            hint="withhold more, or leave out what `--keep` keeps; where it was signed, launch it again "
+            "without it",
+        )
