@@ -83,6 +83,19 @@ def _installed(place: PolicyPlace, source: PolicyPlace, digest: str | None, now:
     return offered
 
 
+def _say_changes(offered: OfferedPolicy, seen: OfferedPolicy | None) -> None:
+    """Say how the policy differs from the one that counted here last."""
+    from difflib import unified_diff
+
+    if seen is None:
+        say("no version of this policy counted here before: read all of it")
+        return
+    before, after = (item.data.decode().splitlines() for item in (seen, offered))
+    names = (f"version {seen.policy.version}", f"version {offered.policy.version}")
+    for line in unified_diff(before, after, *names, lineterm="", n=0):
+        say(line)
+
+
 def sign_policy(
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE", help="The policy; default: this home's trust.toml.")
@@ -95,8 +108,8 @@ def sign_policy(
 ) -> int:
     """Sign a policy with one of its root keys.
 
-    Read it first. The signature lies beside the policy; once the root keys of this version and of the one
-    before have signed, it counts.
+    Says how it differs from the version that counted here last. The signature lies beside the policy; once
+    the root keys of this version and of the one before have signed, it counts.
     """
     home, now = find_home(), datetime.now(UTC)
     place = place_named(home, file)
@@ -105,7 +118,7 @@ def sign_policy(
         raise MalformedError(
             "this home has no key yet", code="no-key", hint=f"evalctl trust sign {place.path} --key FILE"
         )
-    offered = sign(place, signer, now)
+    offered = sign(place, signer, now, _say_changes)
     missing = say_missing(place, offered, now)
     if as_json:
         print_json({"fingerprint": signer.public.fingerprint, **standing(place, offered, missing)})

@@ -51,7 +51,9 @@ def change(
 ) -> OfferedPolicy:
     """Change the policy's text; sign the outcome where the signer is a root of it or of what counted before.
 
-    Edits wait for each other. A crash leaves the old policy with its signatures, or the new one.
+    What neither counted nor was signed by that very key is not signed with the change: somebody else may
+    have put it there. Edits wait for each other; a crash leaves the old policy with its signatures, or the
+    new one.
     """
     with locked(place.path.resolve().parent):
         before, seen = read_offered(place), read_seen(place)
@@ -60,15 +62,29 @@ def change(
         data = edit(before.data.decode()).encode()
         offered = OfferedPolicy(data, read_policy(data, file=str(place.path)))
         root = signer() if offered.is_signed else None
-        roots = root_signers(offered.policy, seen.policy if seen else None)
-        _write(place, offered, root if root and root.public.fingerprint in roots else None)
+        known = root_signers(offered.policy, seen.policy if seen else None)
+        if root is not None and (
+            root.public.fingerprint not in known or not _is_vouched_for(before, seen, root, now)
+        ):
+            root = None
+        _write(place, offered, root)
         return _counted(place, now)
 
 
-def sign(place: PolicyPlace, signer: Signer, now: datetime) -> OfferedPolicy:
-    """Put a root key's signature beside the policy."""
+def sign(
+    place: PolicyPlace,
+    signer: Signer,
+    now: datetime,
+    show: Callable[[OfferedPolicy, OfferedPolicy | None], None] = lambda offered, seen: None,
+) -> OfferedPolicy:
+    """Put a root key's signature beside the policy.
+
+    Before it signs, `show` is told what is signed and what counted here last.
+    """
     with locked(place.path.resolve().parent):
         offered, seen = read_offered(place), read_seen(place)
+        if seen is not None:
+            refuse_rollback(offered.policy, seen.policy.version)
         if signer.public.fingerprint not in root_signers(offered.policy, seen.policy if seen else None):
             raise MalformedError(
                 f"{signer.public.fingerprint} is no root key of the trust policy",
@@ -76,6 +92,7 @@ def sign(place: PolicyPlace, signer: Signer, now: datetime) -> OfferedPolicy:
                 context=None if offered.is_signed else "it has no `[rules.root]`: it counts unsigned",
                 hint="name a root with `evalctl trust rule root --add NAME`, or sign with another `--key`",
             )
+        show(offered, seen)
         data = seal_payload(offered.payload, signer)
         write_atomically(place.signature(signer.public.key_hex), data)
         _tidy(place, offered)
@@ -111,6 +128,17 @@ def install(place: PolicyPlace, source: PolicyPlace, digest: str | None, now: da
         write_atomically(place.path, offered.data)
         _tidy(place, offered)
         return _counted(place, now)
+
+
+def _is_vouched_for(before: OfferedPolicy, seen: OfferedPolicy | None, signer: Signer, now: datetime) -> bool:
+    """Say whether the policy counts as it is, or the signer signed it as it is."""
+    if signer.public.fingerprint in before.signers(before.policy):
+        return True
+    try:
+        refuse_policy(before, seen, now)
+    except TrustError:
+        return False
+    return True
 
 
 def _counted(place: PolicyPlace, now: datetime) -> OfferedPolicy:

@@ -150,6 +150,33 @@ def test_a_root_key_s_edit_is_signed_and_another_s_is_not(signed: PolicyPlace) -
     assert code_of(signed) is None
 
 
+def test_an_edit_signs_nothing_that_somebody_else_put_there(signed: PolicyPlace) -> None:
+    text = add_key(signed.path.read_text(), named("mallory", 3))
+    signed.path.write_text(text)
+    change(signed, lambda text: add_key(text, named("bob", 2)), lambda: ALICE, NOW)
+    assert (version_of(signed), code_of(signed)) == (3, "policy-not-signed")
+    assert signature_files(signed) == []
+
+
+def test_an_edit_of_what_the_same_key_signed_is_signed_though_others_are_awaited(signed: PolicyPlace) -> None:
+    change(signed, lambda text: add_key(text, named("bob", 2)), lambda: ALICE, NOW)
+    change(signed, lambda text: change_rule(text, "root", RuleChange(2, ("bob",))), lambda: ALICE, NOW)
+    change(signed, lambda text: add_key(text, named("carol", 5)), lambda: ALICE, NOW)
+    assert code_of(signed) == "policy-not-signed"
+    assert signature_files(signed) == ["trust.toml.sigstore.json"]
+    signed_by(signed, BOB)
+    assert code_of(signed) is None
+
+
+def test_a_policy_that_was_put_back_is_not_signed_again(signed: PolicyPlace) -> None:
+    old = signed.path.read_bytes()
+    change(signed, lambda text: add_key(text, named("bob", 2)), lambda: ALICE, NOW)
+    signed.path.write_bytes(old)
+    with pytest.raises(TrustError) as caught:
+        sign(signed, ALICE, NOW)
+    assert caught.value.code == "policy-rollback"
+
+
 def test_a_threshold_is_met_by_signatures_in_files_of_their_own(signed: PolicyPlace) -> None:
     both = RuleChange(2, ("bob",))
     change(signed, lambda text: add_key(text, named("bob", 2)), lambda: ALICE, NOW)
