@@ -74,6 +74,7 @@ ATTESTATION: Final = re.compile(
     r"(?:\.(?P<key>[0-9a-f]{64}))?\.sigstore\.json"
 )
 MAX_FILES, MAX_BYTES, MAX_ATTESTATIONS, MAX_SUBJECTS = 100_000, 1 << 37, 64, 1000
+MAX_TIMESTAMP = 16 << 10
 MAX_ATTESTATION, MAX_SUMS, MAX_LISTING, MAX_RECORD = 8 << 20, 64 << 20, 32 << 20, 16 << 20
 MAX_SAMPLES, MAX_LINE, MAX_VALUES, MAX_DEPTH, MAX_INTEGER = 4 << 30, 4 << 20, 2_000_000, 64, 2**53 - 1
 MAX_LABELS: Final = 200_000
@@ -249,7 +250,9 @@ TABLES: Final = {
         """
 sigstore mediaType:=application/vnd.dev.sigstore.bundle.v0.3+json verificationMaterial:material
  dsseEnvelope:dsse
-material publicKey:hint
+material publicKey:hint timestampVerificationData?:stamps
+stamps rfc3161Timestamps:[stamp]
+stamp signedTimestamp:string
 hint hint:keyid
 dsse payload:string payloadType:=application/vnd.in-toto+json signatures:[signature]
 signature keyid:keyid sig:text
@@ -465,6 +468,7 @@ class Attestation:
     signer: str
     payload: bytes
     statement: Any = None
+    stamped: bool = False
 
 
 def open_attestation(path: str, data: bytes, keys: Mapping[str, Key]) -> Attestation:
@@ -481,10 +485,26 @@ def open_attestation(path: str, data: bytes, keys: Mapping[str, Key]) -> Attesta
     named = name is not None and name["key"] in (None, fingerprint_hex(keyid))
     demand(named, "its name and its keyid name different keys")
     found = Attestation(path, name["base"] + ".sigstore.json" if name else "", keyid, payload)
+    token = read_timestamp(value["verificationMaterial"])
     if (key := keys.get(keyid)) is not None:
         demand(signature_holds(key, signature, payload), f"the signature of {keyid} does not hold")
         found.statement = read_statement(payload)
+        found.stamped = token is not None
+        # An authority's token holds this digest as an ASN.1 octet string, whatever else is in it.
+        imprint = b"\x04\x20" + hashlib.sha256(signature).digest()
+        demand(token is None or imprint in token, "its timestamp is of another signature")
     return found
+
+
+def read_timestamp(material: Any) -> bytes | None:
+    """Return the one timestamp in the verification material, unread, or None."""
+    if "timestampVerificationData" not in material:
+        return None
+    stamps = material["timestampVerificationData"]["rfc3161Timestamps"]
+    demand(len(stamps) == 1, "it must hold exactly one timestamp")
+    token = decode_base64(stamps[0]["signedTimestamp"])
+    demand(0 < len(token) <= MAX_TIMESTAMP, "its timestamp is empty or too long")
+    return token
 
 
 def read_statement(payload: bytes) -> Any:
@@ -712,7 +732,7 @@ def read_policy(data: bytes) -> Policy:
     """Read `trust.toml`; whatever is not understood is misuse, so that no rule is passed over."""
     try:
         value = tomllib.loads(data.decode())
-        known(value, ("version", "expires"), ("keys", "rules"))
+        known(value, ("version", "expires"), ("keys", "rules", "timestamps"))
         demand(is_count(value["version"]) and 1 <= value["version"] <= MAX_INTEGER, "`version`")
         principals: dict[str, Principal] = {}
         for name, table in value.get("keys", {}).items():
@@ -937,6 +957,8 @@ def verify_folder(folder: Folder, policy: Policy, now: datetime, report: Report)
     check_trust(evidence, signed[0], report)
     if LEDGER_PROOF in sealed:
         report.skip("ledger-proof", "this file does not check ledger proofs")
+    for path in [path for path, one in opened.items() if one.stamped]:
+        report.skip(f"timestamp:{path[13:-14]}", "who signed a timestamp: its time counts for nothing here")
     if report.verdict == "failed" or None in (signed[0].provenance, signed[0].result, signed[0].lock):
         report.skip("contents", "nothing is parsed before its signature holds")
         return

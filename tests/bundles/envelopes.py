@@ -14,7 +14,8 @@ from tests.bundles.keys import ALICE
 
 def cases() -> Iterator[Case]:
     """Yield the forgeries of envelopes."""
-    yield from rows("types", "signature:result", _PAYLOAD_TYPES | _SIGNED_OTHERWISE | _MATERIAL)
+    yield from rows("types", "signature:result", _PAYLOAD_TYPES | _SIGNED_OTHERWISE | _MATERIAL | _STAMPED)
+    yield from rows("types", "timestamp:result", _STAMPED_FALSELY)
 
 
 def _typed(payload_type: str) -> Forge:
@@ -43,6 +44,12 @@ def _material(**material: Any) -> Forge:
 
 def _beside(**more: Any) -> Forge:
     return envelope(RESULT, lambda it: it["verificationMaterial"].update(more))
+
+
+def _stamped(*stamps: Any) -> Forge:
+    """Return a forgery that puts RFC 3161 timestamps beside the key."""
+    listed = [{"signedTimestamp": b64encode(stamp).decode()} for stamp in stamps]
+    return _beside(timestampVerificationData={"rfc3161Timestamps": listed})
 
 
 def _dsse(change: Callable[[Any], Any]) -> Forge:
@@ -252,5 +259,30 @@ _MATERIAL = {
         "made the envelope a list",
         envelope(RESULT, lambda it: it.update(dsseEnvelope=[])),
         "dsseEnvelope",
+    ),
+}
+
+_STAMPED = {
+    "timestamps-two": (
+        "brought two timestamps, for a verifier to pick one",
+        _stamped(b"a", b"b"),
+        "exactly one",
+    ),
+    "timestamps-none": ("brought a list of timestamps with nothing in it", _stamped(), "exactly one"),
+    "timestamp-empty": ("brought a timestamp of no bytes", _stamped(b""), "0 bytes"),
+    "timestamp-huge": ("brought a timestamp of 20 KB", _stamped(bytes(20_000)), "20000 bytes"),
+    "timestamp-with-a-log-entry": (
+        "brought a timestamp, and a log entry beside it",
+        _beside(
+            timestampVerificationData={"rfc3161Timestamps": [{"signedTimestamp": "AAAA"}]}, tlogEntries=[]
+        ),
+        "verificationMaterial",
+    ),
+}
+_STAMPED_FALSELY = {
+    "timestamp-that-is-none": (
+        "brought bytes that are no timestamp, for one that nobody would check",
+        _stamped(b"2020-01-01T00:00:00Z"),
+        "malformed",
     ),
 }

@@ -1,10 +1,17 @@
-"""What our timestamps are worth to Sigstore's own JavaScript verifier."""
+"""What our timestamps are worth to Sigstore's own JavaScript verifier, and to the one of one file."""
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from launcher.exports import evalctl_verify
 from launcher.spec.predicates import LOCK_TYPE
+from launcher.trust.policy_edit import initial_policy
 from launcher.trust.sigstore import open_envelope, seal_payload
 from launcher.trust.timestamps import StampedSigner
+from tests.fakes.world import SmallWorld
 from tests.outside.judges import Case, sigstore_js
 from tests.signing.authorities import TestAuthority, make_authority
 from tests.trust.sealed_bundle import ALICE, sealed
@@ -34,3 +41,31 @@ def test_sigstore_accepts_our_timestamps_and_refuses_others(tmp_path: Path) -> N
             cases.append(Case(path, ALICE.public.pem, LOCK_TYPE, folder, chain(authority)))
     verdicts = sigstore_js(cases, tmp_path)
     assert [verdict is None for verdict in verdicts] == [True, False, False, False, False, False], verdicts
+
+
+def test_the_one_file_verifier_names_timestamps_as_skipped_and_refuses_anothers(
+    tmp_path: Path, world: SmallWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = make_authority(tmp_path / "own")
+    bundle = world.launch(signer=StampedSigner(ALICE, own.stamp)).bundle
+    (tmp_path / "alice.pub").write_text(ALICE.public.openssh)
+    (tmp_path / "trust.toml").write_text(single_key_text() + own.table())
+
+    def told(*options: str) -> tuple[int, dict[str, str]]:
+        code = evalctl_verify.main([str(bundle), *options, "--json"])
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        return code, {check["name"]: check["status"] for check in checks}
+
+    for options in (("--key", str(tmp_path / "alice.pub")), ("--trust", str(tmp_path / "trust.toml"))):
+        code, checks = told(*options)
+        assert code == 0, checks
+        assert [checks[f"timestamp:{name}"] for name in ("lock", "provenance", "result")] == ["skipped"] * 3
+    payload = open_envelope((bundle / LOCK).read_bytes()).payload
+    other = StampedSigner(ALICE, lambda _: own.stamp(b"another signature"))
+    (bundle / LOCK).write_bytes(seal_payload(payload, other))
+    code, checks = told("--key", str(tmp_path / "alice.pub"))
+    assert (code, checks["signature:lock"]) == (1, "failed")
+
+
+def single_key_text() -> str:
+    return initial_policy("alice", ALICE.public, datetime.now(UTC))
