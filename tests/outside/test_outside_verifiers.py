@@ -84,7 +84,7 @@ def cases_of(folder: Path, key: PublicKey) -> list[Case]:
     """Return a case for each attestation of a bundle, under the key that signed it."""
     known = {one.public.key_hex: one.public for one in (ALICE, BOB, CAROL)}
     cases = []
-    for path in sorted((folder / "attestations").iterdir()):
+    for path in sorted((folder / "attestations").glob("*.sigstore.json")):
         inside = path.relative_to(folder).as_posix()
         signed = names.split_co_signature(inside)
         base, signer = (signed[0], known[signed[1]]) if signed else (inside, key)
