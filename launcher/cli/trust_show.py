@@ -1,7 +1,7 @@
 """`evalctl trust show`, `evalctl trust export`: the whole policy in words, and in OpenSSH's."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -11,11 +11,12 @@ from launcher.cli.output import print_json, say
 from launcher.cli.policies import PolicyFile, place_named
 from launcher.cli.signing import read_verifying_policy
 from launcher.errors import MalformedError, TrustError
+from launcher.spec.units import duration_text
 from launcher.store.home import find_home
 from launcher.store.policies import PolicyPlace, accept, read_offered
 from launcher.trust.policy import EVIDENCE_ROLES, ROLES, Policy, Role, TrustedKey
 from launcher.trust.policy_signature import OfferedPolicy
-from launcher.trust.policy_text import duration_text, time_text
+from launcher.trust.policy_text import time_text
 from launcher.trust.timestamps import Authority
 
 
@@ -102,7 +103,7 @@ def _rule(policy: Policy, role: Role, now: datetime) -> str:
     if rule.predicates:
         said.append(f"only {', '.join(sorted(rule.predicates))}")
     if rule.max_age is not None:
-        said.append(f"nothing older than {duration_text(rule.max_age)}")
+        said.append(f"nothing older than {_age(rule.max_age)}")
     if len(able := policy.able(role, now)) < rule.threshold:
         said.append(f"met by nothing signed today: {len(able)} of its keys can sign")
     return "; ".join(said)
@@ -112,6 +113,10 @@ def _period(authority: Authority, now: datetime) -> str:
     ends = (("from", authority.valid_from), ("until", authority.valid_until))
     said = [f"{word} {_when(moment, now)}" for word, moment in ends if moment is not None]
     return f"counts {' '.join(said)}" if said else "counts at any time"
+
+
+def _age(bound: timedelta) -> str:
+    return duration_text(int(bound.total_seconds()))
 
 
 def _when(moment: datetime, now: datetime) -> str:
@@ -139,7 +144,7 @@ def _as_object(offered: OfferedPolicy, refusal: str | None, now: datetime) -> di
                 "threshold": rule.threshold,
                 "from": sorted(rule.members),
                 "predicate": sorted(rule.predicates),
-                "max-age": None if rule.max_age is None else duration_text(rule.max_age),
+                "max-age": None if rule.max_age is None else _age(rule.max_age),
                 "able": sorted(policy.able(role, now)),
             }
             for role, rule in policy.rules.items()

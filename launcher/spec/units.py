@@ -53,6 +53,16 @@ def parse_duration(text: str) -> int:
     return seconds
 
 
+def duration_text(seconds: int) -> str:
+    """Return the spelling of whole seconds in the largest units, such as `1d12h`."""
+    parts = []
+    for unit, size in _SECONDS.items():
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
 def size_text(size: int) -> str:
     """Return the shortest exact spelling of `size` bytes in binary units."""
     for unit in ("TiB", "GiB", "MiB", "KiB"):

@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 from msgspec import Struct, field
 
 from launcher.errors import TrustError
+from launcher.spec.units import duration_text
 from launcher.trust.keys import PublicKey
 from launcher.trust.timestamps import Authority
 
@@ -113,7 +114,8 @@ class Rule(Struct, frozen=True):
             return f"it says that it was made at {claim.made_at.isoformat()}, which is yet to come"
         if now - claim.made_at > self.max_age:
             made = claim.made_at.isoformat()
-            return f"made at {made}, it is older than the {self.max_age} of the rule for `{claim.role}`"
+            bound = duration_text(int(self.max_age.total_seconds()))
+            return f"made at {made}, it is older than the {bound} of the rule for `{claim.role}`"
         return None
 
 

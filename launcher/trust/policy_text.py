@@ -4,7 +4,7 @@ The version is counted up, and the outcome read again: it must be the policy tha
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -116,14 +116,3 @@ def in_order(roles: frozenset[Role]) -> list[Role]:
 def time_text(moment: datetime) -> str:
     """Return a moment as TOML and people write it: `2027-06-01T00:00:00Z`."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
-
-
-def duration_text(duration: timedelta) -> str:
-    """Return a duration of whole seconds as TOML and people write it: `1d12h`."""
-    seconds = int(duration.total_seconds())
-    parts = []
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts)

@@ -1,10 +1,18 @@
 """Published SSH keys: a few lines over http, from a server that may be anybody."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -154,6 +162,41 @@ def test_too_many_lines_are_refused_and_one_key_counts_once() -> None:
     assert read_published_keys(f"{line}\n{line} again\n# a remark", "u") == PublishedKeys((ALICE.public,), ())
     with pytest.raises(MalformedError):
         read_published_keys(f"{line}\n" * (MAX_LINES + 1), "u")
+
+
+def certified(folder: Path) -> Path:
+    """Write a certificate for 127.0.0.1 that signs itself, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - timedelta(days=1))
+    certificate = builder.not_valid_after(now + timedelta(days=1)).add_extension(here, critical=False)
+    signed = certificate.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    path = folder / "certificate.pem"
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + signed)
+    return path
+
+
+def test_over_https_the_server_s_certificate_is_checked_and_all_keys_can_be_taken(
+    evalctl: Evalctl,
+    forge: Callable[[Serve], Forge],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    certificate, server = certified(tmp_path), forge(says(LINES.encode()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.server.socket = context.wrap_socket(server.server.socket, server_side=True)
+    url = server.url.replace("http://", "https://")
+    stranger = evalctl("trust", "add", "--from", url, "--yes")
+    assert (stranger.code, "CERTIFICATE_VERIFY_FAILED" in stranger.err) == (4, True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert evalctl("trust", "add", "--from", url, "--yes", "--role", "result").code == 0
+    shown = evalctl("trust", "show").out
+    assert f"anna: {ALICE.public.fingerprint}" in shown
+    assert f"anna-2: {CAROL.public.fingerprint}" in shown
 
 
 def test_published_keys_are_added_by_the_fingerprint_that_was_compared(
