@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from launcher.metrics.collection import Chosen, Collection
 from launcher.metrics.columns import Decode
+from launcher.metrics.numbers import Numbers
 from launcher.metrics.tally import Item, Outcome, Row, Tally, WholeWeights
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ class Items:
     def __init__(self, groups: Sequence[tuple["Words", Any]], meaning: Meaning) -> None:
         self._groups, self._meaning = groups, meaning
 
+    @property
+    def total(self) -> int:
+        """Return the number of items, distinct or not."""
+        return sum(int(counts.sum()) for _, counts in self._groups)
+
     def __len__(self) -> int:
         return sum(len(counts) for _, counts in self._groups)
 
@@ -79,10 +85,12 @@ def _listed(patterns: "Words", counts: Any) -> Iterator[tuple[list[int], int]]:
 class CompactTally:
     """A tally of many distinct items."""
 
-    def __init__(self, errors: int, present: Sequence[bool], items: Items, meaning: Meaning) -> None:
-        self.errors, self.present, self.items = errors, present, items
+    def __init__(
+        self, errors: int, present: Sequence[bool], items: Items, meaning: Meaning, numbers: Numbers | None
+    ) -> None:
+        self.errors, self.present, self.items, self.numbers = errors, present, items, numbers
         self.outcomes = Outcomes(meaning)
-        self.n = sum(count for _, count in items)
+        self.n = items.total
 
 
 def compact_tally(collection: Collection, index: int) -> Tally | CompactTally:
@@ -97,7 +105,8 @@ def compact_tally(collection: Collection, index: int) -> Tally | CompactTally:
         outcomes, counts = np.unique(ordinals, return_counts=True)
         words = np.arange(len(outcomes), dtype=np.uint64) << np.uint64(_RANK_BITS)
         groups = [(words[:, None], counts)] if len(words) else []
-        return _tally(chosen, errors, groups, Meaning(outcomes, decode, None))
+        numbers = Numbers(outcomes.astype(np.float64), counts) if outcomes.dtype == np.float64 else None
+        return _tally(chosen, errors, groups, Meaning(outcomes, decode, None), numbers)
     outcomes, ranks = _ranked(ordinals)
     del ordinals
     whole = None if weights is None else WholeWeights(np.unique(weights))  # type: ignore[arg-type]
@@ -108,16 +117,21 @@ def compact_tally(collection: Collection, index: int) -> Tally | CompactTally:
 
 
 def _tally(
-    chosen: Chosen, errors: int, groups: Sequence[tuple["Words", Any]], meaning: Meaning
+    chosen: Chosen,
+    errors: int,
+    groups: Sequence[tuple["Words", Any]],
+    meaning: Meaning,
+    numbers: Numbers | None = None,
 ) -> Tally | CompactTally:
     items = Items(groups, meaning)
     if sum(patterns.size for patterns, _ in groups) > _FEW_ROWS:
-        return CompactTally(errors, [count > 0 for count in chosen.counts], items, meaning)
+        present = [count > 0 for count in chosen.counts]
+        return CompactTally(errors, present, items, meaning, numbers)
     totals: list[Counter[Outcome]] = [Counter() for _ in chosen.counts]
     for rows, count in items:
         for replicate, outcome, weight in rows:
             totals[replicate][outcome] += weight * count
-    return Tally(sum(count for _, count in items), errors, tuple(items), tuple(totals))
+    return Tally(items.total, errors, tuple(items), tuple(totals))
 
 
 def _weights(collection: Collection, chosen: Chosen) -> Any:

@@ -159,7 +159,10 @@ def statistic_of(metric: Metric, tally: Tallied) -> Statistic:
     if name == "accuracy@1":
         return Accuracy()
     if name in {"mean@1", "mae@1", "rmse@1", "lre@1"}:
-        scale = max((outcome.as_integer_ratio()[1] for outcome in tally.outcomes), default=1)
+        if tally.numbers is not None:
+            scale = tally.numbers.scale()
+        else:
+            scale = max((outcome.as_integer_ratio()[1] for outcome in tally.outcomes), default=1)
         return Mean(scale, root=name == "rmse@1")
     score: Any = name.removesuffix("@1")
     if "class" in metric.parameters:

@@ -180,14 +180,17 @@ def _wilson(value: float, statistic: Accuracy | ClassScore, n: float, level: flo
 def _student(value: float, of: Tallied, statistic: Statistic, level: float) -> _Estimate:
     if len(of.outcomes) == 1:
         return _Estimate(None, "every item has the same value")
+    if of.numbers is not None:
+        return _Estimate(student(of.numbers.squares(value), of.n, value, level))
     whole = sum(count * _item_sums(rows, statistic)[1] for rows, count in of.items)
 
-    def residuals() -> Iterator[tuple[float, int]]:
+    def squares() -> Iterator[float]:
         for rows, count in of.items:
             total, weight = _item_sums(rows, statistic)
-            yield total / whole - value * (weight / whole), count
+            residual = total / whole - value * (weight / whole)
+            yield count * (residual * residual)
 
-    return _Estimate(student(residuals(), of.n, value, level))
+    return _Estimate(student(math.fsum(squares()), of.n, value, level))
 
 
 def _item_sums(rows: Sequence[Row], statistic: Statistic) -> tuple[int, int]:

@@ -5,7 +5,6 @@ agrees to that, and all else here is arithmetic that IEEE 754 rounds alike every
 """
 
 import math
-from collections.abc import Iterable
 
 from launcher.spec.result import round12
 
@@ -25,14 +24,13 @@ def wilson(share: float, n: float, level: float) -> tuple[float, float]:
     return min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share)
 
 
-def student(residuals: Iterable[tuple[float, int]], n: int, mean: float, level: float) -> tuple[float, float]:
-    """Return Student's interval of a mean (ratio) over n items from residuals and how many items have each.
+def student(squares: float, n: int, mean: float, level: float) -> tuple[float, float]:
+    """Return Student's interval of a mean (ratio) over n items from the sum of their squared residuals.
 
     A residual is (the item's sum - mean * the item's weight) / total weight, so that items that weigh alike
     give the textbook interval, and items measured several times count once.
     """
-    variance = math.fsum(count * (residual * residual) for residual, count in residuals) * n / (n - 1)
-    half = student_quantile(level, n - 1) * math.sqrt(variance)
+    half = student_quantile(level, n - 1) * math.sqrt(squares * n / (n - 1))
     return mean - half, mean + half
 
 

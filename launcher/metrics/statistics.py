@@ -178,6 +178,8 @@ def column_sums(statistic: Statistic, of: Tallied) -> list[list[int]]:
                 for column, amount in statistic.parts(outcome):
                     into[column] += amount * weight
         return sums
+    if of.numbers is not None and isinstance(statistic, Mean):
+        return [[of.numbers.total(statistic.scale), statistic.scale * of.n]]
     for rows, count in of.items:
         for replicate, outcome, weight in rows:
             for column, amount in statistic.parts(outcome):

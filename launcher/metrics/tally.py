@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from launcher.metrics.numbers import Numbers
 from launcher.spec.sample import Sample
 
 _WEIGHT_BITS = 900
@@ -42,6 +43,10 @@ class Tally(Struct, frozen=True):
         """Say of each replicate whether it has a sample."""
         return [bool(total) for total in self.totals]
 
+    @property
+    def numbers(self) -> None:
+        """Return None: they are few enough."""
+
 
 class Tallied(Protocol):
     """What metrics are computed from: a `Tally`, or what stands for one of very many distinct items."""
@@ -65,6 +70,10 @@ class Tallied(Protocol):
     @property
     def present(self) -> Sequence[bool]:
         """Say of each replicate whether it has a sample."""
+
+    @property
+    def numbers(self) -> Numbers | None:
+        """Return the items as bare numbers, where they are that and too many to be looked at one by one."""
 
 
 class DistinctItems(Protocol):

@@ -54,8 +54,12 @@ MAX_LISTED_SUBJECTS: Final = 1000
 
 # ASCII only, so that no two file systems see two names where another sees one; no leading dot or dash, no
 # trailing dot or space, nothing that a shell, a terminal or Windows would read as more than a name.
-_SEGMENT = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.+=@,() -]*[A-Za-z0-9_+=@)-])?", re.ASCII)
-_DOS_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.ASCII | re.IGNORECASE)
+_DOS_DEVICE = r"(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:[./]|\Z)"
+_SEGMENT = (
+    rf"(?!{_DOS_DEVICE})(?=[^/]{{1,{MAX_SEGMENT_BYTES}}}(?:/|\Z))"
+    r"[A-Za-z0-9_](?:[A-Za-z0-9_.+=@,() -]*[A-Za-z0-9_+=@)-])?"
+)
+_PORTABLE = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,{MAX_DEPTH - 1}}}", re.ASCII)
 _ADDED_ATTESTATION = re.compile(
     rf"{ATTESTATIONS}/(?P<stem>(?:original-)?"
     r"(?:provenance|result|lock|reproduction-[A-Za-z0-9][A-Za-z0-9_-]{0,127}))"
@@ -66,14 +70,7 @@ _ADDED_ATTESTATION = re.compile(
 
 def is_portable_name(path: str) -> bool:
     """Say whether `path` (`/` between segments) names the same file on every platform, inside its root."""
-    segments = path.split("/")
-    return (
-        len(path) <= MAX_NAME_BYTES
-        and len(segments) <= MAX_DEPTH
-        and all(len(segment) <= MAX_SEGMENT_BYTES for segment in segments)
-        and all(_SEGMENT.fullmatch(segment) for segment in segments)
-        and not any(_DOS_DEVICE.fullmatch(segment) for segment in segments)
-    )
+    return len(path) <= MAX_NAME_BYTES and _PORTABLE.fullmatch(path) is not None
 
 
 def is_bundle_file(path: str) -> bool:

@@ -81,33 +81,40 @@ class Inventory(Struct, frozen=True):
                     break
                 yield chunk
         if left != 0:
-            raise _changed(name)
+            raise changed(name)
 
     def sha256(self, name: str) -> str:
         """Return the hex SHA-256 of one file."""
-        state = hashlib.sha256()
-        for chunk in self.chunks(name):
-            state.update(chunk)
+        state, left = hashlib.sha256(), self.files[name].size
+        buffer = memoryview(bytearray(min(_CHUNK, left + 1)))
+        with self._open(name) as descriptor:
+            while size := _read_into(descriptor, buffer, name):
+                left -= size
+                if left < 0:
+                    break
+                state.update(buffer[:size])
+        if left != 0:
+            raise changed(name)
         return state.hexdigest()
 
     @contextmanager
     def _open(self, name: str) -> Iterator[int]:
         *folders, last = name.split("/")
-        opened: list[int] = []
+        kept: list[int] = []
         try:
             folder = self.root
             for segment in folders:
-                folder = os.open(segment, _OPEN_FOLDER, dir_fd=folder)
-                opened.append(folder)
-            descriptor = os.open(last, _OPEN_FILE, dir_fd=folder)
-            opened.append(descriptor)
-            if _found(os.fstat(descriptor), name) != self.files[name]:
-                raise _changed(name)
+                folder = open_below(segment, folder)
+                kept.append(folder)
+            descriptor = open_file(last, folder)
+            kept.append(descriptor)
+            if found_file(os.fstat(descriptor), name) != self.files[name]:
+                raise changed(name)
             yield descriptor
         except OSError as error:
-            raise _unreadable(name, error) from error
+            raise unreadable(name, error) from error
         finally:
-            for descriptor in opened:
+            for descriptor in kept:
                 os.close(descriptor)
 
 
@@ -135,7 +142,7 @@ def reopen(path: Path, files: Mapping[str, FoundFile]) -> Inventory:
     try:
         return Inventory(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), files)
     except OSError as error:
-        raise _changed(str(path)) from error
+        raise changed(str(path)) from error
 
 
 def _list_files(root: int, max_files: int) -> dict[str, FoundFile]:
@@ -164,7 +171,7 @@ def _walk_folder(folder: int, prefix: str) -> Generator[tuple[str, FoundFile], N
             if stat.S_ISDIR(facts.st_mode):
                 yield from _walk_subfolder(folder, entry.name, name)
             else:
-                yield name, _found(facts, name)
+                yield name, found_file(facts, name)
     if empty and prefix:
         raise _refused(f"the folder {_shown(prefix[:-1])} is empty", "empty-folder")
 
@@ -175,7 +182,7 @@ def _walk_subfolder(parent: int, segment: str, name: str) -> Generator[tuple[str
     try:
         folder = os.open(segment, _OPEN_FOLDER, dir_fd=parent)
     except OSError as error:
-        raise _unreadable(name, error) from error
+        raise unreadable(name, error) from error
     try:
         yield from _walk_folder(folder, name + "/")
     finally:
@@ -189,10 +196,11 @@ def _scan(folder: int, prefix: str) -> Iterator[Iterator["os.DirEntry[str]"]]:
             # What is refused first is then the same on every file system; more than a bundle holds is enough.
             yield iter(sorted(islice(entries, MAX_FILES + 1), key=lambda entry: entry.name))
     except OSError as error:
-        raise _unreadable(prefix or ".", error) from error
+        raise unreadable(prefix or ".", error) from error
 
 
-def _found(facts: os.stat_result, name: str) -> FoundFile:
+def found_file(facts: os.stat_result, name: str) -> FoundFile:
+    """Return what a look at a file shows; raises `CheckFailedError` for all but regular files of one name."""
     if not stat.S_ISREG(facts.st_mode):
         kind = _KINDS.get(stat.S_IFMT(facts.st_mode), "special file")
         raise _refused(f"{_shown(name)} is a {kind}, not a regular file", "not-a-regular-file")
@@ -211,11 +219,28 @@ _KINDS: Final = {
 }
 
 
+def open_below(segment: str, folder: int) -> int:
+    """Open the folder `segment` of an open one, following no link."""
+    return os.open(segment, _OPEN_FOLDER, dir_fd=folder)
+
+
+def open_file(name: str, folder: int) -> int:
+    """Open the file `name` of an open folder, following no link and waiting for nobody."""
+    return os.open(name, _OPEN_FILE, dir_fd=folder)
+
+
+def _read_into(descriptor: int, buffer: memoryview, name: str) -> int:
+    try:
+        return os.readv(descriptor, [buffer])
+    except OSError as error:
+        raise unreadable(name, error) from error
+
+
 def _read(descriptor: int, size: int, name: str) -> bytes:
     try:
         return os.read(descriptor, size)
     except OSError as error:
-        raise _unreadable(name, error) from error
+        raise unreadable(name, error) from error
 
 
 def _shown(name: str) -> str:
@@ -223,7 +248,8 @@ def _shown(name: str) -> str:
     return f"`{ascii(name)[1:-1][:200]}`"
 
 
-def _changed(name: str) -> CheckFailedError:
+def changed(name: str) -> CheckFailedError:
+    """Return the error for a file that is not what the walk saw."""
     return _refused(f"{_shown(name)} changed while it was read", "changed-file")
 
 
@@ -236,10 +262,10 @@ def _no_bundle(path: Path, error: Exception) -> MalformedError:
     return MalformedError(f"there is no bundle at {_shown(str(path))}", code="no-such-bundle", context=reason)
 
 
-def _unreadable(name: str, error: OSError) -> CheckFailedError | InfrastructureError:
+def unreadable(name: str, error: OSError) -> CheckFailedError | InfrastructureError:
     """Tell a file that was swapped for something else from a disk that fails."""
     if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.ENXIO):
-        return _changed(name)
+        return changed(name)
     reason = error.strerror or str(error)
     if error.errno == errno.EACCES:
         return _refused(f"{_shown(name)} cannot be read: {reason}", "unreadable-file")

@@ -6,6 +6,7 @@ from launcher.digest import sha256_hex
 from launcher.errors import CheckFailedError
 from launcher.spec import bundle
 from launcher.store.directory import Inventory
+from launcher.store.hashing import hash_files
 
 MAX_SUMS_BYTES = 64 << 20
 
@@ -22,7 +23,7 @@ def read_signed(inventory: Inventory) -> tuple[dict[str, str], dict[str, bytes]]
     files = {name: inventory.read(name, bundle.MAX_ATTESTATION_BYTES) for name in attestations}
     files[bundle.SUMS] = inventory.read(bundle.SUMS, MAX_SUMS_BYTES)
     hashed = inventory.files.keys() - files.keys()
-    digests = {name: inventory.sha256(name) for name in sorted(hashed)}
+    digests = hash_files(inventory, hashed)
     return {**digests, bundle.SUMS: sha256_hex(files[bundle.SUMS])}, files
 
 

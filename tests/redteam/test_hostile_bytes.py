@@ -2,12 +2,15 @@
 
 import os
 import tracemalloc
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from launcher.spec.bundle import MAX_BYTES, SAMPLES
 from launcher.store.directory import Inventory
+from launcher.store.hashing import hash_files
+from launcher.verify import reading
 from tests.fakes.world import SmallWorld
 
 MANY, LARGE = 1 << 28, 8 << 20
@@ -54,14 +57,12 @@ def test_a_file_that_changes_after_it_was_hashed_is_not_parsed(
 ) -> None:
     bundle = world.launch().bundle
     data = (bundle / SAMPLES).read_bytes()
-    hash_whole = Inventory.sha256
 
-    def hash_and_change(inventory: Inventory, name: str) -> str:
-        found = hash_whole(inventory, name)
-        if name == SAMPLES:
-            (bundle / SAMPLES).write_bytes(data.replace(b"1", b"2"))
+    def hash_and_change(inventory: Inventory, names: Iterable[str]) -> dict[str, str]:
+        found = hash_files(inventory, names)
+        (bundle / SAMPLES).write_bytes(data.replace(b"1", b"2"))
         return found
 
-    monkeypatch.setattr(Inventory, "sha256", hash_and_change)
+    monkeypatch.setattr(reading, "hash_files", hash_and_change)
     (check,) = world.verify(bundle).checks
     assert (check.status, "changed while it was read" in check.detail) == ("failed", True)
