@@ -11,7 +11,7 @@ from launcher.inventory.layers import Budget, Layer, read_layer
 from launcher.inventory.software import software_facts
 from launcher.inventory.system import system_of, system_packages
 
-MOST_PACKAGES: Final = 20_000
+MOST_PACKAGES: Final = 10_000
 _MOST_GAPS: Final = 100
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from launcher.digest import is_sha256_hex, sums_text
+from launcher.digest import is_sha256_hex
 from launcher.errors import CheckFailedError
 
 BLUEPRINT: Final = "blueprint.toml"
@@ -48,7 +48,11 @@ MAX_ATTESTATION_BYTES: Final = 8 << 20
 MAX_RECORD_BYTES: Final = 16 << 20
 MAX_LISTING_BYTES: Final = 32 << 20
 MAX_SAMPLES_BYTES: Final = 4 << 30
-MAX_VALUES: Final = 2_000_000
+MAX_VALUES: Final = 500_000
+MAX_PARSED_BYTES: Final = 32 << 20
+MAX_ATTESTATIONS_BYTES: Final = 32 << 20
+MAX_ENVELOPE_VALUES: Final = 10_000
+MAX_STATEMENT_VALUES: Final = 100_000
 MAX_ATTESTATIONS: Final = 64
 MAX_LISTED_SUBJECTS: Final = 1000
 
@@ -60,6 +64,7 @@ _SEGMENT = (
     r"[A-Za-z0-9_](?:[A-Za-z0-9_.+=@,() -]*[A-Za-z0-9_+=@)-])?"
 )
 _PORTABLE = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,{MAX_DEPTH - 1}}}", re.ASCII)
+_WIDEST = re.compile(rb"[\xf0-\xff]|\\u[dD]")
 _ADDED_ATTESTATION = re.compile(
     rf"{ATTESTATIONS}/(?P<stem>(?:original-)?"
     r"(?:provenance|result|lock|reproduction-[A-Za-z0-9][A-Za-z0-9_-]{0,127}))"
@@ -145,13 +150,30 @@ def parsed_limit(path: str) -> int:
     return MAX_LISTING_BYTES if path in (ENVIRONMENT, SBOM, RESULT) else MAX_RECORD_BYTES
 
 
-def refuse_swollen(path: str, data: bytes) -> None:
-    """Raise `CheckFailedError` where JSON holds more values than anybody writes: each takes far more memory.
+def refuse_swollen(files: Mapping[str, bytes]) -> None:
+    """Raise `CheckFailedError` where parsed files together would take more memory than anybody's need.
 
-    Samples are read line by line.
+    Each value takes far more memory than its text, and one wide character makes its whole text wide.
     """
-    if path != SAMPLES and sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
-        raise CheckFailedError(f"`{path}` holds more than {MAX_VALUES} values", code="too-many")
+    values = size = 0
+    for path, data in files.items():
+        values += sum(map(data.count, (b",", b"[", b"{")))
+        size += len(data) * _width(data)
+        if values > MAX_VALUES:
+            raise CheckFailedError(f"`{path}` holds more than {MAX_VALUES} values", code="too-many")
+        if size > MAX_PARSED_BYTES:
+            raise CheckFailedError(
+                f"`{path}` is too much text to parse",
+                code="file-too-large",
+                context=f"with what was read before it, more than {MAX_PARSED_BYTES} bytes in memory",
+            )
+
+
+def _width(data: bytes) -> int:
+    """Return how many bytes a character of the text takes in memory at most."""
+    if data.isascii() and b"\\u" not in data:
+        return 1
+    return 4 if _WIDEST.search(data) else 2
 
 
 def refuse_missing(paths: Iterable[str]) -> None:
@@ -169,7 +191,7 @@ def check_sums(data: bytes, digests: Mapping[str, str]) -> None:
     SHA-256 of the bytes it has. `data` is compared, not parsed, so it can hold nothing else.
     """
     found = {path: sha256 for path, sha256 in digests.items() if path != SUMS}
-    if sums_text(found.items()) == data:
+    if _lists(data, found):
         return
     listed = read_sums(data)
     for path in sorted(listed.keys() | found.keys()):
@@ -180,6 +202,18 @@ def check_sums(data: bytes, digests: Mapping[str, str]) -> None:
         if listed[path] != found[path]:
             raise _failed(f"`{path}` is not what {SUMS} says", "changed-file", listed[path], found[path])
     raise _failed(f"{SUMS} lists its files twice or out of order", "bad-sums")
+
+
+def _lists(data: bytes, found: Mapping[str, str]) -> bool:
+    """Say whether `data` is the listing of `found`, without making a second one."""
+    position = 0
+    # Names are ASCII, so that characters sort as bytes do.
+    for path in sorted(found):
+        line = f"{found[path]}  {path}\n".encode()
+        if data[position : position + len(line)] != line:
+            return False
+        position += len(line)
+    return position == len(data)
 
 
 def read_sums(data: bytes) -> dict[str, str]:

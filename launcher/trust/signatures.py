@@ -3,7 +3,13 @@
 from collections.abc import Iterable
 
 from launcher.errors import CheckFailedError, EvalctlError
-from launcher.spec.bundle import ATTESTATIONS, MAX_ATTESTATION_BYTES, split_co_signature
+from launcher.spec.bundle import (
+    ATTESTATIONS,
+    MAX_ATTESTATION_BYTES,
+    MAX_ENVELOPE_VALUES,
+    MAX_STATEMENT_VALUES,
+    split_co_signature,
+)
 from launcher.spec.statement import Statement
 from launcher.trust.checks import Check, failed
 from launcher.trust.dsse import Envelope, verify_envelope
@@ -24,6 +30,7 @@ def examine(path: str, data: bytes, policy: Policy) -> tuple[tuple[Check, ...], 
         if key is None:
             detail = f"made by {envelope.keyid}, which the trust policy does not know"
             return (Check(name, "skipped", detail),), Attestation(path, envelope, None)
+        _refuse_values(envelope.payload, MAX_STATEMENT_VALUES)
         statement = Statement.from_json(verify_envelope(envelope, key.public))
     except EvalctlError as error:
         return (failed(name, error),), None
@@ -53,8 +60,15 @@ def _short(path: str) -> str:
 def _open(path: str, data: bytes) -> Envelope:
     if len(data) > MAX_ATTESTATION_BYTES:
         raise CheckFailedError(f"it has more than {MAX_ATTESTATION_BYTES} bytes", code="bad-attestation")
+    _refuse_values(data, MAX_ENVELOPE_VALUES)
     envelope = open_envelope(data)
     signed = split_co_signature(path)
     if signed and fingerprint_hex(envelope.keyid) != signed[1]:
         raise CheckFailedError("its name and its keyid name different keys", code="wrong-key")
     return envelope
+
+
+def _refuse_values(data: bytes, limit: int) -> None:
+    """Raise `CheckFailedError` for JSON of more values than anybody writes: each takes far more memory."""
+    if sum(map(data.count, (b",", b"[", b"{"))) > limit:
+        raise CheckFailedError(f"it holds more than {limit} values", code="bad-attestation")

@@ -20,6 +20,12 @@ def read_signed(inventory: Inventory) -> tuple[dict[str, str], dict[str, bytes]]
     """
     attestations = [name for name in inventory.files if bundle.is_attestation(name)]
     bundle.refuse_many_attestations(len(attestations))
+    if sum(inventory.files[name].size for name in attestations) > bundle.MAX_ATTESTATIONS_BYTES:
+        raise CheckFailedError(
+            "the attestations are too large",
+            code="file-too-large",
+            context=f"together they have more than {bundle.MAX_ATTESTATIONS_BYTES} bytes",
+        )
     files = {name: inventory.read(name, bundle.MAX_ATTESTATION_BYTES) for name in attestations}
     files[bundle.SUMS] = inventory.read(bundle.SUMS, MAX_SUMS_BYTES)
     hashed = inventory.files.keys() - files.keys()
@@ -34,5 +40,5 @@ def read_parsed(inventory: Inventory, digests: Mapping[str, str] | None = None) 
         files[name] = inventory.read(name, bundle.parsed_limit(name))
         if digests is not None and sha256_hex(files[name]) != digests[name]:
             raise CheckFailedError(f"`{name}` changed while it was read", code="changed-file")
-        bundle.refuse_swollen(name, files[name])
+        bundle.refuse_swollen(files)
     return files
