@@ -115,7 +115,7 @@ def redact(world: SmallWorld, bundle: Path, *withheld: str, ids: tuple[str, ...]
 
     usual = {"artifacts", "event-details", "logs", "prediction-files"}
     redactor = Redactor(world.home, world.signer, world.policy, datetime.now(UTC))
-    made, _ = redact_bundle(bundle, Choice(frozenset(withheld) | usual, frozenset(ids)), redactor)
+    made, _, _ = redact_bundle(bundle, Choice(frozenset(withheld) | usual, frozenset(ids)), redactor)
     return made
 
 
@@ -495,6 +495,13 @@ COMMITTED: dict[str, tuple[Callable[[list[Any]], Any], str]] = {
         ),
         "no commitment to the samples' `target`",
     ),
+    "no column of items": (
+        lambda lines: (
+            lines[0]["columns"].remove("item"),
+            [line["commitment"].pop("item") for line in lines if "sample" in line],
+        ),
+        "no commitment to the samples' `item`",
+    ),
     "no contributions": (lambda lines: lines[0]["metrics"].pop(), "not in the form"),
     "no digest": (lambda lines: lines[1].update(commitment="x"), "is not what it must be"),
     "out of order": (lambda lines: lines.append(lines.pop(-2)), "out of order"),
@@ -602,6 +609,10 @@ def test_the_command_withholds_and_the_next_one_verifies(
     made = told("redact", original, *EVERYTHING, "--samples", "item-01", "item-02", "--out", out, "--json")
     assert made.code == 0, made.err
     assert said_by(made)["redaction"]["samples"] == 4
+    right, ranks, number = said_by(made)["left"]
+    assert right == "whether it was right (for `accuracy`)"
+    assert ranks.endswith("(for `macro`)")
+    assert number.endswith("(for `loss`)")
     checked = told("verify", out, "--json")
     assert (checked.code, said_by(checked)["verdict"]) == (0, "verified")
 

@@ -69,13 +69,13 @@ def redact(
     path = find_bundle(home, bundle)
     own = read_signer(home, key, passphrase_fd, timestamp)
     redactor = Redactor(home, own, read_verifying_policy(home, None, signer), datetime.now(UTC))
-    made, redaction = redact_bundle(path, choice, redactor)
+    made, redaction, left = redact_bundle(path, choice, redactor)
     place = copy_out(made, out) if out else made
     if as_json:
-        said = {"redaction": redaction.as_json(), "remarks": missing_timestamps(own)}
+        said = {"redaction": redaction.as_json(), "left": list(left), "remarks": missing_timestamps(own)}
         print_json({"bundle": str(place), "digest": bundle_digest(made), **said})
         return 0
-    _warn(redaction)
+    _warn(redaction, left)
     for remark in missing_timestamps(own):
         say(f"note: {remark}")
     print(redaction.said)
@@ -111,10 +111,10 @@ def _lines(file: Path | None) -> list[str]:
         ) from error
 
 
-def _warn(redaction: Redaction) -> None:
+def _warn(redaction: Redaction, left: tuple[str, ...]) -> None:
     """Say what is still in the bundle, though it withholds something."""
-    if redaction.takes_samples:
-        say("what each sample adds to each metric stays, such as whether it was right: `docs/redaction.md`")
+    for words in left if redaction.takes_samples else ():
+        say(f"of each sample stays {words}")
     say("the SHA-256 of each withheld file stays: where few bits of it are unknown, it can be guessed")
     if redaction.withheld or redaction.samples:
         hint("keep the original, and its key under `redaction/` in the home: nobody else can redact it again")

@@ -6,7 +6,7 @@ it is the ranks of both labels in the order of all labels, which tell equal from
 order that the bootstrap draws in. For numbers it is the number.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -25,6 +25,14 @@ from launcher.spec.sample import Sample
 FormName = Literal["right", "class", "ranks", "number"]
 _CELLS: Final[Mapping[FormName, int]] = {"right": 1, "class": 2, "ranks": 2, "number": 1}
 _MAX_RANK: Final = 10**9
+
+
+_STAYS: Final[Mapping[FormName, str]] = {
+    "right": "whether it was right",
+    "class": "whether target and answer are one class, which is all of both where each class is measured",
+    "ranks": "where target and answer stand among all labels: which are alike, not what they are called",
+    "number": "the number that is averaged",
+}
 
 
 class Form(Struct, frozen=True):
@@ -77,9 +85,48 @@ def _contributor(metric: Metric, samples: Sequence[Sample]) -> Contributor:
     if name != "ranks":
         return Contributor(Form(name), view, where, {}, label)
     found = {key for sample in samples if matches(sample, where) for key in view.outcome(sample)}
-    ranks = {"": 0} | {key: rank for rank, key in enumerate(sorted(found - {""}), start=1)}
+    ranks = _ranks(found)
     rank = None if label is None else ranks.get(label, 0)
     return Contributor(Form(name, rank), view, where, ranks, label)
+
+
+def what_stays(metrics: Sequence[Metric]) -> tuple[str, ...]:
+    """Say what the contributions to `metrics` give away of each sample, and for which metric."""
+    named: dict[FormName, list[str]] = {}
+    for metric, way in zip(metrics, contributors(metrics, ()), strict=True):
+        named.setdefault(way.form.name, []).append(metric.name)
+    return tuple(f"{_STAYS[form]} (for {_listed(names)})" for form, names in named.items())
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"`{names[0]}`{more}"
+
+
+def expected_forms(
+    metrics: Sequence[Metric], samples: Iterable[Sample]
+) -> tuple[tuple[Form, ...], int, frozenset[str]]:
+    """Return the form of each metric, the number of samples, and which fields they have, in one pass."""
+    bare = contributors(metrics, ())
+    ranked = [way for way in bare if way.form.name == "ranks" and way.label is not None]
+    labels: dict[int, set[str]] = {id(way): set() for way in ranked}
+    count, fields = 0, set[str]()
+    for sample in samples:
+        count += 1
+        fields.update(sample.as_json())
+        for way in ranked:
+            if matches(sample, way.where):
+                labels[id(way)].update(way.view.outcome(sample))
+    forms = [
+        Form("ranks", _ranks(labels[id(way)]).get(way.label or "", 0)) if id(way) in labels else way.form
+        for way in bare
+    ]
+    return tuple(forms if count else ()), count, frozenset(fields)
+
+
+def _ranks(labels: Iterable[str]) -> dict[str, int]:
+    ranks = {key: rank for rank, key in enumerate(sorted({*labels} - {""}), start=1)}
+    return {"": 0, **ranks}
 
 
 def _form_of_labels(metric: Metric) -> FormName:

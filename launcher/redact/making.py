@@ -15,6 +15,7 @@ from launcher.canonical import canonical_bytes, parse_json
 from launcher.digest import sha256_hex
 from launcher.errors import CheckFailedError, MalformedError
 from launcher.metrics.committed import Parts, committed_parts
+from launcher.metrics.contributions import what_stays
 from launcher.redact.search import refuse_found, telling_texts
 from launcher.runs.events import now as text_now
 from launcher.spec import bundle
@@ -72,8 +73,10 @@ class Source(Struct, frozen=True):
         return self.contents.result.redaction
 
 
-def redact(path: Path, choice: Choice, redactor: Redactor) -> tuple[Path, Redaction]:
-    """Make a bundle of the one at `path` that withholds `choice`; return where it is in the store.
+def redact(path: Path, choice: Choice, redactor: Redactor) -> tuple[Path, Redaction, tuple[str, ...]]:
+    """Make a bundle of the one at `path` that withholds `choice`.
+
+    Returns where it is in the store, what it withholds, and in words what stays of each sample.
 
     Raises `CheckFailedError` for a bundle that does not verify or may not be redacted, `TrustError` for one
     by strangers, `InfrastructureError` where the home has no key for it, `MalformedError` for unknown ids.
@@ -88,7 +91,8 @@ def redact(path: Path, choice: Choice, redactor: Redactor) -> tuple[Path, Redact
         refuse_found(staging, _secrets(source, choice))
         _refuse_unverified(verify(staging, redactor.policy, redactor.now))
         record_redaction(redactor.home, bundle_digest(staging), _facts(source, redaction, redactor))
-        return publish(redactor.home, staging), redaction
+        place = publish(redactor.home, staging)
+        return place, redaction, what_stays(source.contents.blueprint.metrics)
     finally:
         put_away(staging, redactor.home.trash)
 

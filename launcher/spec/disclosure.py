@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from launcher.canonical import canonical_bytes
 from launcher.errors import MalformedError
-from launcher.spec.commitments import Entry, bad
+from launcher.spec.commitments import Entry, Header, bad
 from launcher.spec.redaction import SAMPLE_FIELDS, Redaction
 from launcher.spec.sample import Sample, bundle_sample
 
@@ -35,6 +35,15 @@ class Choice(Struct, frozen=True):
 def metric_column(index: int) -> str:
     """Return the column of the samples' contributions to the metric in this place of the blueprint."""
     return f"{_METRIC}{index}"
+
+
+def require_columns(header: Header, metrics: int) -> None:
+    """Raise `CheckFailedError` unless there are columns for so many metrics, and those of every sample."""
+    found = {column for column in header.columns if column.startswith(_METRIC)}
+    if found != {metric_column(index) for index in range(metrics)}:
+        raise bad("there are not commitments to the contributions to each metric")
+    if lacking := {*FIXED, "id"} - {*header.columns}:
+        raise bad(f"there is no commitment to the samples' `{min(lacking)}`")
 
 
 def bare_event(event: Mapping[str, Any]) -> Mapping[str, Any] | None:

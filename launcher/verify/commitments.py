@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from launcher.canonical import parse_json
 from launcher.errors import CheckFailedError, EvalctlError
 from launcher.metrics.committed import Parts, committed_names
-from launcher.metrics.contributions import contributors
+from launcher.metrics.contributions import expected_forms
 from launcher.spec import bundle
 from launcher.spec.commitments import MAX_LINE_BYTES, Entry, bad, read_commitments, read_header
-from launcher.spec.disclosure import metric_column
+from launcher.spec.disclosure import require_columns
 from launcher.store.directory import Inventory
 from launcher.trust.checks import Check, failed
 from launcher.verify.contents import Contents
@@ -29,7 +29,7 @@ def check_commitments(
         if bundle.COMMITMENTS not in digests:
             return []
         lines = checked_lines(inventory, bundle.COMMITMENTS, digests)
-        count = _compare(_parts(contents, inventory, files, digests), lines)
+        count = _compare(contents, _parts(contents, inventory, files, digests), lines)
     except EvalctlError as error:
         return [failed("commitments", error)]
     return [Check("commitments", "ok", f"{count}, {_UNCHECKED}")]
@@ -48,20 +48,22 @@ def _refuse_foreign(contents: Contents, digests: Mapping[str, str]) -> None:
 def _parts(
     contents: Contents, inventory: Inventory, files: Mapping[str, bytes], digests: Mapping[str, str]
 ) -> Parts:
-    events = [parse_json(line, what="an event") for line in checked_lines(inventory, bundle.EVENTS, digests)]
+    # What containers told is not committed to, and may be much more than what the launcher did.
+    events = [
+        parse_json(line, what="an event") if b'"source":"launcher"' in line else {}
+        for line in checked_lines(inventory, bundle.EVENTS, digests)
+    ]
     result = parse_json(files[bundle.RESULT], what=bundle.RESULT)
-    return Parts(result, digests, events, contents.samples, contents.blueprint.metrics)
+    return Parts(result, digests, events, (), contents.blueprint.metrics)
 
 
-def _compare(parts: Parts, lines: Iterator[bytes]) -> int:
+def _compare(contents: Contents, parts: Parts, lines: Iterator[bytes]) -> int:
     header = read_header(lines)
-    ways = contributors(parts.metrics, parts.samples) if parts.samples else ()
-    expected = {metric_column(index) for index in range(len(ways))}
-    if {column for column in header.columns if column.startswith("metric.")} != expected:
-        raise bad("there are not commitments to the contributions to each metric")
-    if list(header.metrics) != [way.form.as_json() for way in ways]:
+    present = (sample for block in contents.source.blocks() for sample in block)
+    forms, count, fields = expected_forms(parts.metrics, present)
+    require_columns(header, len(forms))
+    if list(header.metrics) != [form.as_json() for form in forms]:
         raise bad("the contributions are not in the form that the metrics need")
-    fields = {name for sample in parts.samples for name in sample.as_json()}
     if not fields <= {*header.columns}:
         raise bad(f"there is no commitment to the samples' `{min(fields - {*header.columns})}`")
     named: list[tuple[str, str]] = []
@@ -74,8 +76,8 @@ def _compare(parts: Parts, lines: Iterator[bytes]) -> int:
             named.append((entry.kind, entry.name))
     if named != committed_names(parts):
         raise bad("there is not one commitment for each part of the result, each file and each step")
-    if samples != len(parts.samples):
-        raise bad(f"there are commitments to {samples} samples, and {len(parts.samples)} samples")
+    if samples != count:
+        raise bad(f"there are commitments to {samples} samples, and {count} samples")
     return cells
 
 

@@ -25,6 +25,7 @@ from launcher.spec.disclosure import (
     events_bytes,
     is_whole,
     metric_column,
+    require_columns,
     result_json,
     samples_bytes,
     samples_left,
@@ -174,6 +175,7 @@ def _read_given_out(
         raise CheckFailedError("the commitments are not the original's", code="bad-redaction")
     lines = checked_lines(inventory, bundle.COMMITMENTS, digests)
     header = read_header(lines)
+    require_columns(header, len(header.metrics))
     openings = read_openings(checked_lines(inventory, bundle.OPENINGS, digests))
     result: dict[str, Any] = {}
     events, samples = [], []
@@ -194,6 +196,8 @@ def _read_given_out(
             samples.append(values)
         else:
             raise bad("files are not given out by openings")
+    # What no sample could hold is refused before anything is made of it.
+    samples_left(samples)
     return _GivenOut(header, result, tuple(events), tuple(samples))
 
 
