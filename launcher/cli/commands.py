@@ -105,6 +105,16 @@ GROUPS = (
         ),
     ),
     Group(
+        "The ledger of attempts",
+        (
+            Command(("ledger", "show"), "ledger", "show", "Show every launch attempt of this home, counted."),
+            Command(("ledger", "prove"), "ledger", "prove", "Give a bundle a new proof of its attempt."),
+            Command(("ledger", "verify"), "ledger", "verify", "Check a whole ledger, and its past."),
+            Command(("ledger", "witness"), "ledger", "witness", "Co-sign a ledger that kept its past."),
+            Command(("ledger", "add"), "ledger", "add", "Keep a witness's signature of this ledger."),
+        ),
+    ),
+    Group(
         "Reference",
         (
             Command(

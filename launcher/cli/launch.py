@@ -25,7 +25,7 @@ from launcher.cli.options import (
     TimestampUrl,
 )
 from launcher.cli.output import hint, print_json, say, say_next
-from launcher.cli.results import as_object, exit_code
+from launcher.cli.results import as_object, exit_code, place_object
 from launcher.cli.runtimes import read_runtime
 from launcher.cli.secrets import SecretFiles, read_secrets
 from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy, require_online
@@ -33,6 +33,7 @@ from launcher.cli.site import SiteFile, read_site
 from launcher.cli.targets import Target, read_target
 from launcher.digest import sha256_hex
 from launcher.launch import launch as launch_blueprint
+from launcher.ledger.view import place_of
 from launcher.report.progress import make_reporter
 from launcher.report.reading import BundleView, read_view
 from launcher.report.terminal import summary
@@ -110,13 +111,15 @@ def launch(
     view = read_view(launched.bundle)
     path = copy_out(launched.bundle, out) if out else launched.bundle
     changed = (*_drift(target, file, request), *missing_timestamps(signer, reused=launched.reused))
+    place = place_of(home, launched.bundle)
     if as_json:
-        print_json(
-            {**as_object(view, path), "reused": launched.reused, "remarks": (*launched.remarks, *changed)}
-        )
+        more = {"remarks": (*launched.remarks, *changed), "ledger": place_object(place)}
+        print_json({**as_object(view, path), "reused": launched.reused, **more})
     else:
         print(summary(view))
         print(path)
+        if place is not None:
+            say(place.in_words)
         _say_more(launched, view, changed)
         if view.result.failure is None:
             say_next(f"evalctl verify {_short_name(view, out)}")

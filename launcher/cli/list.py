@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.cli.connect import connect
 from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
+from launcher.ledger.view import places_in
 from launcher.report.text import WIDTH, cut_middle, table, wrapped
 from launcher.runs.leftovers import reap_left_overs
 from launcher.spec.redaction import Redaction
@@ -37,7 +38,11 @@ def list_bundles(
     found = [(each.state, each.alive) for each in attempts_in(home)]
     found += [(record, False) for record in redactions_in(home)]
     found.sort(key=lambda each: str(each[0].get("began") or ""))
-    attempts = [{**{key: state.get(key) for key in _KEYS}, "running": alive} for state, alive in found]
+    places = places_in(home, [state.get("counted") for state, _ in found])
+    attempts = [
+        {**{key: state.get(key) for key in _KEYS}, "running": alive, **place}
+        for (state, alive), place in zip(found, places, strict=True)
+    ]
     reproduced = _reproduced(home, attempts)
     if as_json:
         for attempt in attempts:
@@ -94,4 +99,6 @@ def _row(attempt: Mapping[str, Any]) -> tuple[str, ...]:
     outcome = ", ".join([outcome, *(attempt["marks"] or ()), *(["redacted"] if attempt["redaction"] else [])])
     verdict = "-" if attempt["verdict"] in (None, "none") else str(attempt["verdict"])
     number = "-" if attempt["origin"] else str(attempt["attempt"])
+    if attempt["of"] is not None:
+        number = f"{attempt['position']} of {attempt['of']}"
     return bundle, began, outcome, verdict, number, str(attempt["name"] or "-")

@@ -18,6 +18,7 @@ from launcher.store.home import Home, find_home
 from launcher.trust.policy import Policy
 from launcher.verify import Contents, Verification
 from launcher.verify import verify as verify_bundle
+from launcher.verify.remembered import remembered
 
 EXIT_CODES = {"verified": 0, "failed": 1, "untrusted": 3}
 
@@ -46,7 +47,7 @@ def verify(
     home = find_home()
     path = find_bundle(home, bundle)
     policy, now = read_verifying_policy(home, trust, key), datetime.now(UTC)
-    verification = verify_bundle(path, policy, now)
+    verification = remembered(home, verify_bundle(path, policy, now))
     if outcomes:
         verification = _with_outcomes(home, verification, outcomes, policy, now)
     if as_json:

@@ -16,12 +16,15 @@ from msgspec.structs import replace
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.digest import sha256_hex
 from launcher.errors import CheckFailedError, EvalctlError, InfrastructureError
-from launcher.ledger.checkpoint import Checkpoint, ledger_key
+from launcher.ledger.audit import own_key, refuse_fork
+from launcher.ledger.checkpoint import Checkpoint, check_signature, cosigners, ledger_key
 from launcher.ledger.count import OpenAttempt, Tally
 from launcher.ledger.entries import Attempt, Outcome, entry_bytes, read_entry
 from launcher.ledger.folder import WITNESSED, LogFolder
 from launcher.ledger.log import Disk, End, FileSystem, Log, damaged
 from launcher.ledger.proof import Proof, make_proof
+from launcher.ledger.witness import merged
+from launcher.store.bundles import bundle_digest
 from launcher.store.files import write_atomically
 from launcher.store.home import Home, make_private
 from launcher.store.journal import open_lock
@@ -106,8 +109,7 @@ class Book(Struct, frozen=True):
 
     def total(self, attempt: Attempt) -> int:
         """Return how many attempts count together with `attempt`, itself included."""
-        with self._opened() as (log, _, end):
-            return self._tally(log, end).total(attempt)
+        return self.tally().total(attempt)
 
     def prove(self, attempt: Attempt, outcome: Outcome, index: int) -> Proof:
         """Return a new proof of an outcome at `index`, under a witnessed checkpoint where that has it."""
@@ -116,6 +118,35 @@ class Book(Struct, frozen=True):
         if witnessed is not None and index < witnessed.size:
             checkpoint = witnessed
         return make_proof(attempt, outcome, index, (checkpoint, self.folder.hashes(checkpoint.size)))
+
+    def find(self, bundle: Path) -> Proof | None:
+        """Return the proof of the outcome that names a bundle, None where there is none."""
+        digest, size = bundle_digest(bundle), self.seal().size
+        for index, data in enumerate(self.folder.entries(0, size)):
+            entry = read_entry(data)
+            if isinstance(entry, Outcome) and entry.bundle == digest:
+                attempt = read_entry(next(self.folder.entries(entry.index, entry.index + 1)))
+                return self.prove(attempt, entry, index) if isinstance(attempt, Attempt) else None
+        return None
+
+    def add_cosigned(self, brought: Checkpoint) -> Checkpoint:
+        """Keep what a witness signed of this ledger, for later proofs; return it with what was kept before.
+
+        Raises `CheckFailedError` for another ledger's checkpoint, and one that is not of this log's past.
+        """
+        now = self.seal()
+        check_signature(brought, own_key(now))
+        refuse_fork(brought, now, self.folder.hashes(now.size))
+        if not cosigners(brought):
+            raise CheckFailedError("nobody has co-signed the checkpoint", code="not-cosigned")
+        kept = merged(self.folder.checkpoint(WITNESSED), brought)
+        self.disk.write(self.path / WITNESSED, kept.data, durable=True)
+        return kept
+
+    def tally(self) -> Tally:
+        """Return what all entries add up to."""
+        with self._opened() as (log, _, end):
+            return self._tally(log, end)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Log, Signer, End]]:
@@ -179,7 +210,9 @@ class Book(Struct, frozen=True):
         return Tally()
 
     def _keep(self, tally: Tally) -> None:
-        if tally.size >= self._read_tally().size + _BEHIND:
+        # What is large is written less often: reading a few entries again costs less.
+        behind = min(_BEHIND, 1 + (len(tally.counts) + len(tally.open)) // 64)
+        if tally.size >= self._read_tally().size + behind:
             data = canonical_bytes(tally.as_json())
             write_atomically(self._tally_file, sha256_hex(data).encode() + b"\n" + data, durable=False)
 

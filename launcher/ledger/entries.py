@@ -1,6 +1,6 @@
 """What stands in the ledger: an attempt before it begins, and its outcome when it is over.
 
-Each class writes and reads exactly one JSON shape (RFC 8785), see `docs/predicates/ledger-entry-v1.md`.
+Each class writes and reads exactly one JSON shape (RFC 8785), see `docs/predicates/ledger-entry.md`.
 An entry tells nothing of the person or the machine but the fingerprint of the key that signs.
 """
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from launcher.engines.engine import Engine, EngineFacts
 from launcher.ledger.book import Book
 from launcher.resolve import Resolution
-from launcher.runs.counted import record_attempt, settle, settle_after
+from launcher.runs.counted import journal_facts, record_attempt, settle, settle_after
 from launcher.runs.events import EventLog, now
 from launcher.runs.kept import KeptReplicates, take
 from launcher.runs.leftovers import reap_dead
@@ -62,25 +62,29 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
     request = _surely_signed(request, edges, resolution)
     first = _first_facts(request, edges, engine.describe())
     settle(edges.home)
-    with closing(engine), begin_attempt(edges.home, resolution.lock.digest, first) as attempt:
-        plan = RunPlan(
-            resolution,
-            attempt,
-            image,
-            profile,
-            engine.describe(),
-            edges.home.label,
-            score_profile=score_profile,
-            lacking=lacking,
-            service_images=service_images,
-            machine=machine,
-            secrets=secrets,
-            counted=record_attempt(edges, request, resolution, attempt),
-        )
-        plan, scored, signing = _run_and_score(request, edges, (engine, plan, log))
-        bundle = _publish(edges, plan, log, (scored, signing))
-        if scored.failure is None:
-            empty_states(engine, plan)
+    try:
+        with closing(engine), begin_attempt(edges.home, resolution.lock.digest, first) as attempt:
+            plan = RunPlan(
+                resolution,
+                attempt,
+                image,
+                profile,
+                engine.describe(),
+                edges.home.label,
+                score_profile=score_profile,
+                lacking=lacking,
+                service_images=service_images,
+                machine=machine,
+                secrets=secrets,
+                counted=record_attempt(edges, request, resolution, attempt),
+            )
+            plan, scored, signing = _run_and_score(request, edges, (engine, plan, log))
+            bundle = _publish(edges, plan, log, (scored, signing))
+            if scored.failure is None:
+                empty_states(engine, plan)
+    except BaseException:
+        settle_after(edges)
+        raise
     return Launched(bundle, resolution.lock.digest, attempt.number, reused=False, remarks=settle_after(edges))
 
 
@@ -116,7 +120,7 @@ def _run_and_score(request: LaunchRequest, edges: Edges, run: _Run) -> "tuple[Ru
     engine, plan, log = run
     cancel = threading.Event()
     keeper = KeptReplicates(plan, take(plan))
-    plan.attempt.record("run", taken=keeper.taken_from)
+    plan.attempt.record("run", taken=keeper.taken_from, counted=journal_facts(plan.counted))
     count = len(plan.seeds)
     text = "running the evaluation" if count == 1 else f"running {count} replicates"
     if keeper.taken:

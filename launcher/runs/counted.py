@@ -1,10 +1,11 @@
 """Have each attempt in the home's ledger before anything of it runs, and its outcome when it is over."""
 
 from functools import partial
+from typing import Any
 
 from launcher.errors import EvalctlError
 from launcher.ledger.book import Book, Counted
-from launcher.ledger.count import OpenAttempt
+from launcher.ledger.count import OpenAttempt, groups_of
 from launcher.ledger.entries import Attempt as Entry
 from launcher.ledger.entries import Outcome
 from launcher.ledger.proof import Proof
@@ -59,6 +60,14 @@ def settle_after(edges: Edges) -> tuple[str, ...]:
 def ledger_parameters(counted: Counted | None) -> dict[str, str]:
     """Return how the signed provenance names the ledger, and the entry of the attempt in it."""
     return {} if counted is None else {"ledger": counted.origin, "ledgerEntry": str(counted.index)}
+
+
+def journal_facts(counted: Counted | None) -> dict[str, Any] | None:
+    """Return what the journal keeps of an attempt's place, for lists of many attempts."""
+    if counted is None:
+        return None
+    groups = [group.key for group in groups_of(counted.attempt)]
+    return {"entry": counted.index, "position": counted.attempt.position, "groups": groups}
 
 
 def _entry(edges: Edges, request: LaunchRequest, resolution: Resolution, attempt: Attempt) -> Entry:

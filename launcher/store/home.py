@@ -41,6 +41,11 @@ class Home(Struct, frozen=True):
         return self.root / "bundles"
 
     @property
+    def seen_ledgers(self) -> Path:
+        """The checkpoints that were seen of others' ledgers."""
+        return self.root / "seen-ledgers"
+
+    @property
     def trash(self) -> Path:
         """What was to be removed and is another user's; `gc` tries again."""
         return self.root / "trash"

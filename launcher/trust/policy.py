@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from launcher.errors import TrustError
 from launcher.spec.units import duration_text
 from launcher.trust.keys import PublicKey
+from launcher.trust.ledgers import PinnedLedger
 from launcher.trust.timestamps import Authority
 
 Role = Literal["lock", "result", "reproduction", "root"]
@@ -65,6 +66,7 @@ class TrustedKey(Struct, frozen=True):
     revoked_from: datetime | None = None
     reason: Revocation | None = None
     builders: frozenset[str] = frozenset()
+    ledger: str | None = None
 
     def refusal(self, claim: Claim, now: datetime) -> str | None:
         """Say why this key's signature does not count for `claim` at `now`, or return None."""
@@ -134,6 +136,7 @@ class Policy(Struct, frozen=True):
     keys: Mapping[str, TrustedKey]
     rules: Mapping[Role, Rule]
     authorities: Mapping[str, Authority] = field(default_factory=dict)
+    ledgers: Mapping[str, PinnedLedger] = field(default_factory=dict)
 
     def key_for(self, fingerprint: str) -> TrustedKey | None:
         """Return the key with this fingerprint, valid or not."""

@@ -9,12 +9,14 @@ from typing import Any, Final, TypeGuard, TypeVar
 from launcher.errors import MalformedError, Problem
 from launcher.spec.units import parse_duration
 from launcher.trust.keys import load_public
+from launcher.trust.ledgers import PinnedLedger
+from launcher.trust.notes import WITNESS, read_note_key
 from launcher.trust.policy import BUILT_ROLES, REVOCATIONS, ROLES, Policy, Revocation, Role, Rule, TrustedKey
 from launcher.trust.timestamps import Authority, read_certificates
 
 MAX_POLICY_BYTES: Final = 1 << 20
 MAX_MEMBERS: Final = 64
-HEAD_FIELDS: Final = ("version", "expires", "keys", "rules", "timestamps")
+HEAD_FIELDS: Final = ("version", "expires", "keys", "rules", "timestamps", "ledgers")
 KEY_FIELDS: Final = (
     "public",
     "roles",
@@ -23,9 +25,11 @@ KEY_FIELDS: Final = (
     "revoked-from",
     "reason",
     "builders",
+    "ledger",
 )
 RULE_FIELDS: Final = ("threshold", "from", "predicate", "max-age")
 AUTHORITY_FIELDS: Final = ("certificate", "valid-from", "valid-until")
+LEDGER_FIELDS: Final = ("origin", "public", "witnesses")
 _MAX_VERSION: Final = 2**53 - 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 _Read = TypeVar("_Read")
@@ -73,6 +77,13 @@ class _Reader:
             authority = self._attempt(f"timestamps.{name}", partial(_read_authority, name, table))
             if authority is not None:
                 authorities[name] = authority
+        ledgers: dict[str, PinnedLedger] = {}
+        for name, table in (self._attempt("", lambda: _tables(value, "ledgers")) or {}).items():
+            ledger = self._attempt(f"ledgers.{name}", partial(_read_ledger, name, table))
+            if ledger is not None:
+                ledgers[name] = ledger
+        for name, key in keys.items():
+            self._attempt(f"keys.{name}", partial(_refuse_unknown_ledger, key, value.get("ledgers")))
         if self._problems or head is None:
             raise MalformedError(
                 f"the trust policy `{self._file}` is malformed",
@@ -80,7 +91,7 @@ class _Reader:
                 hint="mend what is named, then look with `evalctl trust show`",
                 problems=self._problems,
             )
-        return Policy(head[0], head[1], keys, rules, authorities)
+        return Policy(head[0], head[1], keys, rules, authorities, ledgers)
 
     def _attempt(self, table: str, read: Callable[[], _Read]) -> _Read | None:
         try:
@@ -114,6 +125,7 @@ def _read_key(name: str, table: Mapping[str, Any], others: Mapping[str, TrustedK
         revoked_from=_time(table, "revoked-from"),
         reason=_reason(table),
         builders=_names(table, "builders") if "builders" in table else frozenset(),
+        ledger=_text(table, "ledger") if "ledger" in table else None,
     )
     if (key.revoked_from is None) != (key.reason is None):
         raise _malformed("`revoked-from` and `reason` stand together or not at all")
@@ -136,6 +148,23 @@ def _read_authority(name: str, table: Mapping[str, Any]) -> Authority:
     )
     _refuse_empty_period(authority.valid_from, authority.valid_until)
     return authority
+
+
+def _read_ledger(name: str, table: Mapping[str, Any]) -> PinnedLedger:
+    _known_fields(table, LEDGER_FIELDS)
+    if not _NAME.fullmatch(name):
+        raise _malformed("a ledger's name is made of letters, digits, `_` and `-`")
+    public = load_public(_text(table, "public"))
+    witnesses = _names(table, "witnesses") if "witnesses" in table else frozenset()
+    keys = tuple(map(read_note_key, sorted(witnesses)))
+    if public.algorithm != "ssh-ed25519" or any(key.kind != WITNESS for key in keys):
+        raise _malformed("a ledger has an Ed25519 key, and `witnesses` are keys of witnesses")
+    return PinnedLedger(name, _text(table, "origin"), public, keys)
+
+
+def _refuse_unknown_ledger(key: TrustedKey, ledgers: Any) -> None:
+    if key.ledger is not None and key.ledger not in (ledgers or {}):
+        raise _malformed(f"`ledger` names `{key.ledger}`, which is not among the ledgers")
 
 
 def _refuse_empty_period(begin: datetime | None, end: datetime | None) -> None:

@@ -12,13 +12,18 @@ from launcher.spec import bundle
 from launcher.spec.lock import pins_from
 from launcher.trust.attestations import AttestationReport
 from launcher.trust.checks import Check, failed
+from launcher.trust.ledgers import PinnedLedger
+from launcher.trust.notes import NoteKey
+from launcher.trust.policy import Policy
 from launcher.verify.contents import Contents
 from launcher.verify.redacted import Original
 
 NAME = "ledger-proof"
 
 
-def check_proof(data: bytes | None, digest: str, report: AttestationReport) -> tuple[Proof | None, Check]:
+def check_proof(
+    data: bytes | None, digest: str, report: AttestationReport, policy: Policy
+) -> tuple[Proof | None, Check]:
     """Return what the proof file of the bundle with this digest says (None: nothing), and how it stands.
 
     Whoever signed the bundle says which ledger counted it: a proof from another one shows nothing.
@@ -33,28 +38,64 @@ def check_proof(data: bytes | None, digest: str, report: AttestationReport) -> t
         _compare_statements(proof, report)
     except EvalctlError as error:
         return None, failed(NAME, error)
-    said = proof_in_words(proof)
+    said = _in_words(proof, policy)
     if report.provenance is None:
         return proof, Check(NAME, "skipped", f"{said}; nobody trusted says that it is the right ledger")
     return proof, Check(NAME, "ok", said)
 
 
-def check_original_proof(kept: Mapping[str, bytes], original: Original) -> tuple[Proof | None, Check]:
+def check_pins(proof: Proof | None, report: AttestationReport, policy: Policy) -> list[Check]:
+    """Return whether the proof (None: none that holds) is what the policy demands of these signers.
+
+    A key with a `ledger` counts only with that one's proof, a pinned ledger only with its witnesses.
+    """
+    keys = (policy.key_for(signer) for signer in report.signers)
+    demanded = {key.ledger: key.name for key in keys if key and key.ledger}
+    pin = None if proof is None else _pin(proof, policy)
+    if not demanded and pin is None:
+        return []
+    name = "trust:ledger"
+    for ledger, signer in demanded.items():
+        if pin is None or pin.name != ledger:
+            said = "there is no proof of it" if proof is None else "the proof is another ledger's"
+            return [Check(name, "failed", f"`{signer}` counts attempts in the ledger `{ledger}`: {said}")]
+    lacking = [key.name for key in pin.witnesses if key not in _known(proof, pin)] if pin and proof else []
+    if lacking:
+        return [Check(name, "failed", f"not co-signed by {', '.join(lacking)}")]
+    return [Check(name, "ok", f"pinned as `{pin.name}`")] if pin else []
+
+
+def check_original_proof(
+    kept: Mapping[str, bytes], original: Original, policy: Policy
+) -> tuple[Proof | None, Check]:
     """Return what `check_proof` does for the bundle that a redacted one was made of."""
     proofs = {bundle.from_original(path): data for path, data in kept.items()}
     digest = f"sha256:{original.digests[bundle.SUMS]}"
-    proof, check = check_proof(proofs.get(bundle.LEDGER_PROOF), digest, original.report)
+    proof, check = check_proof(proofs.get(bundle.LEDGER_PROOF), digest, original.report, policy)
     return proof, replace(check, name=f"original:{check.name}")
 
 
-def proof_in_words(proof: Proof) -> str:
+def _in_words(proof: Proof, policy: Policy) -> str:
     """Say what a proof shows of an attempt: of how many it is one, only the ledger itself can tell."""
     attempt = f"attempt {proof.attempt.position}, recorded in ledger {short_origin(proof.checkpoint.origin)}"
-    witnesses = len(cosigners(proof.checkpoint))
-    if not witnesses:
-        return f"{attempt} (local, not witnessed)"
-    plural = "" if witnesses == 1 else "es"
-    return f"{attempt} (co-signed by {witnesses} witness{plural} whom nobody here knows)"
+    pin = _pin(proof, policy)
+    known = _known(proof, pin) if pin else ()
+    if known:
+        return f"{attempt} (witnessed by {', '.join(key.name for key in known)})"
+    strangers = len(cosigners(proof.checkpoint))
+    place = f"pinned as `{pin.name}`" if pin else "local"
+    seen = f"co-signed by {strangers} whom nobody here knows" if strangers else "not witnessed"
+    return f"{attempt} ({place}, {seen})"
+
+
+def _pin(proof: Proof, policy: Policy) -> PinnedLedger | None:
+    key = named_key(proof.checkpoint.origin)
+    pins = (pin for pin in policy.ledgers.values() if pin.origin == proof.checkpoint.origin)
+    return next((pin for pin in pins if key is not None and pin.public == key.public), None)
+
+
+def _known(proof: Proof, pin: PinnedLedger) -> tuple[NoteKey, ...]:
+    return tuple(key for key in cosigners(proof.checkpoint, pin.witnesses) if key in pin.witnesses)
 
 
 def compare_attempt(proof: Proof, contents: Contents) -> None:

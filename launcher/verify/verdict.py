@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from launcher.errors import CheckFailedError
+from launcher.ledger.checkpoint import Checkpoint
 from launcher.spec import bundle
 from launcher.store.directory import Inventory, walk
 from launcher.trust.attestations import AttestationReport, check_attestations
@@ -19,7 +21,7 @@ from launcher.trust.tally import Tally, tally
 from launcher.verify.commitments import check_commitments
 from launcher.verify.contents import Contents
 from launcher.verify.examination import check_contents
-from launcher.verify.ledger import check_original_proof, check_proof, compare_attempt
+from launcher.verify.ledger import check_original_proof, check_pins, check_proof, compare_attempt
 from launcher.verify.reading import read_parsed, read_signed
 from launcher.verify.redacted import check_redacted, read_original, together
 from launcher.verify.samples import sample_source
@@ -35,6 +37,7 @@ class Verification(Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     reproductions: tuple[CountedReproduction, ...] = ()
     contents: "Contents | None" = None
+    ledger: Checkpoint | None = None
 
     @property
     def tally(self) -> Tally:
@@ -63,8 +66,8 @@ def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification
     checks = [Check("files", "ok", f"{len(digests)} files"), *report.checks]
     if kept or bundle.ORIGINAL_SUMS in digests or (report.result and report.result.redaction):
         return _verify_redacted((inventory, digests, kept), checks, report, (policy, now))
-    proof, counted = check_proof(signed.get(bundle.LEDGER_PROOF), digest, report)
-    checks.append(counted)
+    proof, counted = check_proof(signed.get(bundle.LEDGER_PROOF), digest, report, policy)
+    checks.extend([counted, *check_pins(proof, report, policy)])
     if report.verdict == "failed" or None in (report.provenance, report.result, report.lock):
         checks.append(Check("contents", "skipped", "nothing is parsed before its signature holds"))
         return _answer(report, digest, tuple(checks), None)
@@ -75,7 +78,8 @@ def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification
         more.extend(check_commitments(contents, inventory, files, digests))
     if contents is not None and proof is not None:
         more.append(checked("ledger-entry", partial(compare_attempt, proof, contents)))
-    return _answer(report, digest, (*checks, *more), contents)
+    answer = _answer(report, digest, (*checks, *more), contents)
+    return answer if proof is None else replace(answer, ledger=proof.checkpoint)
 
 
 def _verify_redacted(
@@ -92,8 +96,8 @@ def _verify_redacted(
     except CheckFailedError as error:
         return _answer(report, digest, (*checks, failed("original", error)), None)
     both = together(report, original.report)
-    proof, counted = check_original_proof(kept, original)
-    checks.extend([*original.checks, counted])
+    proof, counted = check_original_proof(kept, original, judged[0])
+    checks.extend([*original.checks, counted, *check_pins(proof, original.report, judged[0])])
     if both.verdict == "failed" or None in (report.result, report.lock, original.report.result):
         checks.append(Check("contents", "skipped", "nothing is parsed before its signatures hold"))
         return _answer(both, digest, tuple(checks), None)
@@ -107,8 +111,11 @@ def _answer(
     report: AttestationReport, digest: str, checks: tuple[Check, ...], contents: Contents | None
 ) -> Verification:
     tampered = any(check.status == "failed" and not check.name.startswith("trust:") for check in checks)
+    verdict = report.verdict
+    if verdict == "verified" and any(check.status == "failed" for check in checks):
+        verdict = "untrusted"
     return Verification(
-        "failed" if tampered else report.verdict,
+        "failed" if tampered else verdict,
         digest,
         checks,
         report.signers,

@@ -18,6 +18,7 @@ from launcher.trust.policy_file import (
     AUTHORITY_FIELDS,
     HEAD_FIELDS,
     KEY_FIELDS,
+    LEDGER_FIELDS,
     MAX_MEMBERS,
     RULE_FIELDS,
     read_policy,
@@ -141,13 +142,20 @@ CAROL = f'\n[keys.carol]\npublic = "{p256_signer(9).public.openssh}"\nroles = ["
 SPELLED = {("", field) for field in HEAD_FIELDS} | {("keys", field) for field in KEY_FIELDS}
 SPELLED |= {("rules", field) for field in RULE_FIELDS}
 SPELLED |= {("timestamps", field) for field in AUTHORITY_FIELDS}
-# What is not judged with a claim: the version goes by what was seen here before, authorities by tokens.
+SPELLED |= {("ledgers", field) for field in LEDGER_FIELDS}
+# What is not judged with a claim: the version goes by what was seen here before, authorities by tokens,
+# ledgers by proofs.
 ELSEWHERE = {
     ("", "version"): "test_what_counted_once_is_remembered_and_an_older_one_refused",
     ("", "timestamps"): "test_without_a_pinned_authority_it_is_not_checked",
     ("timestamps", "certificate"): "test_a_token_by_an_authority_of_the_same_name_is_failed",
     ("timestamps", "valid-from"): "test_an_authority_counts_in_its_time_alone",
     ("timestamps", "valid-until"): "test_an_authority_counts_in_its_time_alone",
+    ("", "ledgers"): "test_five_homes_are_local_ledgers_and_refused_where_one_is_pinned",
+    ("keys", "ledger"): "test_five_homes_are_local_ledgers_and_refused_where_one_is_pinned",
+    ("ledgers", "origin"): "test_five_homes_are_local_ledgers_and_refused_where_one_is_pinned",
+    ("ledgers", "public"): "test_a_pin_with_another_key_is_not_this_ledger",
+    ("ledgers", "witnesses"): "test_a_witness_that_the_policy_knows_makes_it_witnessed",
 }
 CASES = [(where, case) for where, cases in VIOLATIONS.items() for case in cases]
 NAMES = [".".join(filter(None, where)) for where, _ in CASES]

@@ -1,0 +1,83 @@
+"""The attempts of a ledger as people read them: what counts together stands together."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from launcher.ledger.checkpoint import Checkpoint, cosigners
+from launcher.ledger.count import Row
+from launcher.report.text import one_line, table, wrapped
+from launcher.trust.policy import Policy
+
+_HEADER = ("attempt", "began (UTC)", "outcome", "bundle", "what for")
+
+
+def listing(rows: Sequence[Row]) -> list[str]:
+    """Return a table for each signer, blueprint and data, and what they were measured by."""
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Row]] = {}
+    for row in rows:
+        attempt = row.attempt
+        groups.setdefault((attempt.signer, attempt.suite.name, attempt.data), []).append(row)
+    lines: list[str] = []
+    for (signer, name, data), together in groups.items():
+        inputs = f"{len(data)} input{'' if len(data) == 1 else 's'}"
+        lines += [*wrapped(f"{name} over {inputs}, by {signer}")]
+        lines += [*wrapped(f"metrics: {_metrics(together)}", indent=2)]
+        lines += [*table([_HEADER, *map(_row, together)]), ""]
+    return lines
+
+
+def attempt_object(row: Row) -> dict[str, Any]:
+    """Return an attempt as `ledger show --json` prints it."""
+    attempt, outcome = row.attempt, row.outcome
+    ended = outcome is not None and outcome.status != "interrupted"
+    return {
+        "lock": attempt.lock,
+        "attempt": attempt.attempt,
+        "outcome": outcome.status if outcome is not None and ended else "unfinished",
+        "bundle": outcome.bundle if outcome else None,
+        "entry": row.index,
+        "position": row.position,
+        "of": row.total,
+        "interrupted": outcome is not None and not ended,
+        "failure": outcome.failure if outcome else None,
+        "verdict": outcome.verdict if outcome else None,
+        "blueprint": attempt.suite.as_json(),
+        "data": list(attempt.data),
+        "metrics": {definition: list(names) for definition, names in attempt.metrics.items()},
+        "signer": attempt.signer,
+        "purpose": attempt.purpose,
+        "marks": list(attempt.marks),
+        "began": attempt.time,
+        "ended": outcome.time if outcome else None,
+    }
+
+
+def known_witnesses(policy: Policy, checkpoints: Iterable[Checkpoint]) -> tuple[str, ...]:
+    """Return the names of the policy's witnesses that co-signed one of the checkpoints of a ledger."""
+    names: dict[str, None] = {}
+    for checkpoint in checkpoints:
+        pins = [pin for pin in policy.ledgers.values() if pin.origin == checkpoint.origin]
+        for pin in pins:
+            signed = cosigners(checkpoint, pin.witnesses)
+            names |= dict.fromkeys(key.name for key in pin.witnesses if key in signed)
+    return tuple(names)
+
+
+def _metrics(rows: Sequence[Row]) -> str:
+    counts: dict[str, int] = {}
+    for row in rows:
+        for definition, names in row.attempt.metrics.items():
+            for name in names:
+                label = one_line(f"{name} ({definition})")
+                counts[label] = counts.get(label, 0) + 1
+    all_of_them = {*counts.values()} == {len(rows)}
+    return ", ".join(label if all_of_them else f"{label}: {count} of them" for label, count in counts.items())
+
+
+def _row(row: Row) -> tuple[str, ...]:
+    attempt, outcome = row.attempt, row.outcome
+    ended = "unfinished" if outcome is None else outcome.failure or outcome.status
+    bundle = (outcome.bundle if outcome and outcome.bundle else "none").removeprefix("sha256:")[:12]
+    what = ", ".join(["reproduction" if attempt.purpose == "reproduce" else "launch", *attempt.marks])
+    began = attempt.time[:16].replace("T", " ")
+    return f"{row.position} of {row.total}", began, ended, bundle, what

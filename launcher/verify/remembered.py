@@ -1,0 +1,47 @@
+"""Hold a bundle's ledger against what this home has seen of it: whoever shows two pasts is caught here."""
+
+from msgspec.structs import replace
+
+from launcher.errors import EvalctlError
+from launcher.ledger.audit import refuse_fork
+from launcher.ledger.book import Book
+from launcher.ledger.checkpoint import Checkpoint
+from launcher.ledger.seen import remember
+from launcher.store.home import Home
+from launcher.trust.checks import Check, failed
+from launcher.verify.verdict import Verification
+
+NAME = "ledger-seen"
+
+
+def remembered(home: Home, verification: Verification) -> Verification:
+    """Return the answer about a bundle that verified with what the home remembers of its ledger in it.
+
+    Nothing is kept of a bundle that nobody trusted signed.
+    """
+    if verification.verdict != "verified" or verification.ledger is None:
+        return verification
+    try:
+        check = Check(NAME, "ok", _held(home, verification.ledger))
+    except EvalctlError as error:
+        if error.code in ("ledger-forked", "ledger-truncated"):
+            checks = (*verification.checks, failed(NAME, error))
+            return replace(verification, verdict="failed", checks=checks)
+        check = Check(NAME, "skipped", f"this home cannot remember the ledger: {error.in_words}")
+    return replace(verification, checks=(*verification.checks, check))
+
+
+def _held(home: Home, checkpoint: Checkpoint) -> str:
+    book = Book(home)
+    own = book.folder.checkpoint() if book.exists else None
+    if own is not None and own.origin == checkpoint.origin:
+        refuse_fork(checkpoint, own, book.folder.hashes(own.size))
+        return "it is a beginning of this home's own ledger"
+    others = remember(home.seen_ledgers, checkpoint)
+    if not others:
+        return f"seen with {checkpoint.size} entries, and kept"
+    plural = "" if others == 1 else "s"
+    return (
+        f"seen with {checkpoint.size} entries, and kept; whether {others} earlier look{plural} had the same "
+        "past, only the ledger's folder can show: `evalctl ledger verify DIR`"
+    )
