@@ -19,7 +19,7 @@ from tests.bundles.forging import (
 )
 from tests.bundles.keys import ALICE, BOB, CAROL, MALLORY, FixedSigner
 
-_NAMES = {"alice": ALICE, "bob": BOB, "carol": CAROL}
+_NAMES = {"alice": ALICE, "bob": BOB, "carol": CAROL, "mallory": MALLORY}
 _ROLES = ("lock", "result", "reproduction")
 
 
@@ -333,11 +333,51 @@ def _policies() -> Iterator[Case]:
         Trust(
             home={
                 "trust.toml": policy(head="version = 6\nexpires = 2099-01-01T00:00:00Z"),
-                "trust.version": "7\n",
+                "policies/home.toml": policy(head="version = 7\nexpires = 2099-01-01T00:00:00Z"),
             }
         ),
         "version 7 was seen here before",
         refused_by="policy-rollback",
+    )
+    rooted = {**of(1, "alice"), "root": 'threshold = 1\nfrom = ["alice"]'}
+    yield _case(
+        "policy-not-signed",
+        "put a policy with root keys in place that none of them signed",
+        alice('roles = ["lock", "result", "root"]', rules=rooted),
+        "alice did not sign",
+        refused_by="policy-not-signed",
+    )
+    yield _case(
+        "policy-no-longer-signed",
+        "put a later policy without root keys in the place of a signed one",
+        Trust(
+            home={
+                "trust.toml": policy(head="version = 8\nexpires = 2099-01-01T00:00:00Z"),
+                "policies/home.toml": policy(
+                    rules=rooted, head="version = 7\nexpires = 2099-01-01T00:00:00Z"
+                ),
+            }
+        ),
+        "the trust policy was signed before",
+        refused_by="policy-downgrade",
+    )
+    yield _case(
+        "policy-of-the-same-version",
+        "put other root keys into a signed policy and left its version",
+        Trust(
+            home={
+                "trust.toml": policy(
+                    {"mallory": 'roles = ["root"]', "alice": ""},
+                    rules={**of(1, "alice"), "root": 'threshold = 1\nfrom = ["mallory"]'},
+                    head="version = 7\nexpires = 2099-01-01T00:00:00Z",
+                ),
+                "policies/home.toml": policy(
+                    rules=rooted, head="version = 7\nexpires = 2099-01-01T00:00:00Z"
+                ),
+            }
+        ),
+        "there are two trust policies of version 7",
+        refused_by="policy-replaced",
     )
     yield _case(
         "home-policy",
