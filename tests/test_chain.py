@@ -2,6 +2,7 @@
 
 import json
 import platform
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -497,3 +498,35 @@ def test_a_redacted_bundle_is_not_compared_with_what_it_withholds(
     (counted,) = verified(evalctl, redacted)["reproductions"]
     (check,) = outcomes(verified(evalctl, redacted, "--with", world.home.bundle(counted["bundle"])))
     assert check["status"] == "skipped"
+
+
+def test_any_changed_byte_of_what_is_offered_is_refused(
+    world: SmallWorld, evalctl: Evalctl, original: Path, keys: dict[str, Path]
+) -> None:
+    trust(evalctl, keys["bob"])
+    folder, chance = world.root / "signed", random.Random(3)
+    evalctl("sign", original, "--key", keys["bob"], "--role", "lock", "--out", folder)
+    statement = reproduced(evalctl, world, copy_of(original, world.root / "mine"), keys["bob"])
+    before = contents_of(original)
+    for path in (next(folder.iterdir()), statement):
+        data = path.read_bytes()
+        for _ in range(25):
+            place = chance.randrange(len(data))
+            forged = data[:place] + bytes([data[place] ^ chance.randrange(1, 256)]) + data[place + 1 :]
+            (world.root / "forged").write_bytes(forged)
+            assert evalctl("attach", original, world.root / "forged").code == 1, (path.name, place)
+    assert contents_of(original) == before
+
+
+def test_a_p256_key_co_signs_once(world: SmallWorld, evalctl: Evalctl, original: Path) -> None:
+    key = world.root / "p256"
+    assert evalctl("key", "new", key, "--type", "p256").code == 0
+    trust(evalctl, key)
+    assert evalctl("sign", original, "--key", key, "--out", world.root / "signed").code == 0
+    assert evalctl("sign", original, "--key", key).code == 0
+    before = contents_of(original)
+    assert evalctl("sign", original, "--key", key).out == ""
+    # A second signature has other bytes, and says the same.
+    assert evalctl("attach", original, *(world.root / "signed").iterdir()).out.count("there already") == 3
+    assert contents_of(original) == before
+    assert len(verified(evalctl, original)["signers"]) == 2

@@ -105,6 +105,10 @@ def say_stranger(verification: Verification) -> None:
         hint("compare it with what its owner publishes, then `evalctl trust add NAME.pub`")
     else:
         hint("see who may sign what, and until when, with `evalctl trust show`")
+        if any(
+            check.name.startswith("trust:") and "asks for" in check.detail for check in verification.checks
+        ):
+            hint("another of those signers adds a signature with `evalctl sign BUNDLE`")
 
 
 def _redaction(contents: Contents | None) -> dict[str, Any] | None:
