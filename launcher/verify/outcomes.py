@@ -72,7 +72,7 @@ def with_outcomes(
     They are by digest, and each must be signed by the key that signed the statement.
     """
     checks = [
-        _check(item, outcomes[item.statement.reproduced], verification.contents, policy, now)
+        _check(item, outcomes[item.statement.reproduced], verification, policy, now)
         for item in verification.reproductions
         if item.statement.reproduced in outcomes
     ]
@@ -85,11 +85,13 @@ def with_outcomes(
 
 
 def _check(
-    item: CountedReproduction, path: Path, contents: Contents | None, policy: Policy, now: datetime
+    item: CountedReproduction, path: Path, verification: Verification, policy: Policy, now: datetime
 ) -> Check:
-    name = f"outcome:{item.statement.reproduced.removeprefix('sha256:')}"
+    name, contents = f"outcome:{item.statement.reproduced.removeprefix('sha256:')}", verification.contents
     if contents is None:
         return Check(name, "skipped", "the original was not read, so there is nothing to compare with")
+    if item.statement.original != verification.digest:
+        return Check(name, "skipped", "it is stated of the bundle that this one was redacted from")
     check = checked(name, lambda: _refuse_outcome(item, path, contents, policy, now))
     if check.status == "failed":
         return check
