@@ -57,7 +57,7 @@ def write_files(bundle: Path, count: int, size: int) -> None:
 def write_samples(bundle: Path, kind: str, count: int) -> None:
     """Replace the samples by `count` others."""
     with (bundle / names.SAMPLES).open("wb") as stream:
-        stream.writelines(scored(count) if kind == "scores" else answered(count))
+        stream.writelines(MAKERS[kind](count))
 
 
 def answered(count: int) -> Iterator[bytes]:
@@ -76,6 +76,16 @@ def scored(count: int) -> Iterator[bytes]:
     for number in range(count):
         score = 0.01 + draw.randrange(1, 10**9) / 10**9
         yield f'{{"id":"item-{number:07}","replicate":0,"scores":{{"loss":{score!r}}},"seed":0}}\n'.encode()
+
+
+def unique(count: int) -> Iterator[bytes]:
+    """Yield answers of which no two are the same."""
+    for number in range(count):
+        answer = f'"prediction":"answer {number}","replicate":0,"seed":0,"target":"word {number}"'
+        yield f'{{"id":"item-{number:07}",{answer}}}\n'.encode()
+
+
+MAKERS = {"labels": answered, "scores": scored, "unique": unique}
 
 
 def recompute(bundle: Path, world: SmallWorld) -> None:
