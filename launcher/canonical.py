@@ -33,7 +33,7 @@ def canonical_bytes(value: Any) -> bytes:
 
     try:
         return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
+    except (rfc8785.CanonicalizationError, UnicodeError, RecursionError) as error:
         raise _malformed(f"a value cannot be written as canonical JSON: {error}") from error
 
 
@@ -88,6 +88,11 @@ def parse_json(data: bytes, *, what: str = "JSON", max_depth: int = MAX_DEPTH, e
     if exact:
         _refuse_surrogates(value, what)
     return value
+
+
+def count_values(data: bytes) -> int:
+    """Return how many values a JSON text holds at most: each takes far more memory than its bytes."""
+    return sum(map(data.count, (b",", b"[", b"{")))
 
 
 # A string without its end matches to the end of the text: tried anew at each of its quotation marks, it would

@@ -97,3 +97,11 @@ def test_a_string_without_an_end_is_refused_in_linear_time(escape: str) -> None:
     with pytest.raises(MalformedError):
         parse_json(hostile.encode())
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    "value", ["\ud800", {"\ud800": 1}, {"\ud800": 0.5}, [0.5, "\udfff"], {"\u00e9": "\ud800"}]
+)
+def test_half_a_pair_of_surrogates_is_not_written(value: Any) -> None:
+    with pytest.raises(MalformedError):
+        canonical_bytes(value)

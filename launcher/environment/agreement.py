@@ -48,7 +48,7 @@ def compare_environment(
         raise _another("`sandbox.profile` differs")
     if runtime not in (pinned["runtime"], "runsc") or runtime != provenance.internal.get("runtime"):
         raise _another(f"the runtime {runtime!a} is not what was asked for and signed")
-    _compare_attempts(facts.get("launch.attempts", []), result)
+    _compare_attempts(facts.get("launch.attempts"), result)
     check_sbom(files[bundle.SBOM], pins)
 
 
@@ -76,13 +76,15 @@ def compare_probes(environment: bytes, blueprint: Blueprint, result: Result) -> 
 
 def _compare_attempts(listed: Any, result: Result) -> None:
     """Check that the attempts listed are those that the result says ran its replicates."""
+    if not listed:
+        raise _another("it does not say which attempts there were")
     try:
         said = {each["replicate"]: one["attempt"] for one in listed for each in one["replicates"]}
-        latest = max((one["attempt"] for one in listed), default=result.attempt)
+        latest = max(one["attempt"] for one in listed)
         own = [one["invocation_id"] for one in listed if one["attempt"] == result.attempt]
     except (KeyError, TypeError) as error:
         raise _another("the attempts are malformed") from error
-    if latest != result.attempt or own not in ([], [result.invocation_id]):
+    if latest != result.attempt or own != [result.invocation_id]:
         raise _another("the attempts are not those up to this one")
     ran = {run.replicate: run.attempt or result.attempt for run in result.replicates}
     odd = {number for number, attempt in said.items() if ran.get(number) != attempt}

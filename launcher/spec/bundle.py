@@ -1,9 +1,10 @@
 """The bundle's shape: which files there are, which names may stand in it, and how much of it is looked at."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from launcher.canonical import count_values
 from launcher.digest import is_sha256_hex
 from launcher.errors import CheckFailedError
 
@@ -43,8 +44,10 @@ MAX_FILES: Final = 100_000
 MAX_BYTES: Final = 1 << 37
 MAX_DEPTH: Final = 16
 MAX_NAME_BYTES: Final = 512
+_MAX_LINE: Final = 64 + 2 + MAX_NAME_BYTES + 1
 MAX_SEGMENT_BYTES: Final = 200
 MAX_ATTESTATION_BYTES: Final = 8 << 20
+MAX_ATTESTATIONS_BYTES: Final = 64 << 20
 MAX_RECORD_BYTES: Final = 16 << 20
 MAX_LISTING_BYTES: Final = 32 << 20
 MAX_SAMPLES_BYTES: Final = 4 << 30
@@ -157,7 +160,7 @@ def refuse_swollen(files: Mapping[str, bytes]) -> None:
     """
     values = size = 0
     for path, data in files.items():
-        values += sum(map(data.count, (b",", b"[", b"{")))
+        values += count_values(data)
         size += len(data) * _width(data)
         if values > MAX_VALUES:
             raise CheckFailedError(f"`{path}` holds more than {MAX_VALUES} values", code="too-many")
@@ -218,15 +221,26 @@ def _lists(data: bytes, found: Mapping[str, str]) -> bool:
 
 def read_sums(data: bytes) -> dict[str, str]:
     """Return the SHA-256 in hex of each file that a SHA256SUMS lists, by path; raises `CheckFailedError`."""
-    listed = {}
-    for number, line in enumerate(data.splitlines(keepends=True), 1):
+    listed: dict[str, str] = {}
+    for number, line in enumerate(_lines(data), 1):
         sha256, path = line[:64].decode("ascii", "replace"), line[66:-1].decode("ascii", "replace")
         if line[64:66] != b"  " or line[-1:] != b"\n" or not is_sha256_hex(sha256):
             raise _failed(f"line {number} of {SUMS} is not `SHA-256  path`", "bad-sums")
         if not is_bundle_file(path):
             raise _failed(f"line {number} of {SUMS} names no file that a bundle may hold", "bad-sums")
+        if len(listed) >= MAX_FILES:
+            raise _failed(f"{SUMS} lists more than {MAX_FILES} files", "bad-sums")
         listed[path] = sha256
     return listed
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    """Yield the lines one by one (all at once take much room), and of a longer one than any its beginning."""
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start) + 1 or len(data)
+        yield data[start : min(end, start + _MAX_LINE)]
+        start = end
 
 
 def _failed(message: str, code: str, expected: str | None = None, got: str | None = None) -> CheckFailedError:

@@ -9,11 +9,13 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from launcher.canonical import canonical_bytes, parse_json
+from launcher.canonical import canonical_bytes, count_values, parse_json
 from launcher.errors import CheckFailedError, EvalctlError
 from launcher.trust.keys import PublicKey
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+# A thousand subjects, and a few thousand claims with all their fields.
+_MAX_VALUES: Final = 200_000
 
 
 class Envelope(Struct, frozen=True):
@@ -57,6 +59,8 @@ def statement_bytes(statement: dict[str, Any]) -> bytes:
 
 def parse_payload(payload: bytes) -> dict[str, Any]:
     """Return what a payload states, strictly; whether anybody signed it is another question."""
+    if count_values(payload) > _MAX_VALUES:
+        raise _failed(f"the signed payload holds more than {_MAX_VALUES} values", "bad-payload")
     try:
         value = parse_json(payload, what="the signed payload")
         if not isinstance(value, dict):

@@ -9,7 +9,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any, Final
 
-from launcher.canonical import canonical_bytes, parse_json
+from launcher.canonical import canonical_bytes, count_values, parse_json
 from launcher.errors import CheckFailedError, MalformedError
 from launcher.trust.dsse import PAYLOAD_TYPE, Envelope, pae, statement_bytes
 from launcher.trust.keys import Signer, is_fingerprint
@@ -18,6 +18,7 @@ from launcher.trust.timestamps import MAX_TIMESTAMP_BYTES, StampedSigner
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 MAX_ENVELOPE_BYTES: Final = 8 << 20
 _MAX_DEPTH: Final = 5
+_MAX_VALUES: Final = 4096
 _MAX_SIGNATURE_BYTES: Final = 72
 
 
@@ -43,6 +44,8 @@ def open_envelope(data: bytes) -> Envelope:
     """
     if len(data) > MAX_ENVELOPE_BYTES:
         raise _failed(f"it has {len(data)} bytes", f"the limit is {MAX_ENVELOPE_BYTES}")
+    if count_values(data) > _MAX_VALUES:
+        raise _failed(f"it holds more than {_MAX_VALUES} values")
     try:
         value = parse_json(data, what="it", max_depth=_MAX_DEPTH)
     except MalformedError as error:

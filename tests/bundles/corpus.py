@@ -5,10 +5,19 @@ from collections.abc import Callable, Iterator
 from tests.bundles import (
     attesting,
     controls,
+    encodings,
     envelopes,
+    exhausting,
     files,
+    lies_about_environments,
+    lies_about_kinds,
+    lies_about_runs,
+    lies_about_scores,
+    malformed_policies,
     odd_names,
     policies,
+    replays,
+    reproducing,
     signatures,
     statements,
 )
@@ -22,7 +31,16 @@ _MODULES: tuple[Callable[[], Iterator[Case]], ...] = (
     envelopes.cases,
     statements.cases,
     signatures.cases,
+    encodings.cases,
+    lies_about_scores.cases,
+    lies_about_runs.cases,
+    lies_about_environments.cases,
+    lies_about_kinds.cases,
+    replays.cases,
+    reproducing.cases,
+    exhausting.cases,
     policies.cases,
+    malformed_policies.cases,
 )
 
 

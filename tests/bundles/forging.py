@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from launcher.spec import bundle as names
 from launcher.trust.dsse import PAYLOAD_TYPE, pae
 from launcher.trust.keys import Signer
 from launcher.trust.sigstore import MEDIA_TYPE
-from tests.bundles.case import Forge
+from tests.bundles.case import Forge, Row
 from tests.bundles.keys import ALICE
 from tests.fakes.forgery import Change, change_json, reseal, statement_of
 
@@ -120,6 +120,11 @@ def sealed(
     return then(*steps, lambda bundle: reseal(bundle, signer, **reseals))
 
 
+def signed_rows(table: Mapping[str, Row]) -> dict[str, Row]:
+    """Return a table of forgeries after each of which the trusted key signs everything again."""
+    return {title: (attack, sealed(forge), words) for title, (attack, forge, words) in table.items()}
+
+
 def signed_envelope(payload: bytes, signer: Signer = ALICE, payload_type: str = PAYLOAD_TYPE) -> Any:
     """Return the JSON of an attestation file: `signer` signed these very bytes under this type."""
     return envelope_of(payload, signer.sign(pae(payload_type, payload)), signer, payload_type)
@@ -186,3 +191,33 @@ def samples(change: Callable[[list[Any]], list[Any]]) -> Forge:
         path.write_bytes(b"".join(canonical_bytes(sample) + b"\n" for sample in changed))
 
     return forge
+
+
+def result_file(change: Change) -> Forge:
+    """Return a forgery that changes `result.json`."""
+    return json_file(names.RESULT, change)
+
+
+def fact(name: str, change: Callable[[Any], Any]) -> Forge:
+    """Return a forgery that changes one fact of `environment.json`; what `change` returns replaces it."""
+
+    def alter(environment: Any) -> None:
+        found = next(one for one in environment["facts"] if one["name"] == name)
+        found["value"] = change(found["value"])
+
+    return json_file(names.ENVIRONMENT, alter)
+
+
+def facts(change: Callable[[list[Any]], list[Any]]) -> Forge:
+    """Return a forgery that changes the list of facts, which stays in order."""
+
+    def alter(environment: Any) -> None:
+        changed = change(environment["facts"])
+        environment["facts"] = sorted(changed, key=lambda one: (one["name"], one["source"]))
+
+    return json_file(names.ENVIRONMENT, alter)
+
+
+def new_fact(name: str, value: Any, source: str) -> Forge:
+    """Return a forgery that adds a fact."""
+    return facts(lambda found: [*found, {"name": name, "value": value, "source": source}])
