@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from launcher.canonical import MAX_DEPTH, is_plain
+from launcher.canonical import MAX_DEPTH, MAX_INTEGER, is_plain
 from launcher.errors import MalformedError
 from launcher.spec.sample import (
     BEFORE_ALL,
@@ -31,7 +31,7 @@ from launcher.spec.sample_fields import MAX_ERROR, MAX_NAMES, MAX_SEED, MAX_TEXT
 _BLOCK: Final = 1 << 18
 # A character has at most four bytes; what is longer in characters is measured in bytes by the plain reader.
 _Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT // 4)]
-_Count = Annotated[int, Meta(ge=0)]
+_Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 _Number = int | float
 _Weight = Annotated[int, Meta(gt=0)] | Annotated[float, Meta(gt=0)]
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from functools import cache
 
-from launcher.canonical import canonical_bytes
 from launcher.spec import bundle as names
 from tests.bundles.case import Case, Row, rows
 from tests.bundles.forging import edit, new_fact, result_file, signed_rows, write
@@ -82,7 +81,7 @@ _MARKS: dict[str, Row] = {
 _FAILURES: dict[str, Row] = {
     "samples-of-a-failure": (
         "gave samples to a run that failed",
-        edit(names.SAMPLES, lambda _: canonical_bytes({"id": "a", "replicate": 0, "seed": 3}) + b"\n"),
+        write(names.SAMPLES, b'{"id":"a","replicate":0,"seed":3}\n{"id":"a","replicate":1,"seed":4}\n'),
         "a failed run has samples or a score",
     ),
     "verdict-of-a-failure": (

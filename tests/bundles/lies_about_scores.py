@@ -118,7 +118,7 @@ _SAMPLES: dict[str, Row] = {
     "one-replicate-dropped": (
         "dropped the samples of a replicate",
         samples(lambda listed: [one for one in listed if one["replicate"] == 0]),
-        _FOLLOWS,
+        "differs from replicate 0",
     ),
     "items-repeated-as-epochs": (
         "repeated the right answers as further epochs",
