@@ -8,7 +8,7 @@ unexport PYTHONHOME PYTHONPATH
 bin := .venv/bin
 set_up = python=$$(PYTHON="$(PYTHON)" scripts/find-python.sh) && "$$python" -m scripts.setup
 
-.PHONY: help setup environment tools engines browser verifiers demo test harness test-harness check bench lint format types image image-check lock clean
+.PHONY: help setup environment tools engines browser verifiers demo test fuzz harness test-harness check bench lint format types image image-check lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -24,6 +24,10 @@ demo: setup ## launch blueprints/digits-svm, show, verify, report and reproduce 
 
 test: setup tools engines browser verifiers lint types ## lint, types and every test but those of the harnesses
 	$(bin)/python -m pytest -m "not harness"
+
+fuzz: environment ## fuzz every reader of foreign bytes with atheris, SECONDS=60 each
+	$(bin)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements/fuzz.txt
+	$(bin)/python -m tests.fuzz.run $(or $(SECONDS),60)
 
 harness: setup ## build the image of 1.4 GB that lm-eval, Inspect and torch.compile run in
 	@$(set_up) harness

@@ -35,6 +35,7 @@ def _locks() -> Iterator[tuple[Path, list[str]]]:
     yield requirements / "dev.txt", ["pyproject.toml", "--all-extras", "--group", "dev"]
     constraint = ["--constraint", "requirements/dev.txt"]
     yield requirements / "browser.txt", ["--group", "browser", *constraint]
+    yield requirements / "fuzz.txt", ["--group", "fuzz", *constraint]
     yield requirements / "runtime.txt", ["pyproject.toml", *constraint]
     for source in sorted(ROOT.glob("blueprints/*/*.in")):
         yield source.with_suffix(".txt"), [str(source.relative_to(ROOT))]

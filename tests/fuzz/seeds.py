@@ -1,0 +1,68 @@
+"""What fuzzing begins with: parts of an honest bundle, and what once broke a reader (`seeds/TARGET/`)."""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from launcher.canonical import canonical_bytes
+from launcher.spec import bundle
+from launcher.trust.sigstore import open_envelope
+from tests.bundles.case import honest
+from tests.bundles.keys import ALICE, ALICE_P256
+from tests.bundles.lies_about_kinds import egress, foreign
+from tests.bundles.policies import policy
+
+FOLDER = Path(__file__).parent / "seeds"
+
+
+def seeds(target: str) -> tuple[bytes, ...]:
+    """Return the seeds of a target; there is at least one."""
+    kept = sorted((FOLDER / target).glob("*")) if (FOLDER / target).is_dir() else []
+    return (*_made().get(target, (b"{}",)), *(path.read_bytes() for path in kept))
+
+
+def _made() -> Mapping[str, tuple[bytes, ...]]:
+    files = honest()
+    attestations = [files[name] for name in bundle.REQUIRED_ATTESTATIONS]
+    payloads = tuple(open_envelope(data).payload for data in attestations)
+    identity = canonical_bytes(json.loads(files[bundle.LOCK])["identity"])
+    return {
+        "attestation": tuple(attestations),
+        "payload": payloads,
+        "statement": payloads,
+        "sums": (files[bundle.SUMS],),
+        "lock": (files[bundle.LOCK], foreign()[bundle.LOCK], egress()[bundle.LOCK]),
+        "identity": (identity,),
+        "blueprint": (files[bundle.BLUEPRINT],),
+        "result": (files[bundle.RESULT],),
+        "samples": (files[bundle.SAMPLES], foreign()[bundle.SAMPLES]),
+        "container-samples": (b'{"id":"a","prediction":1,"seconds":0.5}\n{"id":"b","error":"x"}\n',),
+        "environment": (files[bundle.ENVIRONMENT],),
+        "probe": tuple(_probes(files[bundle.ENVIRONMENT])),
+        "sbom": (files[bundle.SBOM],),
+        "policy": (policy().encode(),),
+        "public-key": tuple(
+            text.encode() for key in (ALICE, ALICE_P256) for text in (key.public.openssh, key.public.pem)
+        ),
+        "note-key": (b"example.org/log+c74f20a3+AVDq0WKZDZ3VPjdaJjlzNlCIfr0WVTNDF6M0TNp2sAUT",),
+        "checkpoint": (_NOTE,),
+        "note": (_NOTE,),
+        "proof": (b"c2sp.org/tlog-proof@v1\nindex 0\n" + base64.b64encode(bytes(32)) + b"\n\n" + _NOTE,),
+        "canonical": (files[bundle.RESULT], b'[1e21,-0.5,1e-7,"\\u00e9\\ud83d\\ude00",9007199254740991]'),
+    }
+
+
+_NOTE = (
+    b"example.org/log\n5\n"
+    + base64.b64encode(bytes(32))
+    + b"\n\n\xe2\x80\x94 example.org/log "
+    + base64.b64encode(bytes(68))
+    + b"\n"
+)
+
+
+def _probes(environment: bytes) -> Iterator[bytes]:
+    for fact in json.loads(environment)["facts"]:
+        if fact["name"] == "probe.run":
+            yield canonical_bytes(fact["value"][0]["report"])
