@@ -71,12 +71,12 @@ _SIZES: dict[str, Row] = {
     "attestation-beyond-limit": (
         "made an attestation 1 GiB of zeros",
         _sparse(RESULT, 1 << 30),
-        "the attestations have more than",
+        "the attestations are too large",
     ),
     "proof-beyond-limit": (
         "made the ledger's proof 1 GiB of zeros",
         _sparse(names.LEDGER_PROOF, 1 << 30),
-        "the attestations have more than",
+        "the attestations are too large",
     ),
     "sparse-file": (
         "added a file of 1 TiB that takes no room",
@@ -119,7 +119,7 @@ _HEAVY_SIZES: dict[str, Row] = {
     "many-large-attestations": (
         "attached 60 files of 8 MiB, each called a reproduction",
         then(*(_sparse(_ADDED.format(number), 8 * _MIB) for number in range(60))),
-        "the attestations have more than",
+        "the attestations are too large",
     ),
     "too-many-files": ("added 100,001 empty files", _wide, "more than 100000 files"),
 }
