@@ -116,7 +116,8 @@ def _envelopes() -> Iterator[tuple[str, tuple[str, Forge, str]]]:
     """Yield other bytes for the same attestation: its signature still holds."""
     for title, (attack, change) in _REWRITTEN.items():
         if title not in ("list", "text", "nothing", "trailing-comma", "single-quotes", "carriage-returns"):
-            yield f"envelope-{title}", (f"{attack} in an attestation", edit(RESULT, change), "malformed: ")
+            words = "holds more than" if title.startswith("deep") else "malformed: "
+            yield f"envelope-{title}", (f"{attack} in an attestation", edit(RESULT, change), words)
     yield (
         "envelope-carriage-returns",
         ("ended an attestation with CR LF", edit(RESULT, _REWRITTEN["carriage-returns"][1]), _FORM),

@@ -156,22 +156,22 @@ _ENVELOPES: dict[str, Row] = {
     "envelope-of-lists": (
         "made an attestation 8 MiB of empty lists",
         made(RESULT, lambda: b"[" + _lines(b"[],", 8 * _MIB - 4) + b"[]]"),
-        "holds more than 4096 values",
+        "holds more than",
     ),
     "envelope-of-objects": (
         "made an attestation 8 MiB of empty objects",
         made(RESULT, lambda: b"[" + _lines(b"{},", 8 * _MIB - 4) + b"{}]"),
-        "holds more than 4096 values",
+        "holds more than",
     ),
     "envelope-of-keys": (
         "made an attestation of a million keys",
         made(RESULT, lambda: b"{" + b",".join(b'"%x":0' % number for number in range(800_000)) + b"}\n"),
-        "holds more than 4096 values",
+        "holds more than",
     ),
     "envelope-of-numbers": (
         "made an attestation 8 MiB of numbers",
         made(RESULT, lambda: b"[" + _lines(b"1,", 8 * _MIB - 4) + b"1]"),
-        "holds more than 4096 values",
+        "holds more than",
     ),
     "envelope-of-one-string": (
         "made an attestation one string of 8 MiB without an end",
