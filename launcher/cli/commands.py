@@ -44,6 +44,12 @@ GROUPS = (
             Command(("attach",), "attach", "attach", "Attach what others signed about a bundle."),
             Command(("import",), "import_logs", "import_", "Bring in logs of lm-eval or Inspect, unsigned."),
             Command(
+                ("export", "in-toto"),
+                "export",
+                "in_toto",
+                "Write a bundle's verdict as in-toto's test-result.",
+            ),
+            Command(
                 ("export", "verifier"),
                 "export",
                 "verifier",

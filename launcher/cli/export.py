@@ -1,14 +1,15 @@
 """`evalctl export`: what other programs read of a bundle, and the verifier in one file."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from launcher.cli.options import Json
+from launcher.cli.options import BundleName, Json, PassphraseDescriptor, TrustPolicy
 from launcher.cli.output import print_json, say_next
 from launcher.digest import digest_of
-from launcher.errors import MalformedError
+from launcher.errors import CheckFailedError, MalformedError, TrustError
 from launcher.store.files import write_atomically
 
 _VERIFIER = Path(__file__).parent.parent / "exports" / "evalctl_verify.py"
@@ -35,6 +36,65 @@ def verifier(out: OutFile = None, as_json: Json = False) -> int:
         print(out)
         say_next(f"python3 {out} BUNDLE --key PUB")
     return 0
+
+
+def in_toto(
+    bundle: BundleName,
+    out: OutFile = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Sign it with this private key, as a Sigstore bundle."),
+    ] = None,
+    passphrase_fd: PassphraseDescriptor = None,
+    trust: TrustPolicy = None,
+    as_json: Json = False,
+) -> int:
+    """Write a bundle's verdict as in-toto's test-result.
+
+    The bundle is verified first, as `evalctl verify` does it. Each metric with a threshold is a test. PASSED
+    is a whole run that kept every threshold; a run without any, a partial, redacted or imported one is WARNED
+    at best. Without `--key` it is a bare statement that nobody signed. Exit codes: 1 the bundle is broken, 3
+    its signer is not trusted.
+    """
+    from launcher.cli.signing import read_signer, read_verifying_policy
+    from launcher.exchange.in_toto import test_result
+    from launcher.spec.bundle import SUMS
+    from launcher.store.bundles import find_bundle
+    from launcher.store.home import find_home
+    from launcher.trust.dsse import statement_bytes
+    from launcher.trust.sigstore import seal
+    from launcher.verify import verify
+
+    home = find_home()
+    path = find_bundle(home, bundle)
+    verification = verify(path, read_verifying_policy(home, trust, None), datetime.now(UTC))
+    if verification.verdict != "verified" or verification.contents is None:
+        raise _refused(bundle, tampered=verification.verdict == "failed")
+    sums = (path / SUMS).read_bytes()
+    if digest_of(sums) != verification.digest:
+        raise _refused(bundle, tampered=True)
+    statement = test_result(verification.contents, sums)
+    data = (
+        seal(statement, read_signer(home, key, passphrase_fd)) if key else statement_bytes(statement) + b"\n"
+    )
+    place = _written(data, out)
+    if as_json:
+        signed = {"signed": key is not None, "digest": verification.digest}
+        print_json(
+            {"file": place, "result": statement["predicate"]["result"], **signed, "statement": statement}
+        )
+    else:
+        print(data.decode() if out is None else out, end="" if out is None else "\n")
+    return 0
+
+
+def _refused(bundle: str, *, tampered: bool) -> CheckFailedError | TrustError:
+    kind = CheckFailedError if tampered else TrustError
+    return kind(
+        f"`{bundle}` does not verify, so nothing is exported of it",
+        code="not-verified",
+        hint=f"see why with `evalctl verify {bundle}`",
+    )
 
 
 def _written(data: bytes, out: Path | None) -> str | None:

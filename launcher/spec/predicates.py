@@ -65,10 +65,8 @@ class Dependency(Struct, frozen=True):
         shapes = {"sha256": is_sha256_hex, "gitCommit": _is_git_id, "gitTree": _is_git_id}
         if not digest or any(kind not in shapes or not shapes[kind](text) for kind, text in digest.items()):
             raise fields.bad("a dependency's digest is neither `sha256` nor `gitCommit` and `gitTree`")
-        uri = table.get("uri")
-        return cls(
-            fields.text(table["name"], "name"), digest, None if uri is None else fields.text(uri, "uri")
-        )
+        uri = fields.text(table["uri"], "uri") if "uri" in table else None
+        return cls(fields.text(table["name"], "name"), digest, uri)
 
 
 class Suite(Struct, frozen=True):

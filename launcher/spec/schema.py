@@ -12,6 +12,7 @@ from launcher.spec.json_types import Schema, document
 NAMES: Final = (
     *("blueprint", "lock", "samples", "events", "result"),
     *("bundle-samples", "bundle-events", "resources", "environment", "commitments", "openings"),
+    *("launch", "provenance", "evaluation-result", "lock-statement", "imported", "reproduction"),
 )
 
 
@@ -35,7 +36,10 @@ def schema_of(name: str) -> Schema:
         from launcher.spec.usage_schema import resources_schema
 
         return resources_schema()
-    from launcher.spec import commitments_schema, record_schemas
+    from launcher.spec import commitments_schema, predicate_schemas, record_schemas
+
+    if name in predicate_schemas.PREDICATE_SCHEMAS:
+        return predicate_schemas.PREDICATE_SCHEMAS[name]()
 
     return {
         "commitments": commitments_schema.commitments_schema,
