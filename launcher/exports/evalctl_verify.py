@@ -66,6 +66,9 @@ RECORDS: Final = frozenset(
 )
 PROVENANCE, RESULT, LOCK = (f"attestations/{name}.sigstore.json" for name in ("provenance", "result", "lock"))
 LEDGER_PROOF, COMMITMENTS = "attestations/ledger.tlog-proof", "commitments.jsonl"
+REDACTED: Final = re.compile(
+    r"openings\.jsonl|ORIGINAL-SHA256SUMS|attestations/original-[A-Za-z0-9._-]{1,200}"
+)
 FOLDERS: Final = ("predictions", "logs", "artifacts")
 SEGMENT: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.+=@,() -]*[A-Za-z0-9_+=@)-])?")
 DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE | re.ASCII)
@@ -76,8 +79,8 @@ ATTESTATION: Final = re.compile(
 MAX_FILES, MAX_BYTES, MAX_ATTESTATIONS, MAX_SUBJECTS = 100_000, 1 << 37, 64, 1000
 MAX_TIMESTAMP = 16 << 10
 MAX_ATTESTATION, MAX_SUMS, MAX_LISTING, MAX_RECORD = 8 << 20, 64 << 20, 32 << 20, 16 << 20
-MAX_SAMPLES, MAX_LINE, MAX_VALUES, MAX_DEPTH, MAX_INTEGER = 4 << 30, 4 << 20, 2_000_000, 64, 2**53 - 1
-MAX_LABELS: Final = 200_000
+MAX_SAMPLES, MAX_LINE, MAX_VALUES, MAX_DEPTH, MAX_INTEGER = 4 << 30, 2 << 20, 2_000_000, 64, 2**53 - 1
+MAX_LABELS, MAX_LINES = 100_000, 5_000_000
 
 
 class RefusedError(Exception):
@@ -614,7 +617,9 @@ def is_portable(path: str) -> bool:
 
 def is_bundle_file(path: str) -> bool:
     """Say whether a bundle may hold a file at `path`."""
-    if path in RECORDS or path in (COMMITMENTS, LEDGER_PROOF) or ATTESTATION.fullmatch(path):
+    if path in RECORDS or path in (COMMITMENTS, LEDGER_PROOF):
+        return True
+    if ATTESTATION.fullmatch(path) or REDACTED.fullmatch(path):
         return True
     return path.partition("/")[0] in FOLDERS and "/" in path and is_portable(path)
 
@@ -632,6 +637,7 @@ def sums_of(digests: Mapping[str, str]) -> bytes:
 # 5. The trust policy.
 
 ROLES: Final = ("lock", "result", "reproduction", "root")
+NAME: Final = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 BUILT: Final = ("result", "reproduction")  # these were made by a builder, and say when
 
 
@@ -739,6 +745,8 @@ def read_policy(data: bytes) -> Policy:
             one = _principal(name, table)
             demand(one.key.fingerprint not in principals, f"keys.{name} is the same key as another")
             principals[one.key.fingerprint] = one
+        for name, table in value.get("timestamps", {}).items():
+            check_authority(name, table)
         names = {one.name for one in principals.values()}
         rules = {role: _rule(role, table, names) for role, table in value.get("rules", {}).items()}
         return Policy(principals, rules, _time(value, "expires") or datetime.min.replace(tzinfo=UTC))
@@ -754,11 +762,26 @@ def known(table: Mapping[str, Any], needed: Iterable[str], optional: Iterable[st
     demand(not unknown, f"unknown field {min(unknown, default='')[:80]!a}")
 
 
+def check_authority(name: str, table: Mapping[str, Any]) -> None:
+    """Read `[timestamps.NAME]`, which nothing here uses, as strictly as all else."""
+    from cryptography import x509
+
+    known(table, ("certificate",), ("valid-from", "valid-until"))
+    demand(re.fullmatch(NAME, name), f"the name {name[:80]!a}")
+    end = "-----END CERTIFICATE-----"
+    parts = [part.strip() + f"\n{end}\n" for part in table["certificate"].split(end)]
+    demand(2 <= len(parts) <= 17 and parts[-1].startswith("\n"), f"timestamps.{name}: `certificate`")
+    loaded = [x509.load_pem_x509_certificate(part.encode()) for part in parts[:-1]]
+    demand(any(one.issuer == one.subject for one in loaded), f"timestamps.{name}: there is no root")
+    first, last = _time(table, "valid-from"), _time(table, "valid-until")
+    demand(not (first and last) or first < last, f"timestamps.{name}: the period is empty")
+
+
 def _principal(name: str, table: Mapping[str, Any]) -> Principal:
     times = ("valid-from", "valid-until", "revoked-from")
     known(table, ("public", "roles"), (*times, "reason", "builders"))
     roles, reason = _names(table, "roles"), table.get("reason")
-    demand(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name), f"the name {name[:80]!a}")
+    demand(re.fullmatch(NAME, name), f"the name {name[:80]!a}")
     demand(roles <= set(ROLES), f"keys.{name}: unknown role")
     demand(reason in (None, "key-compromise", "superseded"), f"keys.{name}: `reason`")
     builders, key = _names(table, "builders"), load_key(table["public"].encode(), f"keys.{name}")
@@ -935,6 +958,8 @@ def verify_folder(folder: Folder, policy: Policy, now: datetime, report: Report)
     demand(sum(facts[0] for facts in folder.files.values()) <= MAX_BYTES, "the bundle is too large")
     for name in (*sorted(RECORDS), PROVENANCE, RESULT, LOCK):
         demand(name in folder.files, f"the bundle has no `{name}`")
+    redacted = any(map(REDACTED.fullmatch, folder.files))
+    demand(not redacted, "it is a redacted bundle, which this file does not verify: use `evalctl verify`")
     inside = [name for name in folder.files if name.startswith("attestations/")]
     demand(len(inside) < MAX_ATTESTATIONS, f"there are more than {MAX_ATTESTATIONS} attestations")
     sealed = {name: folder.read(name, MAX_ATTESTATION) for name in sorted(inside)}
@@ -1300,6 +1325,8 @@ def check_blueprint(contents: Contents) -> None:
         own = pin["sha256"] == item["sha256"]
         kept = item.get("size", pin["size"]) == pin["size"] if own else "slot" in item
         demand(kept, f"the lock pins other bytes of `{pin['name']}` than its blueprint")
+    committed = identity["redactable"] == (COMMITMENTS in contents.digests)
+    demand(committed, f"there is `{COMMITMENTS}` exactly where the blueprint asks for it")
     pinned = identity.get("predictions")
     scored = pinned is None or ("score" in blueprint and len(pinned) == len(contents.seeds))
     demand(scored, "the lock pins predictions that its blueprint does not score")
@@ -1489,7 +1516,8 @@ class Samples:
     def all(self) -> Iterator[Any]:
         """Give every sample in order, checked; remember where replicates begin, and the digest of it all."""
         last, start = (-1, "", "", -1), 0
-        for line in self._lines(0, self.size):
+        for number, line in enumerate(self._lines(0, self.size)):
+            demand(number < MAX_LINES, f"there are more than {MAX_LINES} samples")
             self.sha256.update(line)
             sample = self._sample(line)
             place = (sample["replicate"], sample.get("task", ""), sample["id"], sample.get("epoch", -1))

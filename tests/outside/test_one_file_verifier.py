@@ -34,12 +34,14 @@ from launcher.spec.sample import Sample, bundle_samples
 from launcher.store.home import Home
 from launcher.trust.policy import Policy, single_key_policy
 from launcher.trust.sigstore import open_envelope, seal_payload
+from launcher.trust.timestamps import StampedSigner
 from launcher.verify import verify
 from tests.bundles import cases
 from tests.bundles.case import Case, write_files
 from tests.bundles.honest import Run, launched
 from tests.bundles.keys import ALICE, ALICE_P256, BOB
 from tests.fakes.forgery import change_json, reseal
+from tests.signing.authorities import make_authority
 from tests.spec.test_record_schemas import VALUES, changed, places
 
 FILE = Path(one.__file__)
@@ -532,3 +534,37 @@ def test_as_a_program_with_little_memory_it_answers_as_it_does_here(tmp_path: Pa
         done = in_a_process(bundle, *(("--key", key) if key else ("--trust", trust or "")))
         assert (done.returncode, "Traceback" in done.stderr) == (case.exit_code, False), done
         shutil.rmtree(tmp_path / case.name)
+
+
+def test_a_timestamp_is_named_and_counts_for_nothing(bundle: Path, key: Path, tmp_path: Path) -> None:
+    authority = make_authority(tmp_path / "tsa")
+    reseal(bundle, StampedSigner(ALICE, authority.stamp))
+    trust = tmp_path / "trust.toml"
+    revoked = 'revoked-from = 2091-01-01T00:00:00Z\nreason = "superseded"\n'
+    head = "version = 1\nexpires = 2095-01-01T00:00:00Z\n"
+    rules = '[rules.lock]\nthreshold = 1\nfrom = ["a"]\n[rules.result]\nthreshold = 1\nfrom = ["a"]\n'
+    keys = f'[keys.a]\npublic = "{ALICE.public.openssh}"\nroles = ["lock", "result"]\n'
+    trust.write_text(head + keys + revoked + rules + authority.table())
+    late = tmp_path / "late.toml"
+    late.write_text(trust.read_text().replace("revoked-from = 2091", "revoked-from = 2020"))
+    policies = [(Home(tmp_path / name), path) for name, path in (("a", trust), ("b", late))]
+    codes = [own_code(bundle, read_verifying_policy(home, path, None)) for home, path in policies]
+    answers = [told(bundle, "--trust", path) for _, path in policies]
+    assert codes == [answer.code for answer in answers] == [0, 3]
+    assert {"timestamp:lock", "timestamp:provenance", "timestamp:result"} <= answers[0].skipped
+    trust.write_text(trust.read_text().replace("-----BEGIN CERTIFICATE-----\n", ""))
+    assert told(bundle, "--trust", trust).code == 2
+
+
+def test_a_redacted_bundle_is_refused_by_name(bundle: Path, key: Path) -> None:
+    (bundle / "ORIGINAL-SHA256SUMS").write_bytes(b"")
+    answer = told(bundle, "--key", key)
+    assert answer.code == 1
+    assert "redacted bundle, which this file does not verify" in json.loads(answer.out)["sentence"]
+
+
+def test_a_redactable_bundle_without_commitments_is_refused_by_both(tmp_path: Path, key: Path) -> None:
+    folder = tmp_path / "redactable"
+    folder.mkdir()
+    write_files(folder, launched(Run(tail="[bundle]\nredactable = true\n")))
+    assert told(folder, "--key", key).code == own_code(folder, POLICY) == 1
