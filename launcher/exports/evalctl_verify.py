@@ -18,7 +18,8 @@ What is checked, in this order:
  3. the statements are about these files, of one attempt, builder and lock, and by one signer;
  4. the policy: roles, thresholds, builders, ages, validity, revocation, expiry;
  5. lock, blueprint, result, environment and inventory agree with each other and with what is signed;
- 6. every count, table and metric, and every interval with a closed form, follows from the samples.
+ 6. every count, table and metric, and every interval with a closed form, follows from the samples;
+ 7. a ledger's proof, where there is one: entries, Merkle path, signatures, and that it is of this bundle.
 
 What is not checked is said as `skipped`, by name.
 """
@@ -307,6 +308,13 @@ import harness:=lm-eval|inspect task:text name:text version:text metrics:[score]
 score name:text score:text direction:direction completed_only:flag
 source name:text sha256:hex size:count
 environment schema:=evalctl/environment/v1 facts:any
+extra attempt:attempt outcome:outcome
+attempt type:=https://w3id.org/evalctl-launcher/ledger-entry/v1 kind:=attempt lock:digest blueprint:suite
+ data:[hex] metrics:table attempt:positive position:positive invocationId:invocation time:time signer:keyid
+ purpose:=launch|reproduce marks?:[mark]
+outcome type:=https://w3id.org/evalctl-launcher/ledger-entry/v1 kind:=outcome attempt:entry time:time
+ status:=succeeded|failed|interrupted failure:failure? verdict:verdict bundle:digest? marks?:[mark]
+entry index:count sha256:hex
 fact name:string value:any source:=image|engine|host|probe|declared
 sample id:name prediction?:any target?:any scores?:scores groups?:groups weight?:weight input_sha256?:hex
  error?:error epoch?:count task?:name replicate:count seed:seed
@@ -981,13 +989,17 @@ def verify_folder(folder: Folder, policy: Policy, now: datetime, report: Report)
         report.run(path[13:-14], lambda path=path: check_reproduction(path, evidence, signed[0]))  # type: ignore[misc]
     check_trust(evidence, signed[0], report)
     if LEDGER_PROOF in sealed:
-        report.skip("ledger-proof", "this file does not check ledger proofs")
+        signers = frozenset(one.signer for one in evidence.signed(RESULT))
+        recorded = Recorded(sealed[LEDGER_PROOF], signed[0], signers, str(report.digest))
+        report.run("ledger-proof", recorded.check)
     for path in [path for path, one in opened.items() if one.stamped]:
         report.skip(f"timestamp:{path[13:-14]}", "who signed a timestamp: its time counts for nothing here")
     if report.verdict == "failed" or None in (signed[0].provenance, signed[0].result, signed[0].lock):
         report.skip("contents", "nothing is parsed before its signature holds")
         return
-    check_contents(folder, digests, signed[0], report)
+    contents = check_contents(folder, digests, signed[0], report)
+    if contents and LEDGER_PROOF in sealed:
+        report.run("ledger-entry", lambda: recorded.compare(contents))
 
 
 def check_sums(folder: Folder, digests: Mapping[str, str]) -> None:
@@ -1078,6 +1090,114 @@ def check_reproduction(path: str, evidence: Evidence, signed: Signed) -> str:
     return f"{value['verdict']}, by {signer}, scope {value.get('scope', 'full')}"
 
 
+@dataclass
+class Recorded:
+    """`ledger.tlog-proof`: that a ledger holds the attempt's outcome (https://c2sp.org/tlog-proof)."""
+
+    data: bytes
+    signed: Signed
+    signers: frozenset[str]
+    digest: str
+    attempt: Any = None
+
+    def check(self) -> str:
+        """Check entries, Merkle path and signatures of the proof, and hold them against the statements."""
+        demand(len(self.data) <= 1 << 19, "the proof is too large")
+        head, _, note = self.data.decode().partition("\n\n")
+        first, said, place, *hashes = [*head.split("\n"), "", ""][: max(3, head.count("\n") + 1)]
+        known_form = first == "c2sp.org/tlog-proof@v1" and said.startswith("extra ") and len(hashes) <= 64
+        demand(known_form and re.fullmatch(r"index (0|[1-9][0-9]{0,15})", place), "the proof's form")
+        extra = fits(parse(decode_base64(said[6:]), "the proof's entries"), "extra", "the proof's entries")
+        self.attempt, outcome, index = extra["attempt"], extra["outcome"], int(place[6:])
+        own = sha256_of(self.attempt)[7:] == outcome["attempt"]["sha256"]
+        demand(own and outcome["attempt"]["index"] < index, "the proof's outcome is another attempt's")
+        body, _, lines = note.rpartition("\n\n")
+        origin, size, root = (*body.split("\n"), "", "")[:3]
+        demand(
+            body == f"{origin}\n{size}\n{root}" and re.fullmatch(r"[1-9][0-9]{0,15}", size), "its checkpoint"
+        )
+        path = [decode_base64(one) for one in hashes]
+        leaf = hashlib.sha256(b"\0" + canonical(outcome).encode()).digest()
+        demand(index < int(size) and all(len(one) == 32 for one in path), "the proof's place")
+        demand(merkle_root(leaf, index, int(size), path) == decode_base64(root), "it is not in that ledger")
+        signed = check_note(body + "\n", origin, lines)
+        self._compare(outcome, origin)
+        witnesses = f"{signed} signatures of witnesses whom nobody here knows" if signed else "not witnessed"
+        return f"attempt {self.attempt['position']} that ledger {origin[-64:][:12]} counts, {witnesses}"
+
+    def _compare(self, outcome: Any, origin: str) -> None:
+        demand(outcome["bundle"] == self.digest, "the ledger recorded another bundle")
+        attempt, provenance, result = self.attempt, self.signed.provenance, self.signed.result
+        if result:
+            same = all(outcome[name] == result[name] for name in ("status", "failure", "verdict"))
+            same = same and outcome.get("marks", []) == result.get("marks", [])
+            demand(same, "the ledger recorded another outcome")
+        if not provenance:
+            raise SkippedError("nobody trusted says that it is the right ledger")
+        definition = provenance["buildDefinition"]
+        named, external = definition["internalParameters"], definition["externalParameters"]
+        invocation = provenance["runDetails"]["metadata"]["invocationId"]
+        entry = (origin, str(outcome["attempt"]["index"]))
+        demand(entry == (named.get("ledger"), named.get("ledgerEntry")), "the signer names another ledger")
+        same = (attempt["lock"], attempt["blueprint"]) == (external["lock"], external["blueprint"])
+        demand(same and attempt["invocationId"] == invocation, "the ledger recorded another run")
+        demand(attempt["signer"] in self.signers, "the ledger recorded another signer")
+
+    def compare(self, contents: "Contents") -> None:
+        """Check that the ledger recorded the attempt for what lock and result say it is."""
+        identity, attempt = contents.identity, self.attempt
+        data = {pin["sha256"] for pin in identity["inputs"] if pin["kind"] == "data"}
+        metrics: dict[str, list[str]] = {}
+        for one in identity["metrics"]:
+            metrics.setdefault(one["definition"], []).append(one["name"])
+        same = attempt["data"] == sorted(data) and attempt["metrics"] == metrics
+        same = same and attempt["attempt"] == contents.result["attempt"]
+        demand(same, "ledger and bundle name different data, metrics or attempts")
+        demand(set(attempt.get("marks", [])) == marks_of(identity), "ledger and lock name different marks")
+
+
+def merkle_root(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
+    """Return the root of the tree of `size` entries to which a path leads (RFC 6962 section 2.1.1)."""
+    if size == 1:
+        demand(not path, "the proof's path is too long")
+        return leaf
+    demand(path, "the proof's path is too short")
+    left, (*lower, sibling) = 1 << ((size - 1).bit_length() - 1), path
+    if index < left:
+        return hashlib.sha256(b"\1" + merkle_root(leaf, index, left, lower) + sibling).digest()
+    return hashlib.sha256(b"\1" + sibling + merkle_root(leaf, index - left, size - left, lower)).digest()
+
+
+def check_note(body: str, origin: str, lines: str) -> int:
+    """Check the log's signature of a checkpoint, by the key in its name; return how many witnesses signed."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    own, witnesses = 0, 0
+    demand(lines.endswith("\n"), "the checkpoint's last line has no line feed")
+    for line in lines.removesuffix("\n").split("\n"):
+        demand(line.startswith("\N{EM DASH} "), "a line below the checkpoint is no signature")
+        name, _, encoded = line[2:].partition(" ")
+        blob = decode_base64(encoded)
+        match = re.fullmatch(r"w3id\.org/evalctl-launcher/(ledger|witness)/([0-9a-f]{64})", name, re.ASCII)
+        if match is None or (match[1] == "ledger" and name != origin):
+            continue
+        kind, point = 1 if match[1] == "ledger" else 4, bytes.fromhex(match[2])
+        if blob[:4] != hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + point).digest()[:4]:
+            continue
+        text, signature = body, blob[4:]
+        if kind == 4:
+            moment, signature = int.from_bytes(blob[4:12], "big"), blob[12:]
+            text = f"cosignature/v1\ntime {moment}\n{body}"
+        try:
+            Ed25519PublicKey.from_public_bytes(point).verify(signature, text.encode())
+        except (InvalidSignature, ValueError) as error:
+            raise RefusedError("a signature of the ledger's checkpoint does not hold") from error
+        own, witnesses = own + (kind == 1), witnesses + (kind == 4)
+    demand(own, "the ledger did not sign its checkpoint, or its origin does not name its key")
+    return witnesses
+
+
 # 7. What the files say, and whether they agree.
 
 
@@ -1134,11 +1254,13 @@ class Contents:
         demand(("origin" in self.result) == self.is_import, "result and lock differ in the origin")
 
 
-def check_contents(folder: Folder, digests: Mapping[str, str], signed: Signed, report: Report) -> None:
-    """Check everything that the signed files say."""
+def check_contents(
+    folder: Folder, digests: Mapping[str, str], signed: Signed, report: Report
+) -> "Contents | None":
+    """Check everything that the signed files say; return it where it can be read."""
     contents = Contents(folder, digests, signed)
     if not report.run("contents", contents.read):
-        return
+        return None
     checks: dict[str, Callable[[Contents], str | None]] = {"lock": check_lock, "blueprint": check_blueprint}
     checks |= {"environment": check_environment, "sbom": check_inventory, "marks": check_marks}
     for name, check in ({"lock": check_import} if contents.is_import else checks).items():
@@ -1156,6 +1278,7 @@ def check_contents(folder: Folder, digests: Mapping[str, str], signed: Signed, r
         report.skip("commitments", f"`{COMMITMENTS}` against the samples")
     for why in dict.fromkeys(skipped):
         report.skip("intervals", why)
+    return contents
 
 
 def check_names(contents: Contents) -> None:
@@ -1433,12 +1556,17 @@ def check_inventory(contents: Contents) -> None:
     demand(said == ["CycloneDX", "1.6", 1, serial], "`sbom.cdx.json` is not CycloneDX 1.6 of the image")
 
 
+def marks_of(identity: Any) -> set[str]:
+    """Return how a run of the lock falls short of a whole one."""
+    causes = {"partial": "limit", "draft": "patch", "score-only": "predictions"}
+    egress = {"not-re-runnable"} if at(identity, "sandbox.network") == "egress" else set[str]()
+    return {mark for mark, cause in causes.items() if cause in identity} | egress
+
+
 def check_marks(contents: Contents) -> str:
     """Check that the result owns up to what makes its lock less than a whole run's."""
     identity, result, digests = contents.identity, contents.result, contents.digests
-    causes = {"partial": "limit", "draft": "patch", "score-only": "predictions"}
-    wanted = {mark for mark, cause in causes.items() if cause in identity}
-    wanted |= {"not-re-runnable"} if identity["sandbox"].get("network") == "egress" else set()
+    wanted = marks_of(identity)
     found = set(result.get("marks", []))
     demand(wanted <= found <= wanted | {"partial"}, "the result is not marked as its lock demands")
     demand(result["samples"]["n"] <= identity.get("limit", math.inf), "there are more items than the limit")

@@ -41,6 +41,7 @@ from tests.bundles.case import Case, write_files
 from tests.bundles.honest import Run, launched
 from tests.bundles.keys import ALICE, ALICE_P256, BOB
 from tests.fakes.forgery import change_json, reseal
+from tests.fakes.world import SmallWorld
 from tests.signing.authorities import make_authority
 from tests.spec.test_record_schemas import VALUES, changed, places
 
@@ -568,3 +569,23 @@ def test_a_redactable_bundle_without_commitments_is_refused_by_both(tmp_path: Pa
     folder.mkdir()
     write_files(folder, launched(Run(tail="[bundle]\nredactable = true\n")))
     assert told(folder, "--key", key).code == own_code(folder, POLICY) == 1
+
+
+def test_both_hold_a_ledger_proof_against_the_bundle(world: SmallWorld, tmp_path: Path, key: Path) -> None:
+    bundle, chance = world.launch().bundle, random.Random(3)
+    key.write_text(world.signer.public.openssh)
+    proof = bundle / "attestations" / "ledger.tlog-proof"
+    data = proof.read_bytes()
+    checks = {check["name"]: check for check in json.loads(told(bundle, "--key", key).out)["checks"]}
+    assert checks["ledger-proof"]["status"] == checks["ledger-entry"]["status"] == "ok"
+    assert "not witnessed" in checks["ledger-proof"]["detail"]
+    forged = [
+        data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+        for place in chance.sample(range(len(data)), 40)
+    ]
+    forged += [b"", data[:-1], data + b"\n", data.replace(b"index 1", b"index 2"), data.split(b"\n\n")[0]]
+    for other in forged:
+        proof.write_bytes(other)
+        assert told(bundle, "--key", key).code == own_code(bundle, world.policy) == 1, other
+    proof.unlink()
+    assert told(bundle, "--key", key).code == own_code(bundle, world.policy) == 0
