@@ -9,7 +9,7 @@ from launcher.runs.tasks import LOG_BYTES
 from launcher.spec.bundle import ARTIFACTS, ATTESTATIONS, PREDICTIONS
 from tests.hostile.launching import Ended
 
-KNOWN = {"provenance.sigstore.json", "result.sigstore.json", "lock.sigstore.json"}
+KNOWN = {"provenance.sigstore.json", "result.sigstore.json", "lock.sigstore.json", "ledger.tlog-proof"}
 
 
 def honest_samples(ended: Ended) -> None:
@@ -67,7 +67,7 @@ def state_widening_named(ended: Ended) -> None:
 
 
 def nothing_planted(ended: Ended) -> None:
-    """Planted files are artifacts, or nowhere; the three attestations are the launcher's."""
+    """Planted files are artifacts, or nowhere; attestations and ledger proof are the launcher's."""
     assert {path.name for path in (ended.bundle / ATTESTATIONS).iterdir()} == KNOWN
     assert {path.name for path in _files(ended.bundle / PREDICTIONS)} == {"samples.jsonl"}
     planted = '{"status": "succeeded", "verdict": "pass"}'
