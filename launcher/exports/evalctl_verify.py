@@ -726,13 +726,18 @@ class Policy:
         if why := rule.refusal(claim, now):
             return why
         counted, refusals = 0, []
-        for one in (self.principals[signer] for signer in sorted(claim.signers)):
-            named = one.name in rule.members
-            why = one.refusal(claim, now) if named else f"`{one.name}` is not in the rule for `{claim.role}`"
+        for signer in sorted(claim.signers):
+            why = self.refusal_of(signer, claim, now)
             counted += why is None
             refusals += [why] if why else []
         asked = f"the rule for `{claim.role}` asks for {rule.threshold}, {counted} counted"
         return None if counted >= rule.threshold else "; ".join([asked, *refusals])
+
+    def refusal_of(self, signer: str, claim: Claim, now: datetime) -> str | None:
+        """Say why one known key's signature does not count in the rule for a claim, None where it does."""
+        one = self.principals[signer]
+        named = one.name in self.rules[claim.role].members
+        return one.refusal(claim, now) if named else f"`{one.name}` is not in the rule for `{claim.role}`"
 
 
 def policy_of_key(data: bytes) -> Policy:
@@ -1085,7 +1090,9 @@ def check_reproduction(path: str, evidence: Evidence, signed: Signed) -> str:
         own_figure = claims is None or claims.get(metric["name"], ()) == metric["original"]
         demand(own_figure, "the reproduction compares with other figures than the original's")
     built = value["verifier"]["id"], instant(value["evaluatedAt"])
-    if why := evidence.refusal("reproduction", path, REPRODUCTION_TYPE, *built):
+    lone = Claim("reproduction", frozenset([signer]), REPRODUCTION_TYPE, *built)
+    why = evidence.refusal("reproduction", path, REPRODUCTION_TYPE, *built)
+    if why := why or evidence.policy.refusal_of(signer, lone, evidence.now):
         raise SkippedError(f"not counted: {why}")
     return f"{value['verdict']}, by {signer}, scope {value.get('scope', 'full')}"
 

@@ -122,10 +122,11 @@ class Rule(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """Whether the policy accepts a claim, and why (not)."""
+    """Whether the policy accepts a claim, and why (not); `counted` are the names of the keys that count."""
 
     allowed: bool
     reason: str
+    counted: tuple[str, ...] = ()
 
 
 class Policy(Struct, frozen=True):
@@ -163,7 +164,7 @@ class Policy(Struct, frozen=True):
             return Decision(False, refusal)
         counted, refusals = self._count(claim, rule, now)
         if len(counted) >= rule.threshold:
-            return Decision(True, f"signed by {', '.join(sorted(counted))}")
+            return Decision(True, f"signed by {', '.join(sorted(counted))}", tuple(sorted(counted)))
         missing = f"the rule for `{claim.role}` asks for {rule.threshold}, {len(counted)} counted"
         return Decision(False, "; ".join([missing, *refusals]))
 

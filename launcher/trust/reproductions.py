@@ -12,12 +12,13 @@ from launcher.spec.reproduction import Reproduction
 from launcher.trust.agreement import Statements
 from launcher.trust.checks import Check, failed
 from launcher.trust.evidence import Evidence, base_of, disagreement, signed_predicate
+from launcher.trust.policy import Claim, Decision
 
 
 class CountedReproduction(Struct, frozen=True):
     """A reproduction signed by a key trusted for it, and what the policy calls that key.
 
-    `independent`: it counts without the key that made the original.
+    `independent`: another key than the one that made the original ran it, and it counts without that one.
     """
 
     signer: str
@@ -51,16 +52,31 @@ def check_reproduction(
         "reproduction", path, REPRODUCTION_TYPE, reproduction.verifier.id, reproduction.evaluated_at
     )
     decision = evidence.decide(claim)
-    if not decision.allowed:
-        return Check(name, "skipped", f"not counted: {decision.reason}"), None
+    if refusal := _refusal(decision, claim, signer, evidence):
+        return Check(name, "skipped", f"not counted: {refusal}"), None
     if reproduction.scope != "full":
         detail = f"{reproduction.scope}, {reproduction.verdict}, by {signer}: not counted as a reproduction"
         return Check(name, "ok", detail), None
-    others = claim.signers - _makers(evidence)
-    independent = evidence.decide(replace(claim, signers=others)).allowed
+    makers = _makers(evidence)
+    others = evidence.decide(replace(claim, signers=claim.signers - makers))
+    independent = signer not in makers and others.allowed
     key = evidence.policy.key_for(signer)
     counted = CountedReproduction(signer, independent, reproduction, key.name if key else "")
     return Check(name, "ok", decision.reason), counted
+
+
+def _refusal(decision: Decision, claim: Claim, signer: str, evidence: Evidence) -> str | None:
+    """Say why the reproduction does not count, or return None: whoever ran it is among those who count.
+
+    Else one key that counts could lend its word to any number of keys that do not.
+    """
+    key = evidence.policy.key_for(signer)
+    if decision.allowed and key is not None and key.name in decision.counted:
+        return None
+    if not decision.allowed:
+        return decision.reason
+    alone = evidence.decide(replace(claim, signers=frozenset([signer])))
+    return f"{alone.reason}; whoever co-signed it ran nothing"
 
 
 def _makers(evidence: Evidence) -> frozenset[str]:

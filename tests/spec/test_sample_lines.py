@@ -51,7 +51,8 @@ TABLES = st.fixed_dictionaries(
         "prediction": VALUES, "target": VALUES, "scores": st.dictionaries(TEXTS, SCALARS, max_size=2),
         "groups": st.dictionaries(TEXTS, SCALARS, max_size=2), "weight": SCALARS, "error": TEXTS,
         "task": TEXTS,
-        "epoch": st.sampled_from([0, 1, -1, 1.5]), "seconds": st.just(1.5), "more": st.just(1),
+        "epoch": st.sampled_from([0, 1, -1, 1.5, 2**53 - 1, 2**53, 10**30]),
+        "seconds": st.just(1.5), "more": st.just(1),
         "input_sha256": st.sampled_from(["0" * 64, "0" * 64 + "\n", "A" * 64]),
     },
 )  # fmt: skip
@@ -100,6 +101,9 @@ def cut(data: bytes, size: int) -> Iterator[bytes]:
 @example(['{"id":"a","prediction":{"\ue000":1,"🙂":2},"replicate":0,"seed":3}'.encode()], 7, 1, True)
 @example([b'{"id":"a","prediction":' + b"[" * 64 + b"]" * 64 + b',"replicate":0,"seed":3}'], 7, 1, True)
 @example([b'{"id":"a","prediction":9007199254740993,"replicate":0,"seed":3}'], 7, 1, True)
+@example([b'{"epoch":9007199254740992,"id":"a","replicate":0,"seed":3}'], 7, 1, True)
+@example([b'{"id":"a","replicate":18446744073709551616,"seed":3}'], 7, 1, True)
+@example([b'{"id":"a","prediction":{"\\ud800":1},"replicate":0,"seed":3}'], 7, 1, True)
 @given(st.lists(LINES, max_size=6), st.integers(1, 80), st.integers(1, 300), st.booleans())
 def test_blocks_are_read_as_lines_are(lines: list[bytes], size: int, block: int, ordered: bool) -> None:
     if ordered:

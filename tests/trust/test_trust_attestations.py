@@ -24,6 +24,7 @@ from launcher.spec.statement import (
     lock_statement,
     reproduction_statement,
 )
+from launcher.trust.key_files import FileSigner
 from launcher.trust.policy import EVIDENCE_ROLES, Policy, Rule, TrustedKey, single_key_policy
 from launcher.trust.sigstore import open_envelope, seal, seal_payload
 from tests.trust.sealed_bundle import (
@@ -47,14 +48,15 @@ from tests.trust.sealed_bundle import (
     signed_by,
 )
 
+CAROL = p256_signer(9)
 SEALED = sealed()
 PATHS = sorted(SEALED)
 
 
-def two_keys(threshold: int = 1) -> Policy:
+def two_keys(threshold: int = 1, **others: FileSigner) -> Policy:
     keys = {
         name: TrustedKey(name, signer.public, frozenset(EVIDENCE_ROLES))
-        for name, signer in {"alice": ALICE, "bob": BOB}.items()
+        for name, signer in {"alice": ALICE, "bob": BOB, **others}.items()
     }
     rules = dict.fromkeys(EVIDENCE_ROLES, Rule(threshold, frozenset(keys)))
     return Policy(1, NOW + timedelta(days=1), keys, rules)
@@ -254,16 +256,32 @@ def test_a_reproduction_by_the_same_key_is_not_independent() -> None:
     assert not reproduction.independent
 
 
-def test_a_reproduction_that_counts_by_the_originals_own_key_alone_is_not_independent() -> None:
-    files = with_reproduction()
+def reproduction_co_signed(files: dict[str, bytes], signer: FileSigner) -> dict[str, bytes]:
     path = reproduction_attestation("sha256:" + "55" * 32)
-    own = seal_payload(open_envelope(files[path]).payload, ALICE)
-    policy = two_keys()
+    data = seal_payload(open_envelope(files[path]).payload, signer)
+    return {**files, co_signature(path, signer.public.key_hex): data}
+
+
+@pytest.mark.parametrize("lender", [ALICE, CAROL])
+def test_a_co_signature_lends_nothing_to_a_reproduction_by_a_key_that_does_not_count(
+    lender: FileSigner,
+) -> None:
+    policy = two_keys(carol=CAROL)
     bob = replace(policy.keys["bob"], revoked_from=NOW, reason="key-compromise")
     revoked = replace(policy, keys={**policy.keys, "bob": bob})
-    assert checked(files, revoked).reproductions == ()
-    files[co_signature(path, ALICE.public.key_hex)] = own
-    (reproduction,) = checked(files, revoked).reproductions
+    assert checked(with_reproduction(), revoked).reproductions == ()
+    report = checked(reproduction_co_signed(with_reproduction(), lender), revoked)
+    assert (report.verdict, report.reproductions) == ("verified", ())
+    assert any(
+        check.status == "skipped" and "`bob` is revoked: key-compromise; whoever co-signed" in check.detail
+        for check in report.checks
+    )
+
+
+def test_the_maker_s_own_reproduction_stays_its_own_whoever_co_signs_it() -> None:
+    report = checked(reproduction_co_signed(with_reproduction(ALICE), BOB), two_keys())
+    (reproduction,) = report.reproductions
+    assert (report.verdict, reproduction.signer) == ("verified", ALICE.public.fingerprint)
     assert not reproduction.independent
 
 
