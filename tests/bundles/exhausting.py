@@ -114,7 +114,7 @@ _HEAVY_SIZES: dict[str, Row] = {
     "result-of-too-many-values": (
         "signed a result of three million values",
         sealed(made(names.RESULT, lambda: _swollen(b"[", b"1", 3_000_000, b"]\n"))),
-        "holds more than 2000000 values",
+        "holds more than 500000 values",
     ),
     "many-large-attestations": (
         "attached 60 files of 8 MiB, each called a reproduction",
@@ -203,13 +203,13 @@ _ENVELOPES: dict[str, Row] = {
 
 _CONTENTS: dict[str, Row] = {
     "result-of-lists": (
-        "signed a result of 1.9 million empty lists",
-        sealed(made(names.RESULT, lambda: _swollen(b"[", b"[]", 950_000, b"]\n"))),
+        "signed a result of 240,000 empty lists",
+        sealed(made(names.RESULT, lambda: _swollen(b"[", b"[]", 240_000, b"]\n"))),
         "",
     ),
     "lock-of-lists": (
-        "signed a lock of a million empty lists",
-        sealed(made(names.LOCK, lambda: _swollen(b"[", b"{}", 950_000, b"]"))),
+        "signed a lock of 240,000 empty objects",
+        sealed(made(names.LOCK, lambda: _swollen(b"[", b"{}", 240_000, b"]"))),
         "",
     ),
     "samples-of-one-line": (
@@ -247,14 +247,14 @@ _CONTENTS: dict[str, Row] = {
 }
 _ACCEPTED: dict[str, Row] = {
     "environment-of-lists": (
-        "signed a fact of 1.9 million empty lists",
+        "signed a fact of 240,000 empty lists",
         sealed(
             edit(
                 names.ENVIRONMENT,
                 lambda it: it.replace(
                     b'{"facts":[',
                     b'{"facts":['
-                    + _swollen(b'{"name":"a","source":"host","value":[', b"[]", 950_000, b"]},"),
+                    + _swollen(b'{"name":"a","source":"host","value":[', b"[]", 240_000, b"]},"),
                     1,
                 ),
             )
