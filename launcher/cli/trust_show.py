@@ -11,6 +11,7 @@ from launcher.cli.output import print_json, say
 from launcher.cli.policies import PolicyFile, place_named
 from launcher.cli.signing import read_verifying_policy
 from launcher.errors import MalformedError, TrustError
+from launcher.report.text import one_line
 from launcher.spec.units import duration_text
 from launcher.store.home import find_home
 from launcher.store.policies import PolicyPlace, accept, read_offered
@@ -33,7 +34,7 @@ def show(trust: PolicyFile = None, as_json: Json = False) -> int:
     if as_json:
         print_json(_as_object(offered, refusal, now))
     else:
-        print("\n".join(_lines(place, offered, refusal, now)))
+        print("\n".join(map(one_line, _lines(place, offered, refusal, now))))
     return TrustError.exit_status if refusal else 0
 
 

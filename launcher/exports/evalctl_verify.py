@@ -16,7 +16,7 @@ What is checked, in this order:
  2. every attestation is a Sigstore bundle with one DSSE signature, which holds where the key is known, and
     no payload is parsed before its signature holds;
  3. the statements are about these files, of one attempt, builder and lock, and by one signer;
- 4. the policy: roles, thresholds, builders, ages, validity, revocation, expiry;
+ 4. the policy: roles, thresholds, builders, ages, validity, revocation, expiry, its own signatures;
  5. lock, blueprint, result, environment and inventory agree with each other and with what is signed;
  6. every count, table and metric, and every interval with a closed form, follows from the samples;
  7. a ledger's proof, where there is one: entries, Merkle path, signatures, and that it is of this bundle.
@@ -41,7 +41,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -55,6 +55,7 @@ PREFIX: Final = "https://w3id.org/evalctl-launcher/"
 PROVENANCE_TYPE: Final = "https://slsa.dev/provenance/v1"
 RESULT_TYPE, LOCK_TYPE = f"{PREFIX}evaluation-result/v1", f"{PREFIX}lock/v1"
 IMPORTED_TYPE, REPRODUCTION_TYPE = f"{PREFIX}imported/v1", f"{PREFIX}reproduction/v1"
+POLICY_TYPE, STATEMENT_TYPE = f"{PREFIX}trust-policy/v1", "https://in-toto.io/Statement/v1"
 LAUNCH, IMPORT = f"{PREFIX}launch/v1", f"{PREFIX}import/v1"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 
@@ -78,7 +79,7 @@ ATTESTATION: Final = re.compile(
     r"(?:\.(?P<key>[0-9a-f]{64}))?\.sigstore\.json"
 )
 MAX_FILES, MAX_BYTES, MAX_ATTESTATIONS, MAX_SUBJECTS = 100_000, 1 << 37, 64, 1000
-MAX_TIMESTAMP = 16 << 10
+MAX_TIMESTAMP, MAX_POLICY, MAX_SIGNATURES = 16 << 10, 1 << 20, 64
 MAX_ATTESTATION, MAX_SUMS, MAX_LISTING, MAX_RECORD = 8 << 20, 64 << 20, 32 << 20, 16 << 20
 MAX_SAMPLES, MAX_LINE, MAX_VALUES, MAX_DEPTH, MAX_INTEGER = 4 << 30, 2 << 20, 2_000_000, 64, 2**53 - 1
 MAX_LABELS, MAX_LINES = 100_000, 5_000_000
@@ -90,6 +91,10 @@ class RefusedError(Exception):
 
 class MisuseError(Exception):
     """The command line names something that cannot be used: exit status 2."""
+
+
+class UntrustedError(Exception):
+    """The policy itself is not signed as it must be: exit status 3."""
 
 
 class SkippedError(Exception):
@@ -484,19 +489,11 @@ class Attestation:
 
 def open_attestation(path: str, data: bytes, keys: Mapping[str, Key]) -> Attestation:
     """Open an attestation, check its signature where the key is known, and only then read the payload."""
-    value = fits(parse(data, "it", "\n", 32), "sigstore", "it")
-    envelope = value["dsseEnvelope"]
-    demand(len(envelope["signatures"]) == 1, "it must hold exactly one signature")
-    keyid = envelope["signatures"][0]["keyid"]
-    signature, payload = decode_base64(envelope["signatures"][0]["sig"]), decode_base64(envelope["payload"])
-    demand(len(signature) <= 72, "its signature is too long for Ed25519 or P-256")
-    hint = value["verificationMaterial"]["publicKey"]["hint"]
-    demand(keyid == hint, "its hint and its keyid name different keys")
+    keyid, signature, payload, token = open_envelope(data)
     name = ATTESTATION.fullmatch(path)
     named = name is not None and name["key"] in (None, fingerprint_hex(keyid))
     demand(named, "its name and its keyid name different keys")
     found = Attestation(path, name["base"] + ".sigstore.json" if name else "", keyid, payload)
-    token = read_timestamp(value["verificationMaterial"])
     if (key := keys.get(keyid)) is not None:
         demand(signature_holds(key, signature, payload), f"the signature of {keyid} does not hold")
         found.statement = read_statement(payload)
@@ -505,6 +502,19 @@ def open_attestation(path: str, data: bytes, keys: Mapping[str, Key]) -> Attesta
         imprint = b"\x04\x20" + hashlib.sha256(signature).digest()
         demand(token is None or imprint in token, "its timestamp is of another signature")
     return found
+
+
+def open_envelope(data: bytes) -> tuple[str, bytes, bytes, bytes | None]:
+    """Read a Sigstore bundle: the key that it names, signature, payload and timestamp; all unread."""
+    value = fits(parse(data, "it", "\n", 32), "sigstore", "it")
+    envelope = value["dsseEnvelope"]
+    demand(len(envelope["signatures"]) == 1, "it must hold exactly one signature")
+    keyid = envelope["signatures"][0]["keyid"]
+    signature, payload = decode_base64(envelope["signatures"][0]["sig"]), decode_base64(envelope["payload"])
+    demand(len(signature) <= 72, "its signature is too long for Ed25519 or P-256")
+    hint = value["verificationMaterial"]["publicKey"]["hint"]
+    demand(keyid == hint, "its hint and its keyid name different keys")
+    return keyid, signature, payload, read_timestamp(value["verificationMaterial"])
 
 
 def read_timestamp(material: Any) -> bytes | None:
@@ -715,6 +725,7 @@ class Policy:
     principals: Mapping[str, Principal]
     rules: Mapping[str, Rule]
     expires: datetime
+    version: int = 1
 
     def refusal(self, claim: Claim, now: datetime) -> str | None:
         """Say why the policy does not accept a claim, None where it does."""
@@ -750,6 +761,7 @@ def policy_of_key(data: bytes) -> Policy:
 def read_policy(data: bytes) -> Policy:
     """Read `trust.toml`; whatever is not understood is misuse, so that no rule is passed over."""
     try:
+        demand(len(data) <= MAX_POLICY, f"it has more than {MAX_POLICY} bytes")
         value = tomllib.loads(data.decode())
         known(value, ("version", "expires"), ("keys", "rules", "timestamps"))
         demand(is_count(value["version"]) and 1 <= value["version"] <= MAX_INTEGER, "`version`")
@@ -762,8 +774,9 @@ def read_policy(data: bytes) -> Policy:
             check_authority(name, table)
         names = {one.name for one in principals.values()}
         rules = {role: _rule(role, table, names) for role, table in value.get("rules", {}).items()}
-        return Policy(principals, rules, _time(value, "expires") or datetime.min.replace(tzinfo=UTC))
-    except (RefusedError, AttributeError, TypeError, ValueError, RecursionError) as error:
+        expires = _time(value, "expires") or datetime.min.replace(tzinfo=UTC)
+        return Policy(principals, rules, expires, value["version"])
+    except (RefusedError, ArithmeticError, AttributeError, TypeError, ValueError, RecursionError) as error:
         raise MisuseError(f"the trust policy is malformed: {error}") from error
 
 
@@ -836,10 +849,44 @@ def _names(table: Mapping[str, Any], field: str) -> frozenset[str]:
 
 def _time(table: Mapping[str, Any], field: str) -> datetime | None:
     value = table.get(field)
-    demand(
-        value is None or (isinstance(value, datetime) and value.tzinfo), f"`{field}` is no time with a zone"
-    )
+    is_moment = value is None or (isinstance(value, datetime) and value.tzinfo and value.astimezone(UTC))
+    demand(is_moment, f"`{field}` is no time with a zone")
     return value
+
+
+def refuse_unsigned(path: Path, data: bytes, policy: Policy, now: datetime) -> None:
+    """Refuse a policy with `[rules.root]` unless its root keys signed it; their signatures lie beside it."""
+    if "root" not in policy.rules:
+        return
+    about = {"name": "trust.toml", "digest": {"sha256": hashlib.sha256(data).hexdigest()}}
+    said = {"_type": STATEMENT_TYPE, "subject": [about], "predicateType": POLICY_TYPE}
+    payload = canonical({**said, "predicate": {"version": str(policy.version)}}).encode()
+    signers = frozenset(
+        keyid
+        for keyid, signature, signed in envelopes_beside(path)
+        if signed == payload
+        and keyid in policy.principals
+        and signature_holds(policy.principals[keyid].key, signature, payload)
+    )
+    # An expired policy still says who may replace it.
+    lasting = replace(policy, expires=datetime.max.replace(tzinfo=UTC))
+    if why := lasting.refusal(Claim("root", signers, POLICY_TYPE), now):
+        raise UntrustedError(f"the trust policy is not signed as it must be: {why}")
+
+
+def envelopes_beside(path: Path) -> Iterator[tuple[str, bytes, bytes]]:
+    """Give keyid, signature and payload of each signature beside a policy; a malformed one is misuse."""
+    pattern = re.compile(re.escape(path.name) + r"(?:\.([0-9a-f]{64}))?\.sigstore\.json")
+    named = [(one, match) for one in path.parent.iterdir() if (match := pattern.fullmatch(one.name))]
+    for one, match in named:
+        try:
+            demand(len(named) <= MAX_SIGNATURES and one.is_file(), "it is no file, or one of too many")
+            with one.open("rb") as stream:
+                keyid, signature, payload, _ = open_envelope(stream.read(MAX_ATTESTATION))
+            demand(match[1] in (None, fingerprint_hex(keyid)), "its name and its keyid name different keys")
+        except RefusedError as error:
+            raise MisuseError(f"{one.name[:200]!a} is no signature of the policy: {error}") from error
+        yield keyid, signature, payload
 
 
 # 6. Attestations against files and policy.
@@ -2143,12 +2190,21 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     try:
-        data = (options.key or options.trust).read_bytes()[: 1 << 20]
+        now = datetime.now(UTC)
+        with (options.key or options.trust).open("rb") as stream:
+            data = stream.read(MAX_POLICY + 1)
         policy = policy_of_key(data) if options.key else read_policy(data)
-        report = verify(options.bundle, policy, datetime.now(UTC))
+        if options.trust:
+            refuse_unsigned(options.trust, data, policy, now)
+        report = verify(options.bundle, policy, now)
+        if options.trust:
+            report.skip("policy-version", "whether a newer version was seen: nothing is remembered here")
     except (MisuseError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except UntrustedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
     if options.json:
         checks = [dict(zip(("name", "status", "detail"), line, strict=True)) for line in report.checks]
         said = {"verdict": report.verdict, "digest": report.digest, "sentence": report.sentence}

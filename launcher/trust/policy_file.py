@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeGuard, TypeVar
 
@@ -230,7 +230,10 @@ def _time(table: Mapping[str, Any], field: str) -> datetime | None:
     value = table.get(field)
     if value is not None and (not isinstance(value, datetime) or value.tzinfo is None):
         raise _malformed(f"`{field}` must be a time with its zone, such as 2027-06-01T00:00:00Z")
-    return value
+    try:
+        return value and value.astimezone(UTC)
+    except OverflowError as error:
+        raise _malformed(f"`{field}` is no time between the years 1 and 9999 in UTC") from error
 
 
 def _text(table: Mapping[str, Any], field: str) -> str:

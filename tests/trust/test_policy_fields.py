@@ -206,6 +206,8 @@ MALFORMED = [
     ('roles = ["lock", "result"]', "roles = []", "at least one"),
     ("# of alice", "valid-from = 2027-06-01T00:00:00", "its zone"),
     ("# of alice", "valid-until = 2027-06-01T00:00:00", "its zone"),
+    ("# of alice", "valid-until = 9999-12-31T23:59:59-01:00", "in UTC"),
+    ("# of alice", "valid-from = 0001-01-01T00:00:00+01:00", "in UTC"),
     ("# of alice", 'revoked-from = 2027-06-01T00:00:00\nreason = "superseded"', "its zone"),
     ("# of alice", 'reason = "superseded"', "stand together"),
     ("# of alice", "revoked-from = 2027-06-01T00:00:00Z", "stand together"),

@@ -175,3 +175,13 @@ def test_verify_works_with_a_home_that_cannot_be_written(
     assert evalctl("verify", bundle).code == 3
     refused = evalctl("trust", "revoke", "me", "--reason", "superseded")
     assert (refused.code, "cannot write" in refused.err) == (4, True)
+
+
+def test_a_policy_from_elsewhere_is_shown_without_acting_on_the_terminal(
+    evalctl: Evalctl, policy: Callable[..., Path]
+) -> None:
+    place = policy()
+    place.write_text(place.read_text() + 'predicate = ["x\\u001b[2J", "y\\n  mallory: trusted"]\n')
+    shown = evalctl("trust", "show", "--trust", place)
+    assert (shown.code, "\x1b" in shown.out) == (0, False)
+    assert "only x\\x1b[2J, y\\n  mallory: trusted" in shown.out
