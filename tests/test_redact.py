@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,20 @@ from msgspec.structs import replace
 from launcher.canonical import canonical_bytes
 from launcher.errors import CheckFailedError
 from launcher.metrics.contributions import Form
+from launcher.redact.search import found_in, telling_texts
 from launcher.spec import bundle as names
 from launcher.spec.commitments import Entry
 from launcher.spec.disclosure import Choice
+from launcher.spec.sample import Sample
 from launcher.spec.schema import schema_of
+from launcher.trust.policy import single_key_policy
 from launcher.trust.policy_file import read_policy
+from launcher.verify import verify
 from launcher.verify.given_out import compare_fields
+from tests.bundles.case import write_files
+from tests.bundles.keys import ALICE
+from tests.bundles.redacting import KEY, USUAL, change_part, change_samples
+from tests.bundles.redacting import redacted as redacted_files_of
 from tests.conftest import Evalctl
 from tests.fakes.engine import World as Inside
 from tests.fakes.finished import Finished
@@ -108,8 +117,6 @@ def redacted(shared: SmallWorld, original: Path) -> Path:
 
 
 def redact(world: SmallWorld, bundle: Path, *withheld: str, ids: tuple[str, ...] = ()) -> Path:
-    from datetime import UTC, datetime
-
     from launcher.redact import Redactor
     from launcher.redact import redact as redact_bundle
 
@@ -655,12 +662,13 @@ def test_a_launcher_that_committed_to_other_contributions_than_its_samples_make_
         for line in lines
         if "sample" in line
     ]
-    compare_fields(contents, entries, forms)
+    columns = sorted(entries[0].cells.keys() | {"id"})
+    compare_fields(contents, entries, forms, columns)
     entry = next(entry for entry in entries if entry.cells.get("id") == "item-04")
     false = {"metric.0": [False, True], "metric.1": [False, 1, 1], "metric.2": [False, 9.0]}
     lie = replace(entry, cells={**entry.cells, column: false.get(column, "odd")})
     with pytest.raises(CheckFailedError, match="something else than its fields say"):
-        compare_fields(contents, [lie if each is entry else each for each in entries], forms)
+        compare_fields(contents, [lie if each is entry else each for each in entries], forms, columns)
 
 
 def test_a_redacted_bundle_is_reproduced_as_far_as_it_goes(
@@ -691,3 +699,76 @@ def test_every_line_of_commitments_and_openings_has_its_schema(redacted: Path, n
         *("sample", "result", "schema", "event"),
     }
     assert not validator.is_valid({**lines[-1], "more": 1})
+
+
+NAMED = "Patient Müller/4711 \U0001f600"
+WRITTEN = {
+    "as it is": NAMED.encode(),
+    "in lower case": b"of Patient m\xc3\xbcller/4711 \xf0\x9f\x98\x80".lower(),
+    "in UTF-16": NAMED.encode("utf-16"),
+    "in UTF-16, big-endian": NAMED.encode("utf-16-be"),
+    "in JSON": json.dumps(NAMED).encode(),
+    "in JSON, each character escaped": "".join(f"\\u{ord(letter):04X}" for letter in NAMED[:-1]).encode()
+    + rb"\uD83D\uDE00",
+    "in an address": b"?id=Patient%20M%C3%BCller%2f4711%20%f0%9f%98%80",
+    "in hexadecimal": NAMED.encode().hex().upper().encode(),
+    "in base64": base64.b64encode(b"xy" + NAMED.encode()),
+    "in base64 for addresses": base64.urlsafe_b64encode(b"x" + NAMED.encode()),
+    "as a name of a file": b"artifacts/0/patient_m_ller_4711.png",
+}
+
+
+@pytest.mark.parametrize("way", WRITTEN)
+def test_a_withheld_text_is_found_however_it_is_written(tmp_path: Path, way: str) -> None:
+    texts = telling_texts([Sample(NAMED, prediction="right")], [Sample("another", prediction="wrong")])
+    (tmp_path / "clean").write_bytes(b"nothing of it: Patient, Mueller, right, 471")
+    assert found_in(tmp_path, texts) is None
+    (tmp_path / "file").write_bytes(b"\n" + WRITTEN[way] + b"\n")
+    assert found_in(tmp_path, texts) == "file"
+
+
+def flip_prediction(cells: dict[str, Any]) -> None:
+    cells["prediction"] = (cells["target"] + 1) % 3
+
+
+@pytest.mark.parametrize("withheld", [(), ("inputs",)])
+def test_a_launcher_whose_visible_samples_say_something_else_is_refused(
+    tmp_path: Path, withheld: tuple[str, ...]
+) -> None:
+    lie = change_samples(flip_prediction)
+    write_files(tmp_path, redacted_files_of(Choice(USUAL | {*withheld}, frozenset({"item-0003"})), lie=lie))
+    assert "something else than its fields say" in refused_for(tmp_path)
+
+
+def refused_for(bundle: Path) -> str:
+    verification = verify(bundle, single_key_policy(ALICE.public), datetime.now(UTC))
+    assert verification.verdict == "failed", verification.checks
+    return "; ".join(check.detail for check in verification.checks if check.status == "failed")
+
+
+def test_tables_that_no_samples_make_are_refused_where_every_sample_is_there(tmp_path: Path) -> None:
+    table = {"confusion": {"labels": [0], "counts": [[40]], "failed": [0]}}
+    write_files(tmp_path, redacted_files_of(Choice(USUAL), lie=change_part("tables", table)))
+    assert "the tables do not follow from the samples" in refused_for(tmp_path)
+
+
+def other_item(cells: dict[str, Any]) -> None:
+    if cells["replicate"] == 1 and cells["id"] == "item-0004":
+        cells["item"] = KEY.item(None, "item-0003")
+
+
+def no_failure(cells: dict[str, Any]) -> None:
+    cells["failed"] = "no"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(other_item, "replicates answered different items"), (no_failure, "neither failed nor did not")],
+)
+def test_a_launcher_who_committed_to_what_no_run_makes_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], Any], said: str
+) -> None:
+    everything = frozenset(f"item-{number:04}" for number in range(20))
+    made = redacted_files_of(Choice(USUAL, everything), lie=change_samples(change))
+    write_files(tmp_path, made)
+    assert said in refused_for(tmp_path)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 from launcher.errors import CheckFailedError
 from launcher.spec import bundle
@@ -22,6 +23,10 @@ _SHORTEST_HEX: Final = 12
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
 # Patterns times bytes: what is more than this is not looked for in its encoded forms.
 _MOST_WORK: Final = 1 << 36
+_ESCAPES: Final = re.compile(rb"(?:\\u[0-9a-fA-F]{4})+")
+_NAME_LIKE: Final = 12
+_UNNAMED: Final = re.compile(r"[^A-Za-z0-9_.-]+")
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 def telling_texts(samples: Iterable[Sample], public: Iterable[Sample]) -> frozenset[str]:
@@ -29,7 +34,8 @@ def telling_texts(samples: Iterable[Sample], public: Iterable[Sample]) -> frozen
 
     Of ids and tasks it is also each word that has a digit, for programs name files after them.
     """
-    return frozenset(_all_texts(samples)) - frozenset(_all_texts(public))
+    shown = {text.casefold() for text in _all_texts(public)}
+    return frozenset(text for text in _all_texts(samples) if text.casefold() not in shown)
 
 
 def _all_texts(samples: Iterable[Sample]) -> Iterator[str]:
@@ -59,13 +65,37 @@ def found_in(staging: Path, texts: frozenset[str]) -> str | None:
     """Return the first file in `staging` that holds one of `texts`, plain or encoded; else None."""
     contents = [(path, _read(path)) for path in sorted(staging.rglob("*")) if path.is_file()]
     size = sum(len(data) for _, data in contents)
-    patterns = [form for text in sorted(texts) for form in _forms(text)]
-    if len(patterns) * size > _MOST_WORK:
-        patterns = [text.encode() for text in sorted(texts)]
+    plain = {text.encode() for text in texts}
+    renamed = {form for text in texts for form in _spellings(text)}
+    encoded = {form for text in texts for form in _encodings(text)}
+    if (len(plain) + len(renamed) + len(encoded)) * size > _MOST_WORK:
+        renamed, encoded = set(), set()
     for path, data in contents:
-        if any(pattern in data for pattern in patterns):
+        readings = set(_readings(data))
+        lower = {reading.lower() for reading in readings}
+        if _any_in(plain, readings) or _any_in(renamed, lower) or _any_in(encoded, (data,)):
             return path.relative_to(staging).as_posix()
     return None
+
+
+def _any_in(patterns: Iterable[bytes], readings: Iterable[bytes]) -> bool:
+    return any(pattern in reading for reading in readings for pattern in patterns)
+
+
+def _readings(data: bytes) -> Iterator[bytes]:
+    """Yield how bytes may be read: as they are, as UTF-16 of ASCII, with `\\uXXXX` or `%XX` resolved."""
+    yield data
+    if b"\0" in data:
+        yield data.replace(b"\0", b"")
+    if b"\\u" in data:
+        yield _ESCAPES.sub(_resolved, data)
+    if b"%" in data:
+        yield unquote_to_bytes(data)
+
+
+def _resolved(match: re.Match[bytes]) -> bytes:
+    units = bytes.fromhex(match[0].replace(b"\\u", b"").decode())
+    return units.decode("utf-16-be", "replace").encode()
 
 
 def _read(path: Path) -> bytes:
@@ -76,19 +106,30 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _forms(text: str) -> Iterator[bytes]:
-    """Yield how a text may be written: as it is, escaped, in hexadecimal digits, in base64 at any offset."""
+def _spellings(text: str) -> Iterator[bytes]:
+    """Yield in lower case how programs write a text: in hexadecimal, and as they name a file after it."""
+    yield text.encode().hex().encode()
+    # A short word without a digit may well be somebody else's, in another case.
+    if len(text) >= _NAME_LIKE or any(map(str.isdigit, text)):
+        yield text.encode().lower()
+        yield json.dumps(text)[1:-1].encode().lower()
+        for mark in "-_.":
+            yield _UNNAMED.sub(mark, text).strip(mark).encode().lower()
+
+
+def _encodings(text: str) -> Iterator[bytes]:
+    """Yield a text escaped, in base64 at any offset, and in UTF-16 where it is not ASCII."""
     data = text.encode()
-    yield data
-    escaped = json.dumps(text)[1:-1].encode()
-    if escaped != data:
-        yield escaped
-    yield data.hex().encode()
+    if not text.isascii():
+        yield json.dumps(text)[1:-1].encode()
+        yield text.encode("utf-16-le")
+        yield text.encode("utf-16-be")
     for offset in range(3):
         # Only the characters that the text alone decides.
         shifted = base64.b64encode(bytes(offset) + data)
         first, last = (offset * 8 + 5) // 6, (offset + len(data)) * 8 // 6
         yield shifted[first:last]
+        yield shifted[first:last].translate(_URL_SAFE)
 
 
 def refuse_found(staging: Path, texts: frozenset[str]) -> None:

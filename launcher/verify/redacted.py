@@ -4,7 +4,8 @@ What is left is tied to the original in three ways: a file by its digest in the 
 of a file by the commitment in the original's commitments.jsonl, the numbers by the original's signed result.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,7 +45,7 @@ from launcher.verify.commitments import checked_lines, paired
 from launcher.verify.contents import Contents, beyond_this_version, read_contents
 from launcher.verify.given_out import compare_fields
 from launcher.verify.marks import shortcomings, widenings
-from launcher.verify.metrics import compare_metric
+from launcher.verify.metrics import compare_metric, compare_numbers
 from launcher.verify.pinned import compare_lock
 from launcher.verify.reading import MAX_SUMS_BYTES, read_parsed
 from launcher.verify.samples import sample_source
@@ -144,7 +145,7 @@ def check_redacted(
         checked(
             "probe", lambda: compare_probes(files[bundle.ENVIRONMENT], contents.blueprint, contents.result)
         ),
-        checked("metrics", lambda: _compare_numbers(contents, given)),
+        _check_numbers(contents, given, redaction),
         checked("claims", compare_signed),
         *shortcomings(contents, original.digests),
         *_skipped(redaction),
@@ -244,6 +245,16 @@ def _compare_left(
         raise _contradiction("`result.json` is not what the values given out make")
 
 
+def _check_numbers(contents: Contents, given: _GivenOut, redaction: Redaction) -> Check:
+    """Check every number; where each sample is there as it was, the tables too."""
+    try:
+        if not redaction.takes_samples and (whole := compare_numbers(contents)).status == "failed":
+            return whole
+    except EvalctlError as error:
+        return failed("metrics", error)
+    return checked("metrics", lambda: _compare_numbers(contents, given))
+
+
 def _compare_numbers(contents: Contents, given: _GivenOut) -> None:
     """Compute every number again from what each sample contributed."""
     result = contents.result
@@ -254,7 +265,8 @@ def _compare_numbers(contents: Contents, given: _GivenOut) -> None:
     metrics, seeds = contents.blueprint.metrics, contents.blueprint.run.seeds
     forms = read_forms(metrics, given.header.metrics)
     contributions = [_contribution(entry, len(metrics), seeds) for entry in given.samples]
-    compare_fields(contents, given.samples, forms)
+    _refuse_uneven(contributions, len(seeds))
+    compare_fields(contents, given.samples, forms, given.header.columns)
     found = evaluate_contributions(metrics, forms, contributions, len(seeds))
     if len(found) != len(result.metrics):
         raise CheckFailedError("the result has other metrics than the blueprint", code="disagreement")
@@ -274,9 +286,20 @@ def _contribution(entry: Entry, metrics: int, seeds: tuple[int, ...]) -> Contrib
         raise bad("a sample is of no replicate of the lock")
     if not isinstance(item, str) or not (weight is None or _is_weight(weight)):
         raise bad("a sample's item or weight is none")
+    if not isinstance(cells["failed"], bool):
+        raise bad("a sample neither failed nor did not")
     return Contribution(
         replicate, item, weight, tuple(cells.get(metric_column(index)) for index in range(metrics))
     )
+
+
+def _refuse_uneven(contributions: Sequence[Contribution], replicates: int) -> None:
+    """Raise unless every replicate answered the same items, each as often."""
+    answered = [Counter[str]() for _ in range(replicates)]
+    for one in contributions:
+        answered[one.replicate][one.item] += 1
+    if any(items != answered[0] for items in answered):
+        raise bad("the replicates answered different items")
 
 
 def _is_weight(value: Any) -> bool:

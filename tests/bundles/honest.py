@@ -91,6 +91,7 @@ class Run(Struct, frozen=True):
     kept: Mapping[str, bytes] = field(default_factory=lambda: dict(KEPT))
     signer: Signer = ALICE
     lock_signer: Signer | None = None
+    commit: Callable[[Files], bytes] | None = None
 
     def but(self, **changes: Any) -> "Run":
         return structs.replace(self, **changes)
@@ -121,6 +122,8 @@ def launched(run: Run) -> Files:
         bundle.RESOURCES: b"",
         **run.kept,
     }
+    if run.commit:
+        files[bundle.COMMITMENTS] = run.commit(files)
     suite = Suite(blueprint.about.name, blueprint.about.version)
     provenance = Provenance(
         lock=lock.digest,
