@@ -177,6 +177,7 @@ def signatures() -> None:
     from launcher.spec import bundle as names
     from launcher.store.directory import walk
     from launcher.trust.attestations import check_attestations
+    from launcher.trust.dsse import PAYLOAD_TYPE, pae, statement_bytes
     from launcher.trust.sigstore import seal
     from launcher.verify.reading import read_signed
     from tests.fakes.forgery import statement_of
@@ -189,16 +190,29 @@ def signatures() -> None:
         statements = [statement_of(bundle, path) for path in names.REQUIRED_ATTESTATIONS]
         with walk(bundle) as inventory:
             digests, signed = read_signed(inventory)
-        start = time.process_time()
-        for _ in range(SIGNINGS):
+        texts = [pae(PAYLOAD_TYPE, statement_bytes(statement)) for statement in statements]
+
+        def sign_and_verify() -> None:
+            for text in texts:
+                signer.public.is_signature_of(text, signer.sign(text))
+
+        def seal_and_check() -> None:
             for statement in statements:
                 seal(statement, signer)
             check_attestations(digests, signed, policy, datetime.now(UTC))
-        spent = (time.process_time() - start) / SIGNINGS
-    print(
-        f"\nsigning and verifying the three statements: {spent * 1000:.2f} ms of processor time,"
-        f" 0.1% of a launch of {spent * 1000:.1f} s"
-    )
+
+        alone, whole = cost(sign_and_verify), cost(seal_and_check)
+    print(f"\nthree signatures made and verified: {alone:.2f} ms, 0.1% of a launch of {alone:.2f} s")
+    print(f"three attestations made, read and judged whole: {whole:.2f} ms of processor time")
+
+
+def cost(work: Callable[[], None]) -> float:
+    """Return the milliseconds of processor time that `work` takes each time."""
+    work()
+    start = time.process_time()
+    for _ in range(SIGNINGS):
+        work()
+    return (time.process_time() - start) / SIGNINGS * 1000
 
 
 YARDSTICKS: dict[str, Callable[[Path], None]] = {

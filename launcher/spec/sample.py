@@ -20,7 +20,7 @@ from launcher.spec.sample_fields import CHECKS, EXPECTED
 # What a bundle may hold: bytes in one line, lines of one replicate, and lines in all.
 MAX_BUNDLE_LINE: Final = 2 << 20
 MAX_REPLICATE_SAMPLES: Final = 2_000_000
-MAX_BUNDLE_SAMPLES: Final = 5_000_000
+MAX_BUNDLE_SAMPLES: Final = 4_000_000
 
 _MAX_SHOWN: Final = 3
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from launcher.digest import hash_file, is_sha256_hex, sha256_hex, sums_text
 from launcher.errors import InfrastructureError, MalformedError
-from launcher.spec.bundle import SUMS
+from launcher.spec.bundle import SUMS, is_bundle_file
 from launcher.store.files import sync_folder, write_new
 from launcher.store.home import Home, make_private
 
@@ -26,8 +26,8 @@ def is_intact(folder: Path) -> bool:
     try:
         if bundle_digest(folder) != f"sha256:{folder.name}":
             return False
-        listed = (folder / SUMS).read_text().splitlines()
-        return all(hash_file(folder / line[66:])[0] == line[:64] for line in listed)
+        listed = [(line[:64], line[66:]) for line in (folder / SUMS).read_text().splitlines()]
+        return all(is_bundle_file(path) and hash_file(folder / path)[0] == sha256 for sha256, path in listed)
     except (OSError, UnicodeDecodeError):
         return False
 
