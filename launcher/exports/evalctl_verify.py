@@ -39,7 +39,8 @@ import tomllib
 import uuid
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -405,10 +406,11 @@ def instant(said: str) -> datetime:
 
 @dataclass(frozen=True)
 class Key:
-    """A public key: its OpenSSH fingerprint, and a function that raises where a signature does not hold."""
+    """A public key: fingerprint, what raises where a signature does not hold, the bytes of an Ed25519 key."""
 
     fingerprint: str
     check: Callable[[bytes, bytes], None]
+    point: bytes | None = None
 
 
 def load_key(data: bytes, what: str) -> Key:
@@ -440,7 +442,8 @@ def load_key(data: bytes, what: str) -> Key:
     if not is_pem and (data.split(b" ")[:2] != line.split(b" ")[:2] or b"\n" in data):
         raise MisuseError(f"{what} is not one key in its canonical form")
     blob = base64.b64decode(line.split(b" ")[1])
-    return Key(fingerprint_of(hashlib.sha256(blob).digest()), check)
+    point = blob[-32:] if isinstance(key, ed25519.Ed25519PublicKey) else None
+    return Key(fingerprint_of(hashlib.sha256(blob).digest()), check, point)
 
 
 def fingerprint_of(sha256: bytes) -> str:
@@ -682,6 +685,7 @@ class Principal:
     valid_until: datetime | None = None
     revoked_from: datetime | None = None
     reason: str | None = None
+    ledger: str | None = None
 
     def refusal(self, claim: Claim, now: datetime) -> str | None:
         """Say why this key's word does not count, None where it does; a signature counts as made now."""
@@ -719,6 +723,20 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Pin:
+    """`[ledgers.NAME]` of a trust policy; keys of witnesses by the name and id that stand in their lines."""
+
+    name: str
+    origin: str
+    key: Key
+    witnesses: Mapping[tuple[str, bytes], bytes]
+
+    def is_of(self, origin: str) -> bool:
+        """Say whether it is this ledger, by the key that an origin of evalctl's names."""
+        return self.origin == origin and self.key.point is not None and origin.endswith(self.key.point.hex())
+
+
+@dataclass(frozen=True)
 class Policy:
     """Whose signatures count for what: principals by fingerprint, rules by role, until when."""
 
@@ -726,6 +744,7 @@ class Policy:
     rules: Mapping[str, Rule]
     expires: datetime
     version: int = 1
+    pins: Sequence[Pin] = ()
 
     def refusal(self, claim: Claim, now: datetime) -> str | None:
         """Say why the policy does not accept a claim, None where it does."""
@@ -763,7 +782,7 @@ def read_policy(data: bytes) -> Policy:
     try:
         demand(len(data) <= MAX_POLICY, f"it has more than {MAX_POLICY} bytes")
         value = tomllib.loads(data.decode())
-        known(value, ("version", "expires"), ("keys", "rules", "timestamps"))
+        known(value, ("version", "expires"), ("keys", "rules", "timestamps", "ledgers"))
         demand(is_count(value["version"]) and 1 <= value["version"] <= MAX_INTEGER, "`version`")
         principals: dict[str, Principal] = {}
         for name, table in value.get("keys", {}).items():
@@ -772,10 +791,13 @@ def read_policy(data: bytes) -> Policy:
             principals[one.key.fingerprint] = one
         for name, table in value.get("timestamps", {}).items():
             check_authority(name, table)
+        pins = [_pin(name, table) for name, table in value.get("ledgers", {}).items()]
+        demanded = {one.ledger for one in principals.values()} - {None}
+        demand(demanded <= {pin.name for pin in pins}, "`ledger` names none of the ledgers")
         names = {one.name for one in principals.values()}
         rules = {role: _rule(role, table, names) for role, table in value.get("rules", {}).items()}
         expires = _time(value, "expires") or datetime.min.replace(tzinfo=UTC)
-        return Policy(principals, rules, expires, value["version"])
+        return Policy(principals, rules, expires, value["version"], pins)
     except (RefusedError, ArithmeticError, AttributeError, TypeError, ValueError, RecursionError) as error:
         raise MisuseError(f"the trust policy is malformed: {error}") from error
 
@@ -805,18 +827,44 @@ def check_authority(name: str, table: Mapping[str, Any]) -> None:
 
 def _principal(name: str, table: Mapping[str, Any]) -> Principal:
     times = ("valid-from", "valid-until", "revoked-from")
-    known(table, ("public", "roles"), (*times, "reason", "builders"))
+    known(table, ("public", "roles"), (*times, "reason", "builders", "ledger"))
     roles, reason = _names(table, "roles"), table.get("reason")
     demand(re.fullmatch(NAME, name), f"the name {name[:80]!a}")
     demand(roles <= set(ROLES), f"keys.{name}: unknown role")
     demand(reason in (None, "key-compromise", "superseded"), f"keys.{name}: `reason`")
     builders, key = _names(table, "builders"), load_key(table["public"].encode(), f"keys.{name}")
     valid_from, valid_until, revoked_from = (_time(table, field) for field in times)
-    one = Principal(name, key, roles, builders, valid_from, valid_until, revoked_from, reason)
+    ledger = table.get("ledger")
+    demand(ledger is None or isinstance(ledger, str), f"keys.{name}: `ledger`")
+    one = Principal(name, key, roles, builders, valid_from, valid_until, revoked_from, reason, ledger)
     demand((one.revoked_from is None) == (reason is None), f"keys.{name}: `revoked-from` needs `reason`")
     ordered = not (one.valid_from and one.valid_until) or one.valid_from < one.valid_until
     demand(ordered, f"keys.{name}: `valid-from` is not before `valid-until`")
     return one
+
+
+def _pin(name: str, table: Mapping[str, Any]) -> Pin:
+    known(table, ("origin", "public"), ("witnesses",))
+    key = load_key(table["public"].encode(), f"ledgers.{name}")
+    demand(re.fullmatch(NAME, name) and isinstance(table["origin"], str), f"ledgers.{name}: `origin`")
+    demand(key.point is not None, f"ledgers.{name}: `public` is no Ed25519 key")
+    return Pin(name, table["origin"], key, dict(map(_witness, _names(table, "witnesses"))))
+
+
+def _witness(line: str) -> tuple[tuple[str, bytes], bytes]:
+    """Read a verifier key (https://c2sp.org/signed-note) of a witness: `name+id+base64(type, key)`."""
+    name, _, rest = line.partition("+")
+    said, _, encoded = rest.partition("+")
+    material = decode_base64(encoded)
+    identity = note_key_id(name, material)
+    named = re.fullmatch(r"[^\s+\x00-\x1f\x7f-\x9f]{1,256}", name) and said == identity.hex()
+    demand(named and len(material) == 33 and material[0] == 4, "`witnesses` are keys of witnesses")
+    return (name, identity), material[1:]
+
+
+def note_key_id(name: str, material: bytes) -> bytes:
+    """Return the four bytes that stand before the signatures of a note's key."""
+    return hashlib.sha256(name.encode() + b"\n" + material).digest()[:4]
 
 
 def _rule(role: str, table: Mapping[str, Any], names: set[str]) -> Rule:
@@ -1040,17 +1088,20 @@ def verify_folder(folder: Folder, policy: Policy, now: datetime, report: Report)
     for path in sorted({one.base for one in opened.values()} - {PROVENANCE, RESULT, LOCK}):
         report.run(path[13:-14], lambda path=path: check_reproduction(path, evidence, signed[0]))  # type: ignore[misc]
     check_trust(evidence, signed[0], report)
-    if LEDGER_PROOF in sealed:
-        signers = frozenset(one.signer for one in evidence.signed(RESULT))
-        recorded = Recorded(sealed[LEDGER_PROOF], signed[0], signers, str(report.digest))
+    signers = frozenset(one.signer for one in evidence.signed(RESULT))
+    recorded = Recorded(sealed.get(LEDGER_PROOF), signed[0], signers, str(report.digest), policy.pins)
+    if recorded.data is not None:
         report.run("ledger-proof", recorded.check)
+    demanded = {policy.principals[one].ledger for one in signers} - {None}
+    if demanded or recorded.pin:
+        report.run("trust:ledger", lambda: recorded.check_pin(demanded))
     for path in [path for path, one in opened.items() if one.stamped]:
         report.skip(f"timestamp:{path[13:-14]}", "who signed a timestamp: its time counts for nothing here")
     if report.verdict == "failed" or None in (signed[0].provenance, signed[0].result, signed[0].lock):
         report.skip("contents", "nothing is parsed before its signature holds")
         return
     contents = check_contents(folder, digests, signed[0], report)
-    if contents and LEDGER_PROOF in sealed:
+    if contents and recorded.data is not None:
         report.run("ledger-entry", lambda: recorded.compare(contents))
 
 
@@ -1148,16 +1199,20 @@ def check_reproduction(path: str, evidence: Evidence, signed: Signed) -> str:
 class Recorded:
     """`ledger.tlog-proof`: that a ledger holds the attempt's outcome (https://c2sp.org/tlog-proof)."""
 
-    data: bytes
+    data: bytes | None
     signed: Signed
     signers: frozenset[str]
     digest: str
+    pins: Sequence[Pin] = ()
     attempt: Any = None
+    pin: Pin | None = None
+    witnesses: frozenset[tuple[str, bytes]] = frozenset()
 
     def check(self) -> str:
         """Check entries, Merkle path and signatures of the proof, and hold them against the statements."""
-        demand(len(self.data) <= 1 << 19, "the proof is too large")
-        head, _, note = self.data.decode().partition("\n\n")
+        data = self.data or b""
+        demand(len(data) <= 1 << 19, "the proof is too large")
+        head, _, note = data.decode().partition("\n\n")
         first, said, place, *hashes = [*head.split("\n"), "", ""][: max(3, head.count("\n") + 1)]
         known_form = first == "c2sp.org/tlog-proof@v1" and said.startswith("extra ") and len(hashes) <= 64
         demand(known_form and re.fullmatch(r"index (0|[1-9][0-9]{0,15})", place), "the proof's form")
@@ -1174,10 +1229,21 @@ class Recorded:
         leaf = hashlib.sha256(b"\0" + canonical(outcome).encode()).digest()
         demand(index < int(size) and all(len(one) == 32 for one in path), "the proof's place")
         demand(merkle_root(leaf, index, int(size), path) == decode_base64(root), "it is not in that ledger")
-        signed = check_note(body + "\n", origin, lines)
+        pin = next((one for one in self.pins if one.is_of(origin)), None)
+        seen = check_note(body + "\n", origin, lines, pin.witnesses if pin else {})
+        self.pin, self.witnesses = pin, seen
         self._compare(outcome, origin)
-        witnesses = f"{signed} signatures of witnesses whom nobody here knows" if signed else "not witnessed"
+        strangers = len(seen - (pin.witnesses.keys() if pin else set()))
+        witnesses = f"co-signed by {len(seen)}, {strangers} of them unknown" if seen else "not witnessed"
         return f"attempt {self.attempt['position']} that ledger {origin[-64:][:12]} counts, {witnesses}"
+
+    def check_pin(self, demanded: AbstractSet[str | None]) -> str:
+        """Check that the proof is of the one ledger that its signers' keys are bound to, and witnessed."""
+        found = {self.pin.name} if self.pin else set()
+        demand(demanded <= found, "the policy binds the signer to another ledger than that of the proof")
+        lacking = sorted(name for name, _ in self.pin.witnesses.keys() - self.witnesses) if self.pin else []
+        demand(not lacking, f"not co-signed by {', '.join(lacking)}")
+        return f"pinned as `{', '.join(found)}`"
 
     def _compare(self, outcome: Any, origin: str) -> None:
         demand(outcome["bundle"] == self.digest, "the ledger recorded another bundle")
@@ -1222,34 +1288,49 @@ def merkle_root(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
     return hashlib.sha256(b"\1" + sibling + merkle_root(leaf, index - left, size - left, lower)).digest()
 
 
-def check_note(body: str, origin: str, lines: str) -> int:
-    """Check the log's signature of a checkpoint, by the key in its name; return how many witnesses signed."""
+def check_note(
+    body: str, origin: str, lines: str, known: Mapping[tuple[str, bytes], bytes]
+) -> frozenset[tuple[str, bytes]]:
+    """Check the log's signature of a checkpoint, by the key in its name; return which witnesses signed."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    own, witnesses = 0, 0
+    own, witnesses = 0, set()
     demand(lines.endswith("\n"), "the checkpoint's last line has no line feed")
-    for line in lines.removesuffix("\n").split("\n"):
+    listed = lines.removesuffix("\n").split("\n")
+    demand(len(listed) <= 64, "the checkpoint has more than 64 signatures")
+    for line in listed:
         demand(line.startswith("\N{EM DASH} "), "a line below the checkpoint is no signature")
         name, _, encoded = line[2:].partition(" ")
         blob = decode_base64(encoded)
-        match = re.fullmatch(r"w3id\.org/evalctl-launcher/(ledger|witness)/([0-9a-f]{64})", name, re.ASCII)
-        if match is None or (match[1] == "ledger" and name != origin):
-            continue
-        kind, point = 1 if match[1] == "ledger" else 4, bytes.fromhex(match[2])
-        if blob[:4] != hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + point).digest()[:4]:
+        kind, point = named_note_key(name, blob[:4], origin, known)
+        if point is None:
             continue
         text, signature = body, blob[4:]
         if kind == 4:
             moment, signature = int.from_bytes(blob[4:12], "big"), blob[12:]
             text = f"cosignature/v1\ntime {moment}\n{body}"
+            witnesses.add((name, blob[:4]))
         try:
             Ed25519PublicKey.from_public_bytes(point).verify(signature, text.encode())
         except (InvalidSignature, ValueError) as error:
             raise RefusedError("a signature of the ledger's checkpoint does not hold") from error
-        own, witnesses = own + (kind == 1), witnesses + (kind == 4)
+        own += kind == 1
     demand(own, "the ledger did not sign its checkpoint, or its origin does not name its key")
-    return witnesses
+    return frozenset(witnesses)
+
+
+def named_note_key(
+    name: str, identity: bytes, origin: str, known: Mapping[tuple[str, bytes], bytes]
+) -> tuple[int, bytes | None]:
+    """Return kind (1 log, 4 witness) and key of who signed a line, no key where it is nobody of ours."""
+    if (name, identity) in known:
+        return 4, known[name, identity]
+    match = re.fullmatch(r"w3id\.org/evalctl-launcher/(ledger|witness)/([0-9a-f]{64})", name, re.ASCII)
+    if match is None or (match[1] == "ledger" and name != origin):
+        return 0, None
+    kind, point = 1 if match[1] == "ledger" else 4, bytes.fromhex(match[2])
+    return kind, point if identity == note_key_id(name, bytes([kind]) + point) else None
 
 
 # 7. What the files say, and whether they agree.

@@ -36,9 +36,9 @@ def check_proof(
         if proof.outcome.bundle != digest:
             raise _disagreement("bundle", proof.outcome.bundle, digest)
         _compare_statements(proof, report)
+        said = _in_words(proof, policy)
     except EvalctlError as error:
         return None, failed(NAME, error)
-    said = _in_words(proof, policy)
     if report.provenance is None:
         return proof, Check(NAME, "skipped", f"{said}; nobody trusted says that it is the right ledger")
     return proof, Check(NAME, "ok", said)

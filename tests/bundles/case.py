@@ -31,6 +31,7 @@ Group = Literal[
     "policy",
     "lies",
     "reproductions",
+    "ledger",
 ]
 Forge = Callable[[Path], object]
 

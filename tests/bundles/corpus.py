@@ -9,6 +9,7 @@ from tests.bundles import (
     envelopes,
     exhausting,
     files,
+    ledgers,
     lies_about_environments,
     lies_about_kinds,
     lies_about_runs,
@@ -41,6 +42,7 @@ _MODULES: tuple[Callable[[], Iterator[Case]], ...] = (
     exhausting.cases,
     policies.cases,
     malformed_policies.cases,
+    ledgers.cases,
 )
 
 

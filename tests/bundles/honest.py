@@ -92,6 +92,7 @@ class Run(Struct, frozen=True):
     signer: Signer = ALICE
     lock_signer: Signer | None = None
     commit: Callable[[Files], bytes] | None = None
+    internal: Mapping[str, str] = field(default_factory=dict)
 
     def but(self, **changes: Any) -> "Run":
         return structs.replace(self, **changes)
@@ -133,7 +134,7 @@ def launched(run: Run) -> Files:
         invocation_id=run.invocation_id,
         started_on=STARTED,
         finished_on=FINISHED,
-        internal={"runtime": "runc", "note": ""},
+        internal={"runtime": "runc", "note": "", **run.internal},
     )
     digests = with_sums(files)
     own = lock_statement(digests[bundle.LOCK], LockStatement(lock.digest, suite))

@@ -156,6 +156,41 @@ def test_a_forked_ledger_is_refused_by_all_who_saw_the_other(
     assert evalctl("verify", second).code == 0
 
 
+@pytest.mark.parametrize("command", ["witness", "verify"])
+def test_a_stranger_refuses_a_fork_each_time_however_much_it_grew(
+    world: SmallWorld,
+    evalctl: Evalctl,
+    forked: tuple[Path, Path, Path, Path],
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, _, two, _ = forked
+    world.launch(rerun=True)
+    grown = keep(Book(world.home).path, world.root / "grown")
+    monkeypatch.setenv("EVALCTL_HOME", str(world.root / "elsewhere"))
+    assert evalctl("ledger", command, one).code == 0
+    for other in (two, grown, two):
+        before = (other / "checkpoint").read_bytes()
+        done = evalctl("ledger", command, other)
+        assert (done.code, "forked" in done.err, done.out) == (1, True, "")
+        assert (other / "checkpoint").read_bytes() == before
+    assert evalctl("ledger", command, one).code == 0
+
+
+@pytest.mark.parametrize("command", ["witness", "verify"])
+def test_a_stranger_refuses_a_ledger_that_became_shorter(
+    world: SmallWorld, evalctl: Evalctl, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.launch()
+    early = keep(Book(world.home).path, world.root / "early")
+    world.launch(rerun=True)
+    late = keep(Book(world.home).path, world.root / "late")
+    monkeypatch.setenv("EVALCTL_HOME", str(world.root / "elsewhere"))
+    for folder, code in ((early, 0), (late, 0), (early, 1), (late, 0)):
+        done = evalctl("ledger", command, folder)
+        assert (done.code, "truncated" in done.err) == (code, bool(code))
+
+
 def test_a_verifier_elsewhere_remembers_what_it_saw(
     world: SmallWorld, evalctl: Evalctl, forked: tuple[Path, Path, Path, Path], tmp_path: Path
 ) -> None:
