@@ -2,10 +2,12 @@
 
 import signal
 import threading
-from contextlib import closing
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from launcher.engines.engine import Engine, EngineFacts
@@ -21,12 +23,12 @@ from launcher.runs.request import Edges, Launched, LaunchRequest
 from launcher.runs.resuming import empty_states, require_room
 from launcher.runs.secrets import require_secrets
 from launcher.runs.services import required_profiles
-from launcher.runs.shares import observe_shares
+from launcher.runs.shares import Machine, observe_shares
 from launcher.runs.site import shortcomings, site_facts
 from launcher.runs.tasks import RunPlan, profiles_of
 from launcher.runs.way_out import egress_facts, way_out
 from launcher.signing.signers import signs_surely
-from launcher.store.attempts import begin_attempt, finish_attempt
+from launcher.store.attempts import Attempt, begin_attempt, finish_attempt
 from launcher.store.cache import Cache
 from launcher.store.closing import discard_progress
 from launcher.store.journal import lock_folder
@@ -38,15 +40,52 @@ if TYPE_CHECKING:
 _Run = tuple[Engine, RunPlan, EventLog]
 
 
+class _Ready(Struct, frozen=True):
+    """What was found able to run, before the attempt begins."""
+
+    engine: Engine
+    image: str
+    service_images: Mapping[str, str]
+    lacking: tuple[str, ...]
+    machine: Machine
+    secrets: Mapping[str, str]
+
+
 def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, log: EventLog) -> Launched:
     """Run the lock once more and publish the bundle of what happened.
 
     Raises `InfrastructureError` or `RequirementError` for what fails before the attempt begins.
     """
+    with ExitStack() as held:
+        ready = _make_ready(request, edges, resolution, (log, held))
+        if request.rerun:
+            discard_progress(lock_folder(edges.home, resolution.lock.digest))
+        profile, _ = profiles_of(request)
+        require_room(edges.home, resolution.lock.digest, profile, len(request.blueprint.run.seeds))
+        request = _surely_signed(request, edges, resolution)
+        settle(edges.home)
+        try:
+            with begin_attempt(
+                edges.home, resolution.lock.digest, _first_facts(request, edges, ready.engine.describe())
+            ) as attempt:
+                bundle = _run_and_publish(
+                    request, edges, _planned(request, edges, ready, (resolution, attempt)), log
+                )
+        except BaseException:
+            settle_after(edges)
+            raise
+    return Launched(bundle, resolution.lock.digest, attempt.number, reused=False, remarks=settle_after(edges))
+
+
+def _make_ready(
+    request: LaunchRequest, edges: Edges, resolution: Resolution, held: tuple[EventLog, ExitStack]
+) -> _Ready:
+    """Ask the engine, reap what is left over, and have the images; the stack holds the engine."""
+    log, stack = held
     profile, score_profile = profiles_of(request)
     secrets = require_secrets(request.blueprint, request.secrets)
     with log.step("engine", "asking the engine") as detail:
-        engine = edges.connect()
+        engine = stack.enter_context(closing(edges.connect()))
         reap_dead(edges.home, lambda: engine, thorough=True, held=resolution.lock.digest)
         for each in required_profiles(request.blueprint, profile, score_profile):
             engine.require(each)
@@ -56,36 +95,41 @@ def run_attempt(request: LaunchRequest, edges: Edges, resolution: Resolution, lo
     with log.step("image", "having the image in the engine"):
         image = have_image(engine, resolution)
         service_images = have_service_images(engine, resolution, image)
-    if request.rerun:
-        discard_progress(lock_folder(edges.home, resolution.lock.digest))
-    require_room(edges.home, resolution.lock.digest, profile, len(request.blueprint.run.seeds))
-    request = _surely_signed(request, edges, resolution)
-    first = _first_facts(request, edges, engine.describe())
-    settle(edges.home)
-    try:
-        with closing(engine), begin_attempt(edges.home, resolution.lock.digest, first) as attempt:
-            plan = RunPlan(
-                resolution,
-                attempt,
-                image,
-                profile,
-                engine.describe(),
-                edges.home.label,
-                score_profile=score_profile,
-                lacking=lacking,
-                service_images=service_images,
-                machine=machine,
-                secrets=secrets,
-                counted=record_attempt(edges, request, resolution, attempt),
-            )
-            plan, scored, signing = _run_and_score(request, edges, (engine, plan, log))
-            bundle = _publish(edges, plan, log, (scored, signing))
-            if scored.failure is None:
-                empty_states(engine, plan)
-    except BaseException:
-        settle_after(edges)
-        raise
-    return Launched(bundle, resolution.lock.digest, attempt.number, reused=False, remarks=settle_after(edges))
+    return _Ready(engine, image, service_images, lacking, machine, secrets)
+
+
+def _planned(
+    request: LaunchRequest, edges: Edges, ready: _Ready, about: tuple[Resolution, Attempt]
+) -> tuple[Engine, RunPlan]:
+    """Return what runs, once the ledger has counted that it will."""
+    resolution, attempt = about
+    profile, score_profile = profiles_of(request)
+    return ready.engine, RunPlan(
+        resolution,
+        attempt,
+        ready.image,
+        profile,
+        ready.engine.describe(),
+        edges.home.label,
+        score_profile=score_profile,
+        lacking=ready.lacking,
+        service_images=ready.service_images,
+        machine=ready.machine,
+        secrets=ready.secrets,
+        counted=record_attempt(edges, request, resolution, attempt),
+    )
+
+
+def _run_and_publish(
+    request: LaunchRequest, edges: Edges, planned: tuple[Engine, RunPlan], log: EventLog
+) -> Path:
+    """Run, score and publish; return the bundle."""
+    engine, plan = planned
+    plan, scored, signing = _run_and_score(request, edges, (engine, plan, log))
+    bundle = _publish(edges, plan, log, (scored, signing))
+    if scored.failure is None:
+        empty_states(engine, plan)
+    return bundle
 
 
 def _surely_signed(request: LaunchRequest, edges: Edges, resolution: Resolution) -> LaunchRequest:
