@@ -1798,8 +1798,15 @@ class Samples:
 
         edges = pairwise([*self.blocks, self.size])
         blocks = [map(self._sample, self._lines(*block)) for block in edges]
-        for _, rows in groupby(heapq.merge(*blocks, key=item), key=item):
-            yield list(rows)
+        for (_, name), found in groupby(heapq.merge(*blocks, key=item), key=item):
+            rows = list(found)
+            epochs: dict[int, list[int]] = {}
+            for row in rows:
+                epochs.setdefault(row["replicate"], []).append(row.get("epoch", -1))
+            same = all(each == epochs[rows[0]["replicate"]] for each in epochs.values())
+            even = same and len(epochs) == len(self.blocks)
+            demand(even, f"not every replicate answers the item {name[:80]!a} alike")
+            yield rows
 
     def _lines(self, place: int, end: int) -> Iterator[bytes]:
         pending = b""
@@ -1814,6 +1821,7 @@ class Samples:
 
     @staticmethod
     def _sample(line: bytes) -> Any:
+        demand(len(line) <= MAX_LINE, f"a line of `{SAMPLES}` is longer than {MAX_LINE} bytes")
         sample = fits(parse(line, f"a line of `{SAMPLES}`", "\n"), "sample", "a sample")
         demand(None not in sample.values(), "a field of a sample is null")
         return sample
@@ -2205,6 +2213,7 @@ def count_samples(samples: Samples, metrics: list[Metric], seeds: list[int]) -> 
         for metric in metrics:
             if metric.matches(sample):
                 metric.add(sample, weight)
+    demand(len(samples.blocks) in (0, len(seeds)), "a replicate has no samples, and another has")
     demand((int(widest) * finest).bit_length() <= 900, "the weights are too far apart for this file")
     for metric in metrics:
         metric.settle()

@@ -302,7 +302,7 @@ class EvaluationResult(Struct, frozen=True):
             deviations=tuple(
                 fields.text(item, "deviations") for item in fields.array(table["deviations"], "deviations")
             ),
-            marks=read_marks(table),
+            marks=_some_marks(table),
             origin=read_origin(table),
             redaction=Redaction.from_claim(table["redaction"]) if "redaction" in table else None,
         )
@@ -326,6 +326,13 @@ class LockStatement(Struct, frozen=True):
         """Read the predicate."""
         table = fields.table(value, "the lock statement", "lock blueprint")
         return cls(fields.digest(table["lock"], "lock"), Suite.from_json(table["blueprint"]))
+
+
+def _some_marks(table: Mapping[str, Any]) -> tuple[Mark, ...]:
+    """Read the `marks` of a statement, which leaves them out where there are none."""
+    if table.get("marks") == []:
+        raise fields.bad("`marks` is empty; leave it out")
+    return read_marks(table)
 
 
 def read_marks(table: Mapping[str, Any]) -> tuple[Mark, ...]:

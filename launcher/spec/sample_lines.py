@@ -85,13 +85,15 @@ def _whole_lines(data: Iterable[bytes]) -> Iterator[bytes]:
     pieces: list[bytes] = []
     for piece in _small(data):
         end = piece.rfind(b"\n") + 1
+        # Of the lines that end here, only one that began before can be too long.
+        longest = sum(map(len, pieces)) + (piece.find(b"\n") + 1 if end else len(piece))
+        if longest > MAX_BUNDLE_LINE:
+            raise _malformed(f"a line of `samples.jsonl` is longer than {MAX_BUNDLE_LINE} bytes")
         if end:
             yield b"".join((*pieces, piece[:end]))
             pieces = []
         if end < len(piece):
             pieces.append(piece[end:])
-        if sum(map(len, pieces)) > MAX_BUNDLE_LINE:
-            raise _malformed(f"a line of `samples.jsonl` is longer than {MAX_BUNDLE_LINE} bytes")
     if pieces:
         raise _malformed("the last line of `samples.jsonl` has no line feed")
 

@@ -10,6 +10,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -196,6 +197,35 @@ def test_lies_signed_with_the_trusted_key_are_refused_by_both_or_named_as_skippe
 def is_probe(document: Any, path: tuple[str | int, ...]) -> bool:
     """Say whether a place is inside a report of the probe, which this file says that it does not read."""
     return path[:1] == ("facts",) and len(path) > 1 and document["facts"][path[1]]["source"] == "probe"
+
+
+def _without_a_sample(lines: list[bytes]) -> list[bytes]:
+    return lines[:-1]
+
+
+def _without_a_replicate(lines: list[bytes]) -> list[bytes]:
+    return [line for line in lines if b'"replicate":0' in line]
+
+
+def _at_another_epoch(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:-1], b'{"epoch":1,' + lines[-1][1:]]
+
+
+@pytest.mark.parametrize("change", [_without_a_sample, _without_a_replicate, _at_another_epoch])
+def test_replicates_that_answered_different_items_are_refused_by_both(
+    bundle: Path, key: Path, change: Callable[[list[bytes]], list[bytes]]
+) -> None:
+    place = bundle / "samples.jsonl"
+    place.write_bytes(b"".join(change(place.read_bytes().splitlines(keepends=True))))
+    reseal(bundle, ALICE)
+    answer = told(bundle, "--key", key)
+    assert (answer.code, own_code(bundle, POLICY)) == (1, 1)
+    assert "replicate" in json.loads(answer.out)["sentence"]
+
+
+def test_marks_that_are_none_are_refused_by_both(bundle: Path, key: Path) -> None:
+    reseal(bundle, ALICE, result=lambda predicate: predicate.update(marks=[]))
+    assert (told(bundle, "--key", key).code, own_code(bundle, POLICY)) == (1, 1)
 
 
 def test_a_changed_statement_signed_again_is_judged_alike(bundle: Path, key: Path) -> None:

@@ -134,6 +134,18 @@ def test_a_line_without_end_is_refused_before_it_is_held() -> None:
         list(sample_blocks(endless()))
 
 
+@pytest.mark.parametrize(("size", "fits"), [(MAX_BUNDLE_LINE, True), (MAX_BUNDLE_LINE + 1, False)])
+def test_a_line_is_as_long_as_a_bundle_s_may_be_and_no_longer(size: int, fits: bool) -> None:
+    text = "x" * (size - len(b'{"id":"a","prediction":"","replicate":0,"seed":3}\n'))
+    data = b'{"id":"a","prediction":"%b","replicate":0,"seed":3}\n' % text.encode()
+    assert len(data) == size
+    if fits:
+        assert [len(block) for block in sample_blocks([data])] == [1]
+    else:
+        with pytest.raises(MalformedError, match="longer than"):
+            list(sample_blocks([data]))
+
+
 def test_a_last_line_without_line_feed_is_refused() -> None:
     with pytest.raises(MalformedError, match="no line feed"):
         list(sample_blocks([b'{"id":"a","replicate":0,"seed":3}']))
