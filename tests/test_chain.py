@@ -176,8 +176,12 @@ def test_a_policy_of_two_out_of_three_accepts_after_the_second_signature(
     world: SmallWorld, evalctl: Evalctl, original: Path, keys: dict[str, Path]
 ) -> None:
     policy = policy_of(world, keys)
-    assert evalctl("verify", original, "--trust", policy).code == 3
+    before = evalctl("verify", original, "--trust", policy)
+    assert before.code == 3
+    assert f"`evalctl sign {original} --trust {policy}`" in before.err
+    assert f"`evalctl trust show --trust {policy}`" in before.err
     done = evalctl("sign", original, "--trust", policy, "--key", keys["bob"])
+    assert f"next: evalctl verify {original} --trust {policy}" in done.err
     assert (done.code, len(done.out.splitlines())) == (0, 3), done.err
     assert evalctl("verify", original, "--trust", policy).code == 0
 

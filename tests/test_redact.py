@@ -202,6 +202,14 @@ def test_a_redacted_bundle_verifies_with_the_numbers_of_the_original(
     assert all(sample.prediction is sample.target is None for sample in after.samples)
 
 
+def test_show_counts_a_redacted_bundle_as_the_attempt_that_it_was_made_of(
+    told: Evalctl, original: Path, redacted: Path
+) -> None:
+    of_original = said_by(told("show", original, "--json"))["ledger"]
+    assert of_original["position"] == of_original["of"]
+    assert said_by(told("show", redacted, "--json"))["ledger"] == of_original
+
+
 def test_a_withheld_canary_is_in_no_byte_of_the_redacted_bundle(original: Path, redacted: Path) -> None:
     assert any(CANARY.encode() in data for _, data in files_of(original))
     for name, data in files_of(redacted):

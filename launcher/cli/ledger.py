@@ -119,8 +119,13 @@ def verify(folder: LedgerFolder = None, as_json: Json = False) -> int:
         print_json({"verdict": "verified", **_as_object(found.checkpoint), **held})
         return 0
     print(f"ledger {short_origin(found.checkpoint.origin)}: {found.checkpoint.size} entries are whole")
-    print(f"{len(found.rows)} attempts, held against {len(seen)} earlier looks and {bundles} bundles here")
+    attempts, looks = _count(len(found.rows), "attempt"), _count(len(seen), "earlier look")
+    print(f"{attempts}, held against {looks} and {_count(bundles, 'bundle')} here")
     return 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def witness(

@@ -10,7 +10,7 @@ import typer
 
 from launcher.cli.options import BundleName, Json, PassphraseDescriptor, SigningKey, TimestampUrl, TrustPolicy
 from launcher.cli.output import print_json, say, say_next
-from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy
+from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy, under_policy
 from launcher.cosign import CoSigning, SignedRole, cosign
 from launcher.store.bundles import find_bundle
 from launcher.store.home import find_home
@@ -83,5 +83,6 @@ def sign(
         say(
             "note: this stands behind the bytes; whether the result comes out again only a reproduction shows"
         )
-        say_next(f"evalctl attach BUNDLE {quote(str(out))}/*" if out else f"evalctl verify {quote(bundle)}")
+        next_one = f"evalctl verify {quote(bundle)}"
+        say_next(f"evalctl attach BUNDLE {quote(str(out))}/*" if out else under_policy(next_one, trust))
     return 0

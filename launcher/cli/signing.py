@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 from launcher.cli.output import hint, say
 from launcher.errors import MalformedError
@@ -133,3 +134,8 @@ def read_verifying_policy(home: Home, trust: Path | None, key: Path | None) -> P
     if remark := accept(place, offered, datetime.now(UTC)):
         say(remark)
     return offered.policy
+
+
+def under_policy(command: str, trust: Path | None) -> str:
+    """Return a command to type next, under the policy that was named this time."""
+    return f"{command} --trust {quote(str(trust))}" if trust else command

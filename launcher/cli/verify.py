@@ -9,7 +9,7 @@ import typer
 
 from launcher.cli.options import BundleName, Json, TrustedKey, TrustPolicy
 from launcher.cli.output import hint, print_json, say, say_next
-from launcher.cli.signing import read_verifying_policy
+from launcher.cli.signing import read_verifying_policy, under_policy
 from launcher.errors import CheckFailedError, MalformedError
 from launcher.report.findings import verification as render
 from launcher.spec.bundle import SUMS
@@ -54,7 +54,7 @@ def verify(
         print_json(_as_object(verification))
     else:
         print(_shown(verification))
-        say_stranger(verification)
+        say_stranger(verification, bundle, trust)
         if verification.digest is None and not (path / SUMS).exists():
             hint(f"`{path}` holds no `{SUMS}`, as every bundle does: `evalctl list` names those of this home")
         if verification.reproductions and not outcomes:
@@ -95,8 +95,11 @@ def _shown(verification: Verification) -> str:
     return render(verification.verdict, verification.digest, verification.checks, verification.reproductions)
 
 
-def say_stranger(verification: Verification) -> None:
-    """Say who signed a bundle that nobody here trusts, and what to do about it."""
+def say_stranger(verification: Verification, bundle: str, trust: Path | None = None) -> None:
+    """Say who signed a bundle that nobody here trusts, and what to do about it.
+
+    `bundle` and `trust` are what was typed, for the commands to type next.
+    """
     if verification.verdict != "untrusted":
         return
     for fingerprint in verification.unknown:
@@ -104,11 +107,12 @@ def say_stranger(verification: Verification) -> None:
     if verification.unknown:
         hint("compare it with what its owner publishes, then `evalctl trust add NAME.pub`")
     else:
-        hint("see who may sign what, and until when, with `evalctl trust show`")
+        hint(f"see who may sign what, and until when, with `{under_policy('evalctl trust show', trust)}`")
         if any(
             check.name.startswith("trust:") and "asks for" in check.detail for check in verification.checks
         ):
-            hint("another of those signers adds a signature with `evalctl sign BUNDLE`")
+            signing = under_policy(f"evalctl sign {quote(bundle)}", trust)
+            hint(f"another of those signers adds a signature with `{signing}`")
 
 
 def _redaction(contents: Contents | None) -> dict[str, Any] | None:

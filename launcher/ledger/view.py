@@ -13,7 +13,7 @@ from launcher.ledger.checkpoint import cosigners, short_origin
 from launcher.ledger.count import Tally
 from launcher.ledger.folder import read_bounded
 from launcher.ledger.proof import MAX_PROOF_BYTES, read_proof
-from launcher.spec.bundle import LEDGER_PROOF
+from launcher.spec.bundle import LEDGER_PROOF, as_original
 from launcher.store.home import Home
 
 
@@ -33,13 +33,18 @@ class Place(Struct, frozen=True):
         if self.of is None:
             return f"attempt {self.position}, recorded in ledger {ledger}"
         looked = "co-signed, not checked here" if self.cosigned else "local, not witnessed"
-        return f"attempt {self.position} of {self.of}, counted in this home's ledger {ledger} ({looked})"
+        return f"attempt {self.position} of {self.of} over all locks, in ledger {ledger} ({looked})"
 
 
 def place_of(home: Home, bundle: Path) -> Place | None:
-    """Return the place of the attempt that made a bundle, None where no proof says it."""
+    """Return the place of the attempt that made a bundle, None where no proof says it.
+
+    A redacted bundle has no attempt of its own: its place is that of the bundle that it was made of.
+    """
+    original = bundle / as_original(LEDGER_PROOF)
     try:
-        proof = read_proof(read_bounded(bundle / LEDGER_PROOF, MAX_PROOF_BYTES))
+        path = original if original.exists() else bundle / LEDGER_PROOF
+        proof = read_proof(read_bounded(path, MAX_PROOF_BYTES))
         book = Book(home)
         own = book.folder.checkpoint() if book.exists else None
         is_own = own is not None and own.origin == proof.checkpoint.origin

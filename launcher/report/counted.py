@@ -9,6 +9,7 @@ from launcher.report.text import one_line, table, wrapped
 from launcher.trust.policy import Policy
 
 _HEADER = ("attempt", "began (UTC)", "outcome", "bundle", "what for")
+_MOST_SHOWN = 6
 
 
 def listing(rows: Sequence[Row]) -> list[str]:
@@ -71,6 +72,8 @@ def _metrics(rows: Sequence[Row]) -> str:
                 label = one_line(f"{name} ({definition})")
                 counts[label] = counts.get(label, 0) + 1
     all_of_them = {*counts.values()} == {len(rows)}
+    if all_of_them and len(counts) > _MOST_SHOWN:
+        return f"{', '.join([*counts][: _MOST_SHOWN - 1])} and {len(counts) - _MOST_SHOWN + 1} more"
     return ", ".join(label if all_of_them else f"{label}: {count} of them" for label, count in counts.items())
 
 

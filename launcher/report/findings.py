@@ -57,11 +57,18 @@ def agreement(found: "Agreement") -> str:
     lines = table(rows)
     if len(shown) < len(found.metrics):
         lines.append(f"+ {len(found.metrics) - len(shown)} more metrics, identical")
+    reasons: dict[str, list[str]] = {}
     for item in shown:
         if item.verdict != "identical":
-            lines += wrapped(f"{item.name}: {item.reason}", indent=2)
+            reasons.setdefault(item.reason, []).append(item.name)
+    for reason, names in reasons.items():
+        lines += wrapped(f"{_together(names)}: {reason}", indent=2)
     lines.append(f"samples: {found.samples.equal} of {found.samples.n} equal")
     return "\n".join(lines)
+
+
+def _together(names: "list[str]") -> str:
+    return ", ".join(names) if len(names) <= _MOST_SHOWN else f"{names[0]} and {len(names) - 1} more"
 
 
 def _number(value: float | None) -> str:

@@ -116,6 +116,13 @@ def change_rule(text: str, role: Role, change: RuleChange) -> str:
         members=rule.members | set(change.members),
         max_age=rule.max_age if change.max_age is None else _seconds(change.max_age),
     )
+    if after.threshold > len(after.members):
+        raise MalformedError(
+            f"`{role}` cannot take {after.threshold} of {len(after.members)}",
+            code="threshold",
+            context=f"it may be signed by {', '.join(sorted(after.members)) or 'nobody'}",
+            hint=f"name more keys, `evalctl trust rule {role} --add NAME`, or ask for fewer",
+        )
     values: dict[Path, str] = {}
     tables: tuple[str, ...] = ()
     if role not in before.rules:
@@ -136,7 +143,8 @@ def _refuse_known(policy: Policy, key: TrustedKey) -> None:
         raise MalformedError(
             f"the trust policy has this key already, as `{known.name}`",
             code="key-known",
-            context=key.public.fingerprint,
+            context=f"{key.public.fingerprint}{f', revoked: {known.reason}' if known.reason else ''}",
+            hint="see what it may sign with `evalctl trust show`",
         )
     if key.name in policy.keys:
         raise MalformedError(

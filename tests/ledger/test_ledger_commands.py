@@ -77,6 +77,9 @@ def test_five_seeds_are_five_locks_and_five_attempts(world: SmallWorld, evalctl:
     assert [(each["attempt"], each["position"], each["of"]) for each in found] == [
         (1, count, 5) for count in range(1, 6)
     ]
+    page = evalctl("show", found[4]["bundle"]).out
+    assert "verdict none, attempt 1\n" in page, "this lock was launched once"
+    assert "attempt 5 of 5 over all locks" in page
 
 
 def test_five_homes_are_local_ledgers_and_refused_where_one_is_pinned(

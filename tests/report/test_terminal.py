@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from launcher.errors import EvalctlError
+from launcher.metrics.agreement import Agreement, MetricAgreement, SampleAgreement
+from launcher.report.findings import agreement
 from launcher.report.reading import BundleView, Confusion, read_view
 from launcher.report.terminal import full, summary
 from launcher.spec.blueprint import Published, Threshold
@@ -247,3 +249,10 @@ def test_a_confusion_says_what_it_adds_up_beyond_the_primary_metric() -> None:
 def test_show_says_that_the_sandbox_was_probed(world: SmallWorld, evalctl: Evalctl) -> None:
     shown = evalctl("show", world.launch(sections={"run": 'command = ["answer"]\nseeds = [1, 2]'}).bundle).out
     assert "runc, network none, probed from inside in 2 containers" in shown
+
+
+def test_metrics_that_one_reason_keeps_open_are_told_once() -> None:
+    metrics = tuple(MetricAgreement(f"m{at}", 0.5, 0.5, "inconclusive", "it is withheld") for at in range(12))
+    text = agreement(Agreement("inconclusive", metrics, SampleAgreement(3, 3, 3)))
+    assert text.count("it is withheld") == 1
+    assert "m0 and 11 more: it is withheld" in text

@@ -242,3 +242,16 @@ def test_a_first_policy_of_a_signed_kind_names_its_key_as_root() -> None:
     policy = read_policy(first_policy(key, datetime(2026, 1, 1, tzinfo=UTC)).encode())
     assert policy.keys == {"alice": key}
     assert set(policy.rules) == {*EVIDENCE_ROLES, "root"}
+
+
+def test_a_threshold_beyond_the_keys_that_may_sign_is_refused_by_name() -> None:
+    with pytest.raises(MalformedError, match="`result` cannot take 3 of 2") as caught:
+        change_rule(TEXT, "result", RuleChange(threshold=3))
+    assert caught.value.code == "threshold"
+
+
+def test_a_key_that_was_revoked_is_not_added_again_and_the_reason_is_told() -> None:
+    revoked = revoke_key(add_key(TEXT, CAROL), "carol", "key-compromise", NOW)
+    with pytest.raises(MalformedError) as caught:
+        add_key(revoked, CAROL)
+    assert "revoked: key-compromise" in str(caught.value.context)
