@@ -12,10 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from launcher.environment.facts import read_environment
+from launcher.errors import InfrastructureError
 from launcher.spec.bundle import MAX_ATTESTATIONS
 from launcher.spec.machine_kind import machine_kind
 from launcher.spec.reproduction import Reproduction
 from launcher.spec.statement import Statement, reproduction_statement
+from launcher.store.attested import add_files
 from launcher.trust.dsse import parse_payload
 from launcher.trust.key_files import load_signer, new_key
 from launcher.trust.sigstore import open_envelope, seal, seal_payload
@@ -361,6 +363,18 @@ def test_what_does_not_belong_to_a_bundle_is_refused_and_nothing_is_written(
         assert (done.code, "bad.json` cannot be attached" in done.err) == (1, True), (case, done.err)
         assert contents_of(original) == before, case
     assert evalctl("attach", original, world.root / "absent").code == 2
+
+
+def test_nothing_is_written_through_a_link_that_took_a_folder_s_place(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "bundle", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (folder / "attestations").symlink_to(elsewhere)
+    with pytest.raises(InfrastructureError, match="cannot write"):
+        add_files(folder, {"attestations/result.sigstore.json": b"{}"})
+    assert list(elsewhere.iterdir()) == []
+    add_files(folder / "attestations", {"result.sigstore.json": b"{}"})
+    assert [path.name for path in elsewhere.iterdir()] == ["result.sigstore.json"]
 
 
 def test_a_full_bundle_takes_no_attestation_more(

@@ -1,13 +1,14 @@
 """The attestations of a finished bundle: read them with its SHA256SUMS, and add to them."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from msgspec import Struct
 
 from launcher.digest import sha256_hex
-from launcher.errors import CheckFailedError
+from launcher.errors import CheckFailedError, InfrastructureError
 from launcher.spec import bundle
 from launcher.store.directory import walk
 from launcher.store.files import create_atomically
@@ -72,17 +73,46 @@ def refuse_full(count: int) -> None:
 
 
 def add_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Create every file of `files`, by its path in `folder`, all of them or none.
+    """Create every file of `files`, by its path in `folder`, all of them or none; no link inside is followed.
 
     Raises `InfrastructureError` where `folder` cannot be written.
     """
     written: list[Path] = []
+    with ExitStack() as stack:
+        places = {(folder / name).parent for name in files}
+        held = {place: stack.enter_context(_held(place, inside=place != folder)) for place in places}
+        try:
+            for name, data in files.items():
+                place = held[(folder / name).parent] / Path(name).name
+                create_atomically(place, data)
+                written.append(place)
+        except BaseException as error:
+            for path in written:
+                with suppress(OSError):
+                    path.unlink()
+            if isinstance(error, InfrastructureError):
+                raise _not_writable(folder / name, error.context) from error
+            raise
+
+
+@contextmanager
+def _held(folder: Path, *, inside: bool) -> Iterator[Path]:
+    """Give a path that leads to this very folder, whatever takes its name; `inside`: it may be no link."""
     try:
-        for name, data in files.items():
-            create_atomically(folder / name, data)
-            written.append(folder / name)
-    except BaseException:
-        for path in written:
-            with suppress(OSError):
-                path.unlink()
-        raise
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW * inside)
+    except OSError as error:
+        raise _not_writable(folder, error.strerror) from error
+    try:
+        held = Path(f"/proc/self/fd/{descriptor}")
+        yield held if held.is_dir() else folder
+    finally:
+        os.close(descriptor)
+
+
+def _not_writable(path: Path, reason: str | None) -> InfrastructureError:
+    return InfrastructureError(
+        f"cannot write `{path}`",
+        code="not-writable",
+        context=reason,
+        hint="free some disk space, or make the folder writable",
+    )
