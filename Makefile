@@ -41,6 +41,7 @@ check: environment lint types ## format, lint, types and the fast tests; needs n
 bench: setup ## measure launch, start-up and verify against their yardsticks
 	$(bin)/python -m scripts.bench
 	$(bin)/python -m scripts.bench_verify
+	$(bin)/python -m scripts.bench_ledger
 
 lint: environment ## see that ruff has nothing to say
 	$(bin)/ruff format --quiet --check .

@@ -21,7 +21,7 @@ from launcher.ledger.witness import witness as witness_log
 from launcher.report.counted import attempt_object, known_witnesses, listing
 from launcher.runs.leftovers import reap_left_overs
 from launcher.spec.bundle import LEDGER_PROOF
-from launcher.store.bundles import find_bundle
+from launcher.store.bundles import bundle_digest, find_bundle
 from launcher.store.files import write_atomically
 from launcher.store.home import Home, find_home, make_private
 from launcher.trust.key_files import load_signer, new_key
@@ -210,14 +210,15 @@ def _witnesses(home: Home, checkpoint: Checkpoint) -> tuple[str, ...]:
 def _new_proof(home: Home, path: Path) -> Proof:
     """Return a fresh proof of the outcome that names the bundle at `path`."""
     book = Book(home)
-    found = audit(book.folder) if book.exists else None
+    own = book.seal() if book.exists else None
     try:
         old = read_proof(read_bounded(path / LEDGER_PROOF, MAX_PROOF_BYTES))
-        if found is not None and old.checkpoint.origin == found.checkpoint.origin:
+        is_its_own = old.outcome.bundle == bundle_digest(path)
+        if own and is_its_own and old.checkpoint.origin == own.origin and old.index < own.size:
             return book.prove(old.attempt, old.outcome, old.index)
     except (FileNotFoundError, CheckFailedError):
         pass
-    proof = book.find(path) if found is not None else None
+    proof = book.find(path) if own is not None else None
     if proof is None:
         raise CheckFailedError(
             f"this home's ledger has no outcome that names `{path}`",

@@ -112,7 +112,10 @@ class Book(Struct, frozen=True):
         return self.tally().total(attempt)
 
     def prove(self, attempt: Attempt, outcome: Outcome, index: int) -> Proof:
-        """Return a new proof of an outcome at `index`, under a witnessed checkpoint where that has it."""
+        """Return a new proof of an outcome at `index`, under a witnessed checkpoint where that has it.
+
+        Raises `CheckFailedError` where the log has another entry there, or not the hashes that were signed.
+        """
         checkpoint = self.seal()
         witnessed = checkpoint if _cosigned(checkpoint) else self.folder.checkpoint(WITNESSED)
         if witnessed is not None and index < witnessed.size:
@@ -122,7 +125,10 @@ class Book(Struct, frozen=True):
     def find(self, bundle: Path) -> Proof | None:
         """Return the proof of the outcome that names a bundle, None where there is none."""
         digest, size = bundle_digest(bundle), self.seal().size
+        named = digest.encode()
         for index, data in enumerate(self.folder.entries(0, size)):
+            if named not in data:
+                continue
             entry = read_entry(data)
             if isinstance(entry, Outcome) and entry.bundle == digest:
                 attempt = read_entry(next(self.folder.entries(entry.index, entry.index + 1)))

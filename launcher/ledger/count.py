@@ -1,6 +1,7 @@
 """How many attempts count together: by one signer, of one blueprint, over the same data, for one metric."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -27,14 +28,22 @@ class Group(Struct, frozen=True):
         return sha256_hex(canonical_bytes(parts))
 
 
-def groups_of(attempt: Attempt) -> Iterator[Group]:
-    """Yield what an attempt counts for: one group a metric."""
-    metrics = [(definition, name) for definition, names in attempt.metrics.items() for name in names]
-    for definition, name in metrics or [("", "")]:
-        yield Group(attempt.signer, attempt.suite.name, attempt.data, definition, name)
+def group_keys(attempt: Attempt) -> tuple[str, ...]:
+    """Return the names of the groups that an attempt counts for."""
+    metrics = tuple(attempt.metrics.items())
+    return _group_keys(attempt.signer, attempt.suite.name, attempt.data, metrics)
 
 
-class OpenAttempt(Struct, frozen=True):
+@lru_cache(maxsize=1024)
+def _group_keys(
+    signer: str, blueprint: str, data: tuple[str, ...], metrics: tuple[tuple[str, tuple[str, ...]], ...]
+) -> tuple[str, ...]:
+    pairs = [(definition, name) for definition, names in metrics for name in names]
+    named = (Group(signer, blueprint, data, *pair) for pair in pairs or [("", "")])
+    return tuple(group.key for group in named)
+
+
+class OpenAttempt(Struct, frozen=True, gc=False):
     """An attempt without an outcome, and where its journal is."""
 
     index: int
@@ -58,8 +67,8 @@ class Tally(Struct, frozen=True):
             if isinstance(entry, Outcome):
                 close(unfinished, entry)
             else:
-                for group in groups_of(entry):
-                    counts[group.key] = counts.get(group.key, 0) + 1
+                for key in group_keys(entry):
+                    counts[key] = counts.get(key, 0) + 1
                 unfinished[size] = OpenAttempt(
                     size, entry.sha256, entry.lock, entry.attempt, entry.invocation_id
                 )
@@ -68,7 +77,7 @@ class Tally(Struct, frozen=True):
 
     def total(self, attempt: Attempt) -> int:
         """Return how many attempts are counted together with this one, over the metric that has the most."""
-        return max(self.counts.get(group.key, 0) for group in groups_of(attempt))
+        return max(self.counts.get(key, 0) for key in group_keys(attempt))
 
     def as_json(self) -> dict[str, Any]:
         """Return the tally for a file."""
@@ -95,7 +104,7 @@ def close(unfinished: dict[int, OpenAttempt], outcome: Outcome) -> None:
         )
 
 
-class Row(Struct, frozen=True):
+class Row(Struct, frozen=True, gc=False):
     """One attempt as it is listed: `position` of `total` that count together, for the most tried metric."""
 
     index: int
@@ -110,7 +119,7 @@ def rows(entries: Iterable[Entry]) -> list[Row]:
 
     Raises `CheckFailedError` for outcomes without an attempt, and for a position that is not the right one.
     """
-    attempts: dict[int, tuple[Attempt, int]] = {}
+    attempts: dict[int, tuple[Attempt, tuple[str, ...]]] = {}
     outcomes: dict[int, Outcome] = {}
     counts: dict[str, int] = {}
     unfinished: dict[int, OpenAttempt] = {}
@@ -119,20 +128,21 @@ def rows(entries: Iterable[Entry]) -> list[Row]:
             close(unfinished, entry)
             outcomes[entry.index] = entry
             continue
-        keys = [group.key for group in groups_of(entry)]
+        keys = group_keys(entry)
+        position = 0
         for key in keys:
-            counts[key] = counts.get(key, 0) + 1
-        position = max(counts[key] for key in keys)
+            counts[key] = count = counts.get(key, 0) + 1
+            position = max(position, count)
         if position != entry.position:
             raise CheckFailedError(
                 "the ledger counts its attempts wrongly",
                 code="bad-ledger",
                 context=f"entry {index} says {entry.position}, and is number {position}",
             )
-        attempts[index] = (entry, position)
+        attempts[index] = (entry, keys)
         unfinished[index] = OpenAttempt(index, entry.sha256, entry.lock, entry.attempt, entry.invocation_id)
-    tally = Tally(0, counts, {})
+    totals = {keys: max(map(counts.__getitem__, keys)) for _, keys in attempts.values()}
     return [
-        Row(index, attempt, outcomes.get(index), position, tally.total(attempt))
-        for index, (attempt, position) in attempts.items()
+        Row(index, attempt, outcomes.get(index), attempt.position, totals[keys])
+        for index, (attempt, keys) in attempts.items()
     ]

@@ -6,6 +6,7 @@ An entry tells nothing of the person or the machine but the fingerprint of the k
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, Literal, Self
 
 from msgspec import Struct, field
@@ -14,24 +15,31 @@ from launcher.canonical import canonical_bytes, parse_json
 from launcher.digest import sha256_hex
 from launcher.errors import CheckFailedError, EvalctlError, InfrastructureError
 from launcher.ledger.tiles import MAX_ENTRY_BYTES, MAX_SIZE
+from launcher.ledger.wire import (
+    ENTRY_TYPE,
+    INVOCATION,
+    Purpose,
+    Status,
+    WireAttempt,
+    WireOutcome,
+    WirePlace,
+    WireSuite,
+    read_wire,
+    wire_bytes,
+)
 from launcher.spec import fields
 from launcher.spec.grammars import BLUEPRINT_NAME, VERSION
-from launcher.spec.predicates import PREFIX, Failure, Mark, Suite, Verdict, read_marks
+from launcher.spec.predicates import Failure, Mark, Suite, Verdict, read_marks
 from launcher.trust.keys import is_fingerprint
 
-ENTRY_TYPE: Final = PREFIX + "ledger-entry/v1"
-
-Purpose = Literal["launch", "reproduce"]
-Status = Literal["succeeded", "failed", "interrupted"]
-
-_INVOCATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+_INVOCATION = re.compile(INVOCATION, re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _NAME = re.compile(BLUEPRINT_NAME, re.ASCII)
 _VERSION = re.compile(VERSION, re.ASCII)
 _MAX_DEPTH: Final = 6
 
 
-class Attempt(Struct, frozen=True):
+class Attempt(Struct, frozen=True, gc=False):
     """One attempt, as it is recorded before anything of it runs.
 
     `attempt` counts the attempts at the lock, `position` those that this ledger counts together with it: by
@@ -99,10 +107,29 @@ class Attempt(Struct, frozen=True):
     @property
     def sha256(self) -> str:
         """Return the SHA-256 in hex of the entry's bytes, by which an outcome names it."""
-        return sha256_hex(canonical_bytes(self.as_json()))
+        return sha256_hex(_bytes_of(self))
+
+    @property
+    def wire(self) -> WireAttempt:
+        """Return the entry as the typed encoder writes it."""
+        return WireAttempt(
+            attempt=self.attempt,
+            blueprint=WireSuite(self.suite.name, self.suite.version),
+            data=self.data,
+            invocationId=self.invocation_id,
+            kind="attempt",
+            lock=self.lock,
+            marks=self.marks,
+            metrics=dict(self.metrics),
+            position=self.position,
+            purpose=self.purpose,
+            signer=self.signer,
+            time=self.time,
+            type=ENTRY_TYPE,
+        )
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, gc=False):
     """What became of the attempt at `index`, whose bytes have the digest `of`; recorded once.
 
     `interrupted`: no bundle says how it ended. The other statuses, failure and verdict are the bundle's.
@@ -154,6 +181,21 @@ class Outcome(Struct, frozen=True):
             raise fields.bad("an outcome's status and failure contradict each other")
         return outcome
 
+    @property
+    def wire(self) -> WireOutcome:
+        """Return the entry as the typed encoder writes it."""
+        return WireOutcome(
+            attempt=WirePlace(self.index, self.of),
+            bundle=self.bundle,
+            failure=self.failure,
+            kind="outcome",
+            marks=self.marks,
+            status=self.status,
+            time=self.time,
+            type=ENTRY_TYPE,
+            verdict=self.verdict,
+        )
+
 
 Entry = Attempt | Outcome
 
@@ -163,7 +205,7 @@ def entry_bytes(entry: Entry) -> bytes:
 
     Raises `InfrastructureError` for an entry that nobody could read again, and for one with too many bytes.
     """
-    data = canonical_bytes(entry.as_json())
+    data = _bytes_of(entry)
     if len(data) > MAX_ENTRY_BYTES:
         raise InfrastructureError(
             "the attempt cannot be recorded in the ledger: it names too many inputs and metrics",
@@ -172,7 +214,7 @@ def entry_bytes(entry: Entry) -> bytes:
             hint="split the blueprint into several",
         )
     try:
-        read_entry(data)
+        read_slowly(data)
     except CheckFailedError as error:
         raise InfrastructureError(
             "the attempt cannot be recorded in the ledger", code="bad-ledger-entry", context=error.message
@@ -182,6 +224,14 @@ def entry_bytes(entry: Entry) -> bytes:
 
 def read_entry(data: bytes) -> Entry:
     """Read an entry strictly; raises `CheckFailedError` and nothing else, whatever bytes it is given."""
+    wire = read_wire(data)
+    if wire is None:
+        return read_slowly(data)
+    return _attempt(wire) if isinstance(wire, WireAttempt) else _outcome(wire)
+
+
+def read_slowly(data: bytes) -> Entry:
+    """Do what `read_entry` does, field by field, and say what is wrong."""
     try:
         value = parse_json(data, what="the ledger's entry", max_depth=_MAX_DEPTH)
         is_outcome = isinstance(value, dict) and value.get("kind") == "outcome"
@@ -192,6 +242,44 @@ def read_entry(data: bytes) -> Entry:
     if not same:
         raise _bad("it is not in canonical form")
     return entry
+
+
+def _attempt(wire: WireAttempt) -> Attempt:
+    return Attempt(
+        wire.lock,
+        _suite(wire.blueprint.name, wire.blueprint.version),
+        wire.data,
+        wire.metrics,
+        wire.attempt,
+        wire.position,
+        wire.invocationId,
+        wire.time,
+        wire.signer,
+        wire.purpose,
+        wire.marks,
+    )
+
+
+def _outcome(wire: WireOutcome) -> Outcome:
+    return Outcome(
+        wire.attempt.index,
+        wire.attempt.sha256,
+        wire.time,
+        wire.status,
+        wire.failure,
+        wire.verdict,
+        wire.bundle,
+        wire.marks,
+    )
+
+
+@lru_cache(maxsize=256)
+def _suite(name: str, version: str) -> Suite:
+    return Suite(name, version)
+
+
+def _bytes_of(entry: Entry) -> bytes:
+    return wire_bytes(entry.wire) or canonical_bytes(entry.as_json())
 
 
 def _table(value: Any, kind: str, keys: str, *, optional: str) -> dict[str, Any]:

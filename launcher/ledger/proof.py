@@ -43,10 +43,15 @@ class Proof(Struct, frozen=True):
 
 
 def make_proof(attempt: Attempt, outcome: Outcome, index: int, log: tuple[Checkpoint, Hashes]) -> Proof:
-    """Return the proof of an outcome that stands at `index` of the log with this checkpoint."""
+    """Return the proof of an outcome that stands at `index` of the log with this checkpoint.
+
+    Only the tiles on the way up are read. Raises `CheckFailedError` where it would not hold.
+    """
     checkpoint, hashes = log
     path = inclusion_proof(index, checkpoint.size, hashes.range)
-    return Proof(attempt, outcome, index, tuple(path), checkpoint)
+    proof = Proof(attempt, outcome, index, tuple(path), checkpoint)
+    _check(proof)
+    return proof
 
 
 def read_proof(data: bytes) -> Proof:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from launcher.environment.gpus import observe_gpus
-from launcher.ledger.entries import Purpose
+from launcher.ledger.wire import Purpose
 from launcher.report.progress import Reporter
 from launcher.resolve import Choices
 from launcher.sources.inputs import FetchSettings

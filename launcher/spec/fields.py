@@ -14,7 +14,8 @@ MAX_ITEMS: Final = 4096
 MAX_TEXT: Final = 4096
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?", re.ASCII | re.IGNORECASE)
 _COUNT = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z", re.ASCII)
+TIME: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z"
+_TIME = re.compile(TIME, re.ASCII)
 
 
 def table(value: Any, what: str, keys: str, *, optional: str = "") -> dict[str, Any]:
