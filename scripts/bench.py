@@ -118,6 +118,20 @@ def figures(folder: Path) -> None:
     shutil.copy(folder / "sleep" / "blueprint.toml", folder / "sleep" / "0.toml")
     done = quiet([PYTHON, "-m", "scripts.bench_launches", str(folder / "sleep"), "1"])
     share = json.loads(done.stdout)["sampler_cpu_seconds"] / SLEEP_SECONDS
+    one_by_one = [
+        PYTHON,
+        "-m",
+        "scripts.bench_launches",
+        str(folder / "single"),
+        str(LAUNCHES),
+        "--width",
+        "1",
+    ]
+    taken = json.loads(quiet(one_by_one).stdout)
+    part, each = taken["ledger_seconds"] / taken["seconds"], taken["ledger_seconds"] / LAUNCHES * 1000
+    print(
+        f"the ledger's part of {LAUNCHES} launches, one by one: {part:.1%} of their time, {each:.1f} ms each"
+    )
     print(f"sampling one container for {SLEEP_SECONDS} s: {share:.2%} of a core (goal 1%)")
 
 

@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,13 +34,14 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=2)
     parser.add_argument("--plain", action="store_true", help="leave the hardening out")
     arguments = parser.parse_args()
-    watch = _SamplerWatch()
+    watch, ledger = _SamplerWatch(), watched_ledger()
     start = time.perf_counter(), time.process_time()
     launch_all(arguments.folder, arguments.count, arguments.width, plain=arguments.plain)
     taken = {
         "seconds": time.perf_counter() - start[0],
         "cpu_seconds": time.process_time() - start[1],
         "sampler_cpu_seconds": watch.stop(),
+        "ledger_seconds": sum(ledger),
     }
     json.dump(taken, sys.stdout)
 
@@ -71,6 +72,27 @@ def launch_all(folder: Path, count: int, width: int, *, plain: bool = False) -> 
 
     with ThreadPoolExecutor(width) as pool:
         list(pool.map(one, range(count)))
+
+
+def watched_ledger() -> list[float]:
+    """Return a list that gets the seconds of each call that records an attempt or its outcome."""
+    from launcher.ledger.book import Book
+
+    seconds: list[float] = []
+
+    def watched(call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return call(*arguments)
+            finally:
+                seconds.append(time.perf_counter() - start)
+
+        return timed
+
+    for name in ("record", "close"):
+        setattr(Book, name, watched(getattr(Book, name)))
+    return seconds
 
 
 def _plain_engine() -> "Engine":

@@ -13,6 +13,7 @@ NAMES: Final = (
     *("blueprint", "lock", "samples", "events", "result"),
     *("bundle-samples", "bundle-events", "resources", "environment", "commitments", "openings"),
     *("launch", "provenance", "evaluation-result", "lock-statement", "imported", "reproduction"),
+    "ledger-entry",
 )
 
 
@@ -36,7 +37,7 @@ def schema_of(name: str) -> Schema:
         from launcher.spec.usage_schema import resources_schema
 
         return resources_schema()
-    from launcher.spec import commitments_schema, predicate_schemas, record_schemas
+    from launcher.spec import commitments_schema, ledger_schema, predicate_schemas, record_schemas
 
     if name in predicate_schemas.PREDICATE_SCHEMAS:
         return predicate_schemas.PREDICATE_SCHEMAS[name]()
@@ -44,6 +45,7 @@ def schema_of(name: str) -> Schema:
     return {
         "commitments": commitments_schema.commitments_schema,
         "openings": commitments_schema.openings_schema,
+        "ledger-entry": ledger_schema.ledger_entry_schema,
         "samples": record_schemas.samples_schema,
         "events": record_schemas.events_schema,
         "bundle-samples": record_schemas.bundle_samples_schema,
