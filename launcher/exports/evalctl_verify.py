@@ -19,7 +19,9 @@ What is checked, in this order:
  4. the policy: roles, thresholds, builders, ages, validity, revocation, expiry, its own signatures;
  5. lock, blueprint, result, environment and inventory agree with each other and with what is signed;
  6. every count, table and metric, and every interval with a closed form, follows from the samples;
- 7. a ledger's proof, where there is one: entries, Merkle path, signatures, and that it is of this bundle.
+ 7. a ledger's proof, where there is one: entries, Merkle path, signatures, and that it is of this bundle;
+ 8. of a redacted bundle, the original's attestations over the files that it had, every value given out
+    against what was committed to, and every metric from what each sample contributed.
 
 What is not checked is said as `skipped`, by name.
 """
@@ -47,6 +49,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,7 +60,7 @@ PROVENANCE_TYPE: Final = "https://slsa.dev/provenance/v1"
 RESULT_TYPE, LOCK_TYPE = f"{PREFIX}evaluation-result/v1", f"{PREFIX}lock/v1"
 IMPORTED_TYPE, REPRODUCTION_TYPE = f"{PREFIX}imported/v1", f"{PREFIX}reproduction/v1"
 POLICY_TYPE, STATEMENT_TYPE = f"{PREFIX}trust-policy/v1", "https://in-toto.io/Statement/v1"
-LAUNCH, IMPORT = f"{PREFIX}launch/v1", f"{PREFIX}import/v1"
+LAUNCH, IMPORT, REDACT = (f"{PREFIX}{name}/v1" for name in ("launch", "import", "redact"))
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 
 SUMS, SAMPLES = "SHA256SUMS", "samples.jsonl"
@@ -69,9 +72,7 @@ RECORDS: Final = frozenset(
 )
 PROVENANCE, RESULT, LOCK = (f"attestations/{name}.sigstore.json" for name in ("provenance", "result", "lock"))
 LEDGER_PROOF, COMMITMENTS = "attestations/ledger.tlog-proof", "commitments.jsonl"
-REDACTED: Final = re.compile(
-    r"openings\.jsonl|ORIGINAL-SHA256SUMS|attestations/original-[A-Za-z0-9._-]{1,200}"
-)
+OPENINGS, ORIGINAL, KEPT = "openings.jsonl", "ORIGINAL-SHA256SUMS", "attestations/original-"
 FOLDERS: Final = ("predictions", "logs", "artifacts")
 SEGMENT: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.+=@,() -]*[A-Za-z0-9_+=@)-])?")
 DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE | re.ASCII)
@@ -281,7 +282,7 @@ lock lock:digest blueprint:suite
 imported lock:digest blueprint:suite harness:=lm-eval|inspect origin:=unsigned sources:[dependency]
 evaluation invocationId:invocation verifier:builder evaluatedAt:time suite:suite lock:digest
  assuranceLevel:=self_attested status:status failure:failure? verdict:verdict sampleSize:digits claims:[claim]
- deviations:[text] marks?:[mark] origin?:=unsigned
+ deviations:[text] marks?:[mark] origin?:=unsigned redaction?:redacted
 claim metric:text definition:text value:decimal? ci:[decimal]? n:digits threshold:decimal?
  comparator:=gte|lte? on:on? primary:flag verdict:verdict passed:flag?
 reproduction original:digest reproduced:digest lock:digest verifier:builder evaluatedAt:time verdict:again
@@ -290,7 +291,9 @@ compared name:text original:decimal? reproduced:decimal? verdict:again
 agreement n:digits equal:digits
 result schema:=evalctl/result/v1 lock:digest attempt:count invocation_id:text blueprint:suite status:status
  failure:failure? verdict:verdict metrics:[metric] tables:table samples:counts replicates:[replicate]
- deviations:[text] discrepancies:[text] marks?:[mark] origin?:=unsigned
+ deviations:[text] discrepancies:[text] marks?:[mark] origin?:=unsigned redaction?:redaction
+redaction original:digest withheld:[withheld] samples:count redacted:[text]
+redacted original:digest withheld:[withheld] samples:digits redacted:[text]
 metric name:text definition:text value:number? ci:[number]? ci_method:text? ci_level:number? n:count
  errors:count per_replicate:[number?] spread:number? direction:direction primary:flag threshold:bound?
  verdict:verdict published:published? published_met:flag? reason:text?
@@ -330,6 +333,19 @@ sample id:name prediction?:any target?:any scores?:scores groups?:groups weight?
     )
 }
 AGAIN: Final = ("identical", "equivalent", "inconclusive", "diverged", "not-runnable")  # best first
+# What a redaction takes away, in their order: fields of every sample, a folder, or details of events.
+FIELDS: Final = {
+    "inputs": {"groups", "input_sha256"},
+    "predictions": {"error", "prediction", "scores"},
+    "targets": {"target"},
+}
+GONE: Final = {
+    "artifacts": "artifacts/",
+    "event-details": None,
+    "logs": "logs/",
+    "prediction-files": "predictions/",
+}
+WITHHELD: Final = (*FIELDS, *GONE)
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "status": ("succeeded", "failed"),
     "failure": (
@@ -341,6 +357,7 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "on": ("value", "ci-lower", "ci-upper"),
     "direction": ("higher", "lower"),
     "again": AGAIN,
+    "withheld": WITHHELD,
 }
 
 
@@ -380,7 +397,9 @@ def read_predicate(value: Any, kind: str, what: str) -> Any:
             demand(claim["passed"] is PASSED.get(claim["verdict"]), f"{what}: `passed` is not the verdict")
     if kind == "provenance":
         times, named = value["runDetails"]["metadata"], value["buildDefinition"]["resolvedDependencies"]
-        demand(value["buildDefinition"]["buildType"] in (LAUNCH, IMPORT), f"{what}: another build type")
+        demand(
+            value["buildDefinition"]["buildType"] in (LAUNCH, IMPORT, REDACT), f"{what}: another build type"
+        )
         demand(instant(times["startedOn"]) <= instant(times["finishedOn"]), f"{what}: finished, then started")
     demand(all(item["digest"] for item in named), f"{what}: a dependency has no digest")
     return value
@@ -638,10 +657,12 @@ def is_portable(path: str) -> bool:
 
 def is_bundle_file(path: str) -> bool:
     """Say whether a bundle may hold a file at `path`."""
-    if path in RECORDS or path in (COMMITMENTS, LEDGER_PROOF):
+    if path in RECORDS or path in (COMMITMENTS, LEDGER_PROOF, OPENINGS, ORIGINAL):
         return True
-    if ATTESTATION.fullmatch(path) or REDACTED.fullmatch(path):
+    if ATTESTATION.fullmatch(path) or path == KEPT + "ledger.tlog-proof":
         return True
+    if path.startswith(KEPT):
+        return ATTESTATION.fullmatch("attestations/" + path[len(KEPT) :]) is not None
     return path.partition("/")[0] in FOLDERS and "/" in path and is_portable(path)
 
 
@@ -1023,15 +1044,21 @@ class Signed:
     lock: Any
     lock_type: str
 
+    @property
+    def redaction(self) -> Any:
+        """Return what the signed result says is withheld, None where it says nothing of it."""
+        return self.result and self.result.get("redaction")
+
     def said(self) -> Iterator[dict[str, Any]]:
         """Give what each statement says of what several of them say."""
         if self.provenance:
             definition, details = self.provenance["buildDefinition"], self.provenance["runDetails"]
             run = {"invocation": details["metadata"]["invocationId"], "builder": details["builder"]}
-            yield {**definition["externalParameters"], **run, "import": definition["buildType"] == IMPORT}
+            made = {"import": definition["buildType"] == IMPORT, "redact": definition["buildType"] == REDACT}
+            yield {**definition["externalParameters"], **run, **made}
         if one := self.result:
             run = {"invocation": one["invocationId"], "builder": one["verifier"], "import": "origin" in one}
-            yield {"lock": one["lock"], "blueprint": one["suite"], **run}
+            yield {"lock": one["lock"], "blueprint": one["suite"], **run, "redact": "redaction" in one}
         if one := self.lock:
             is_import = self.lock_type == IMPORTED_TYPE
             yield {"lock": one["lock"], "blueprint": one["blueprint"], "import": is_import}
@@ -1066,43 +1093,67 @@ def verify_folder(folder: Folder, policy: Policy, now: datetime, report: Report)
     demand(sum(facts[0] for facts in folder.files.values()) <= MAX_BYTES, "the bundle is too large")
     for name in (*sorted(RECORDS), PROVENANCE, RESULT, LOCK):
         demand(name in folder.files, f"the bundle has no `{name}`")
-    redacted = any(map(REDACTED.fullmatch, folder.files))
-    demand(not redacted, "it is a redacted bundle, which this file does not verify: use `evalctl verify`")
     inside = [name for name in folder.files if name.startswith("attestations/")]
     demand(len(inside) < MAX_ATTESTATIONS, f"there are more than {MAX_ATTESTATIONS} attestations")
     sealed = {name: folder.read(name, MAX_ATTESTATION) for name in sorted(inside)}
-    digests = {name: folder.sha256(name) for name in sorted(folder.files.keys() - sealed.keys())}
+    kept = {"attestations/" + name[len(KEPT) :]: sealed.pop(name) for name in inside if name.startswith(KEPT)}
+    digests = {name: folder.sha256(name) for name in sorted(folder.files.keys() - set(inside))}
     report.digest = "sha256:" + digests[SUMS]
     report.run("files", lambda: f"{len(digests)} files")
     report.run("checksums", lambda: check_sums(folder, digests))
-    keys = {fingerprint: one.key for fingerprint, one in policy.principals.items()}
-    opened: dict[str, Attestation] = {}
-    for path in sorted(sealed.keys() - {LEDGER_PROOF}):
-        report.run(f"signature:{path[13:-14]}", lambda path=path: open_into(opened, path, sealed, keys))  # type: ignore[misc]
-    if report.verdict == "failed":
+    own = check_signed(sealed, Evidence(digests, {}, policy, now), report)
+    is_redacted = bool(kept or {OPENINGS, ORIGINAL} & digests.keys() or (own and own[1].redaction))
+    before = (
+        check_original(folder, digests, kept, Evidence({}, {}, policy, now), report) if is_redacted else own
+    )
+    if own is None or before is None or (is_redacted and not own[1].result):
         return
-    evidence = Evidence(digests, opened, policy, now)
-    signed: list[Signed] = []
-    if not report.run("agreement", lambda: check_agreement(evidence, signed)):
-        return
-    for path in sorted({one.base for one in opened.values()} - {PROVENANCE, RESULT, LOCK}):
-        report.run(path[13:-14], lambda path=path: check_reproduction(path, evidence, signed[0]))  # type: ignore[misc]
-    check_trust(evidence, signed[0], report)
+    evidence, signed = before
+    proof = (kept if is_redacted else sealed).get(LEDGER_PROOF)
+    if is_redacted:
+        report.run(
+            "ledger-proof", lambda: demand(LEDGER_PROOF not in sealed, "a redacted bundle is in no ledger")
+        )
     signers = frozenset(one.signer for one in evidence.signed(RESULT))
-    recorded = Recorded(sealed.get(LEDGER_PROOF), signed[0], signers, str(report.digest), policy.pins)
-    if recorded.data is not None:
-        report.run("ledger-proof", recorded.check)
+    recorded = Recorded(proof, signed, signers, "sha256:" + evidence.digests[SUMS], policy.pins)
+    if proof is not None:
+        report.run("original:ledger-proof" if is_redacted else "ledger-proof", recorded.check)
     demanded = {policy.principals[one].ledger for one in signers} - {None}
     if demanded or recorded.pin:
         report.run("trust:ledger", lambda: recorded.check_pin(demanded))
-    for path in [path for path, one in opened.items() if one.stamped]:
-        report.skip(f"timestamp:{path[13:-14]}", "who signed a timestamp: its time counts for nothing here")
-    if report.verdict == "failed" or None in (signed[0].provenance, signed[0].result, signed[0].lock):
+    if report.verdict == "failed" or None in (signed.provenance, signed.result, signed.lock):
         report.skip("contents", "nothing is parsed before its signature holds")
         return
-    contents = check_contents(folder, digests, signed[0], report)
-    if contents and recorded.data is not None:
+    contents = check_contents(
+        folder, digests, signed, report, (evidence.digests, own[1]) if is_redacted else None
+    )
+    if contents and proof is not None:
         report.run("ledger-entry", lambda: recorded.compare(contents))
+
+
+def check_signed(
+    sealed: Mapping[str, bytes], evidence: Evidence, report: Report, original: str = ""
+) -> "tuple[Evidence, Signed] | None":
+    """Check attestations, and the statements in them against files and policy; None: stop here."""
+    keys = {fingerprint: one.key for fingerprint, one in evidence.policy.principals.items()}
+    opened: dict[str, Attestation] = {}
+    for path in sorted(sealed.keys() - {LEDGER_PROOF}):
+        name = f"{original}signature:{path[13:-14]}"
+        report.run(name, lambda path=path: open_into(opened, path, sealed, keys))  # type: ignore[misc]
+    if report.verdict == "failed":
+        return None
+    evidence.attestations = opened
+    found: list[Signed] = []
+    if not report.run(f"{original}agreement", lambda: check_agreement(evidence, found)):
+        return None
+    for path in sorted({one.base for one in opened.values()} - {PROVENANCE, RESULT, LOCK}):
+        report.run(original + path[13:-14], lambda path=path: check_reproduction(path, evidence, found[0]))  # type: ignore[misc]
+    check_trust(evidence, found[0], report, original)
+    for path in [path for path, one in opened.items() if one.stamped]:
+        report.skip(
+            f"{original}timestamp:{path[13:-14]}", "who signed a timestamp: its time counts for nothing here"
+        )
+    return evidence, found[0]
 
 
 def check_sums(folder: Folder, digests: Mapping[str, str]) -> None:
@@ -1144,24 +1195,24 @@ def check_agreement(evidence: Evidence, signed: list[Signed]) -> None:
         kind,
     )
     signed.append(found)
-    for name in ("lock", "blueprint", "invocation", "builder", "import"):
+    for name in ("lock", "blueprint", "invocation", "builder", "import", "redact"):
         values = {canonical(about[name]) for about in found.said() if name in about}
         demand(len(values) <= 1, f"the signed statements name different values for the {name}")
     if None in (found.provenance, found.result, found.lock):
         raise SkippedError("a statement by an unknown key is not read")
 
 
-def check_trust(evidence: Evidence, signed: Signed, report: Report) -> None:
+def check_trust(evidence: Evidence, signed: Signed, report: Report, original: str = "") -> None:
     """Ask the policy about each of the three statements."""
     builder = signed.provenance["runDetails"]["builder"]["id"] if signed.provenance else None
     made_at = instant(signed.result["evaluatedAt"]) if signed.result else None
     for name, role, path, kind, *built in (
-        ("trust:provenance", "result", PROVENANCE, PROVENANCE_TYPE, builder, made_at),
-        ("trust:result", "result", RESULT, RESULT_TYPE, builder, made_at),
-        ("trust:lock", "lock", LOCK, signed.lock_type),
+        ("provenance", "result", PROVENANCE, PROVENANCE_TYPE, builder, made_at),
+        ("result", "result", RESULT, RESULT_TYPE, builder, made_at),
+        ("lock", "lock", LOCK, signed.lock_type),
     ):
         why = evidence.refusal(role, path, kind, *built)
-        report.run(name, lambda why=why: demand(not why, str(why)))  # type: ignore[misc]
+        report.run(f"trust:{original}{name}", lambda why=why: demand(not why, str(why)))  # type: ignore[misc]
 
 
 def check_reproduction(path: str, evidence: Evidence, signed: Signed) -> str:
@@ -1346,6 +1397,7 @@ class Contents:
     lock: Any = None
     result: Any = None
     blueprint: Any = None
+    listed: Mapping[str, str] = field(default_factory=dict)  # the files before anything was withheld
 
     @property
     def identity(self) -> Any:
@@ -1390,10 +1442,14 @@ class Contents:
 
 
 def check_contents(
-    folder: Folder, digests: Mapping[str, str], signed: Signed, report: Report
+    folder: Folder, digests: Mapping[str, str], signed: Signed, report: Report, redactor: Any = None
 ) -> "Contents | None":
-    """Check everything that the signed files say; return it where it can be read."""
-    contents = Contents(folder, digests, signed)
+    """Check everything that the signed files say; return it where it can be read.
+
+    Of a redacted bundle `signed` is the original's; `redactor` has the files that the original had, and what
+    was signed of those that are left.
+    """
+    contents = Contents(folder, digests, signed, listed=redactor[0] if redactor else digests)
     if not report.run("contents", contents.read):
         return None
     checks: dict[str, Callable[[Contents], str | None]] = {"lock": check_lock, "blueprint": check_blueprint}
@@ -1401,15 +1457,18 @@ def check_contents(
     for name, check in ({"lock": check_import} if contents.is_import else checks).items():
         report.run(name, lambda check=check: check(contents))  # type: ignore[misc]
     skipped: list[str] = []
-    report.run("metrics", lambda: check_metrics(contents, skipped))
-    report.run("claims", lambda: check_claims(contents))
+    if redactor:
+        check_redacted(contents, redactor[1], skipped, report)
+    else:
+        report.run("metrics", lambda: check_metrics(contents, skipped))
+    report.run("claims", lambda: check_claims(contents, redactor and redactor[1]))
     if contents.is_import:
         report.skip("origin", "imported from logs that nobody signed: nothing was launched")
     else:
         report.skip("sandbox", "that sandbox, resources and services follow from the blueprint, by its rules")
         report.skip("probe", "that the probe's reports are what the sandbox allows")
         report.skip("packages", "the packages that the inventory lists")
-    if COMMITMENTS in digests:
+    if COMMITMENTS in digests and not redactor:
         report.skip("commitments", f"`{COMMITMENTS}` against the samples")
     for why in dict.fromkeys(skipped):
         report.skip("intervals", why)
@@ -1700,7 +1759,7 @@ def marks_of(identity: Any) -> set[str]:
 
 def check_marks(contents: Contents) -> str:
     """Check that the result owns up to what makes its lock less than a whole run's."""
-    identity, result, digests = contents.identity, contents.result, contents.digests
+    identity, result, digests = contents.identity, contents.result, contents.listed
     wanted = marks_of(identity)
     found = set(result.get("marks", []))
     demand(wanted <= found <= wanted | {"partial"}, "the result is not marked as its lock demands")
@@ -1716,9 +1775,20 @@ def check_marks(contents: Contents) -> str:
     return ", ".join(sorted(found)) or "a whole run"
 
 
-def check_claims(contents: Contents) -> None:
-    """Check that the signed statement says what `result.json` says, number by number."""
-    signed, result = contents.signed.result, contents.result
+def check_claims(contents: Contents, redactor: Signed | None) -> None:
+    """Check that the signed statements say what `result.json` says, number by number."""
+    compare_claims(contents.signed.result, contents.result, None)
+    redaction = contents.result.get("redaction")
+    demand(bool(redactor) == bool(redaction), "result and signed statement differ in the redaction")
+    if redactor:
+        compare_claims(redactor.result, contents.result, {**redaction, "samples": str(redaction["samples"])})
+        one, other = (signed.provenance["buildDefinition"] for signed in (contents.signed, redactor))
+        same = all(one[name] == other[name] for name in ("externalParameters", "resolvedDependencies"))
+        demand(same, "the redactor signed the provenance of another run")
+
+
+def compare_claims(signed: Any, result: Any, redaction: Any) -> None:
+    """Hold one signed statement against `result.json`."""
     said = {
         **{
             name: result.get(name)
@@ -1729,6 +1799,7 @@ def check_claims(contents: Contents) -> None:
         "sampleSize": str(result["samples"]["n"]),
         "claims": [claim_of(metric) for metric in result["metrics"]],
         "marks": result.get("marks") or None,
+        "redaction": redaction,
     }
     for name, value in said.items():
         same = canonical(signed.get(name)) == canonical(value)
@@ -2162,7 +2233,7 @@ def check_metrics(contents: Contents, skipped: list[str]) -> str:
         samples = Samples(descriptor, size)
         confusion, failed = count_samples(samples, metrics, contents.seeds)
         demand(samples.sha256.hexdigest() == contents.digests[SAMPLES], f"`{SAMPLES}` changed")
-        items = count_items(samples, metrics)
+        items = count_items(samples, metrics, len(contents.seeds))
     same = result["samples"] == {"n": items, "errors": failed}
     demand(same, "the counts of samples do not follow from the samples")
     same = canonical(result["tables"]) == canonical(confusion.tables())
@@ -2225,11 +2296,14 @@ def weight_of(sample: Any) -> Any:
     return Fraction(sample["weight"]) if "weight" in sample else 1
 
 
-def count_items(samples: Samples, metrics: list[Metric]) -> int:
+def count_items(samples: Samples, metrics: list[Metric], replicates: int) -> int:
     """Feed every item to the metrics; return how many there are."""
     items = 0
     for rows in samples.items():
         items += 1
+        epochs = Counter(one.get("epoch") for one in rows)
+        even = all(count == replicates for count in epochs.values())
+        demand(even, "the replicates answered different items")
         for metric in metrics:
             seen = [(metric.outcome(one), weight_of(one)) for one in rows if metric.matches(one)]
             if seen:
@@ -2267,7 +2341,323 @@ def is_same(ours: Any, theirs: Any, leeway: float = 0.0) -> bool:
     return type(ours) is type(theirs) and bool(ours == theirs)
 
 
-# 9. The command line.
+# 9. Redacted bundles: what is given out, against what the original's signer committed to.
+
+FIXED: Final = frozenset(("failed", "item", "replicate", "seed", "weight"))
+MAX_REDACTABLE: Final = 50_000
+PARTS: Final = ("result", "file", "event", "sample")
+
+
+def check_original(
+    folder: Folder, digests: Mapping[str, str], kept: Mapping[str, bytes], evidence: Evidence, report: Report
+) -> "tuple[Evidence, Signed] | None":
+    """Check the listing and the attestations of the bundle that this one was made of."""
+
+    def read() -> None:
+        for name in (ORIGINAL, OPENINGS, COMMITMENTS):
+            demand(name in digests, f"the bundle has no `{name}`")
+        for name in (PROVENANCE, RESULT, LOCK):
+            demand(name in kept, f"the bundle has no `{KEPT}{name[13:]}`")
+        data = folder.read(ORIGINAL, MAX_SUMS)
+        lines = (line.partition("  ") for line in data.decode("ascii").splitlines())
+        listed = {path: sha256 for sha256, _, path in lines}
+        well = all(is_bundle_file(path) and KINDS["hex"](sha256) for path, sha256 in listed.items())
+        none = {SUMS, ORIGINAL, OPENINGS}.isdisjoint(listed) and len(listed) <= MAX_FILES
+        demand(well and none and sums_of(listed) == data, f"`{ORIGINAL}` lists what no bundle holds")
+        demand(hashlib.sha256(data).hexdigest() == digests[ORIGINAL], f"`{ORIGINAL}` changed")
+        evidence.digests = {**listed, SUMS: digests[ORIGINAL]}
+
+    return (
+        check_signed(kept, evidence, report, "original:") if report.run("original:checksums", read) else None
+    )
+
+
+def check_redacted(contents: Contents, redactor: Signed, skipped: list[str], report: Report) -> None:
+    """Check that what is left is the original's, or was committed to; then the numbers."""
+    redaction = contents.result.get("redaction") or {"withheld": [], "samples": -1, "redacted": []}
+    given = GivenOut(contents, redaction)
+    whole = not given.takes_samples
+    if report.run("redaction", given.check_files) and report.run("withheld", given.read):
+        if whole:
+            report.run("metrics", lambda: check_metrics(contents, skipped))
+        report.run("contributions", lambda: given.check_numbers(skipped))
+    report.skip(
+        "redacted", f"withheld: {', '.join(redaction['withheld'])}; {redaction['samples']} samples whole"
+    )
+    if not whole:
+        report.skip("tables", "tables and claims of the container, without the samples they are of")
+
+
+def lines_of(contents: Contents, name: str) -> Iterator[Any]:
+    """Give the JSON of each line of a file, the digest of which is signed."""
+    state, rest = hashlib.sha256(), b""
+    for chunk in contents.folder.chunks(name):
+        state.update(chunk)
+        *lines, rest = (rest + chunk).split(b"\n")
+        demand(len(rest) <= 4 << 20, f"a line of `{name}` is too long")
+        yield from (parse(line, f"a line of `{name}`") for line in lines)
+    demand(not rest, f"the last line of `{name}` has no line feed")
+    demand(state.hexdigest() == contents.digests[name], f"`{name}` changed while it was read")
+
+
+def parts_of(lines: Iterator[Any], key: str) -> Iterator[tuple[str, str, Any]]:
+    """Give kind, name and cells of each line, in their one order."""
+    last = (-1, b"")
+    for line in lines:
+        kind = next((kind for kind in PARTS if isinstance(line, dict) and kind in line), "")
+        demand(kind and line.keys() == {kind, key} and isinstance(line[kind], str), f"a line is no {key}")
+        cells = line[key] if kind == "sample" else {"": line[key]}
+        order = (PARTS.index(kind), line[kind].encode())
+        demand(
+            order > last and isinstance(cells, dict),
+            f"a line of {key}s is out of order, stands twice or is none",
+        )
+        last = order
+        yield kind, line[kind], cells
+
+
+def opened(slot: list[str], commitment: Any, opening: Any) -> Any:
+    """Return the value in an opening, which must be the one that was committed to."""
+    well = isinstance(opening, list) and len(opening) == 2 and isinstance(opening[0], str)
+    demand(well and re.fullmatch("[0-9a-f]{32}", opening[0]), "an opening is not a salt and a value")
+    framed = (canonical(one).encode() for one in (slot, opening[1]))
+    data = b"evalctl/commitment/v1\0" + bytes.fromhex(opening[0])
+    data += b"".join(len(one).to_bytes(8, "big") + one for one in framed)
+    demand(
+        hashlib.sha256(data).hexdigest() == commitment, f"what is given out of {slot!a} was not committed to"
+    )
+    return opening[1]
+
+
+class Contributed(Metric):
+    """A metric that is fed what each sample contributed: `[failed, ...]` in its cell."""
+
+    def __init__(
+        self, spec: Mapping[str, Any], replicates: int, form: Any, cell: str, *, primary: bool
+    ) -> None:
+        super().__init__(spec, replicates, primary=primary)
+        wilson = "right" if self.kind == "accuracy@1" else "class"
+        self.form = "number" if self.kind in MEASURED else wilson if self.method == "wilson" else "ranks"
+        ranked = {"rank"} if self.form == "ranks" and self.label is not None else set[str]()
+        well = form.get("form") == self.form and form.keys() == {"form", *ranked}
+        demand(
+            well and is_count(form.get("rank", 0)), "the contributions are not in the form of their metric"
+        )
+        self.cell, self.own = cell, Metric(spec, replicates, primary=primary)
+        if self.label is not None:
+            self.label = "1" if self.form == "class" else self._token(form["rank"]) or "none"
+        fields = FIELDS["predictions"] | (set() if self.kind == "mean@1" else {"target"})
+        self.needed = fields | ({"groups"} if self.where else set())
+
+    def matches(self, sample: Any) -> bool:
+        """Say whether the sample contributed."""
+        return sample[self.cell] is not None
+
+    def outcome(self, sample: Any) -> Any:
+        """Return what it contributed."""
+        _, *values = cell = sample[self.cell]
+        demand(
+            isinstance(cell[0], bool) and len(cell) == 2 + (self.form in ("class", "ranks")), "a contribution"
+        )
+        if self.form == "number":
+            return float(fits(values[0], "number", "a contribution"))
+        if self.form == "ranks":
+            demand(all(is_count(one) and one < 10**9 for one in values) and values[0], "a rank")
+            return self._token(values[0]), self._token(values[1])
+        demand(all(isinstance(one, bool) for one in values), "a contribution")
+        if self.form == "right":
+            return "1", "1" if values[0] else "2"
+        return "1" if values[0] else "2", "1" if values[1] else "3"
+
+    def _is_failed(self, sample: Any) -> bool:
+        return bool(sample[self.cell][0])
+
+    @staticmethod
+    def _token(rank: int) -> str:
+        return f"{rank:09}" if rank else ""
+
+    def check(self, sample: Any, cells: Any, gone: set[str]) -> None:
+        """Hold a contribution against the fields of its sample, as far as they are given out."""
+        said = "a sample contributed something else than its fields say"
+        demand("groups" in gone or self.own.matches(sample) == self.matches(cells), said)
+        if self.needed & gone or not self.matches(cells):
+            return
+        found, given = self.own.outcome(sample), self.outcome(cells)
+        if self.form == "class":
+            found = [one == self.own.label for one in found]
+            given = [one == self.label for one in given]
+        elif self.form != "number":
+            found, given = found[0] == found[1], given[0] == given[1]
+        demand(found == given and self.own._is_failed(sample) == self._is_failed(cells), said)
+
+
+class GivenOut:
+    """Everything that a redacted bundle gives out, each value held against its commitment."""
+
+    def __init__(self, contents: Contents, redaction: Any) -> None:
+        self.contents, self.redaction = contents, redaction
+        self.withheld = redaction["withheld"]
+        self.takes_samples = bool(redaction["samples"] or FIELDS.keys() & set(self.withheld))
+        self.samples: list[Any] = []
+        self.lines: list[bytes] = []
+        self.items: dict[tuple[str, str], str] = {}
+        self.names: dict[str, tuple[str, str]] = {}
+        self.metrics: list[Contributed] = []
+
+    def check_files(self) -> None:
+        """Check that each file is original, redacted or withheld, as is said."""
+        digests, listed, said = self.contents.digests, self.contents.listed, self.redaction
+        ours = self.withheld == [word for word in WITHHELD if word in self.withheld]
+        demand(ours and said["original"] == f"sha256:{listed[SUMS]}", "the redaction is of another original")
+        made = {"result.json"} | ({SAMPLES} if self.takes_samples else set[str]())
+        made |= {"events.jsonl"} if "event-details" in self.withheld else set()
+        demand(said["redacted"] == sorted(made), "the redacted files are not those that must be")
+        demand(digests.keys() - listed.keys() == {OPENINGS, ORIGINAL}, "a file was not in the original")
+        places = tuple(place for word in self.withheld if (place := GONE.get(word)))
+        for path in listed.keys() - made - {SUMS}:
+            wanted = None if path.startswith(places) else listed[path]
+            demand(digests.get(path) == wanted, f"`{path}` is not what is said of it")
+
+    def read(self) -> None:
+        """Read openings beside commitments; then hold files that are made of them against them."""
+        contents, withheld = self.contents, self.withheld
+        demand(not contents.is_import and contents.identity["redactable"], "no launch allowed to redact it")
+        committed, given = lines_of(contents, COMMITMENTS), lines_of(contents, OPENINGS)
+        self._read_header(next(committed, None))
+        demand(next(given, None) == {"schema": "evalctl/openings/v1"}, "the openings have no header")
+        events, parts, openings = hashlib.sha256(), {}, parts_of(given, "opening")
+        opening = next(openings, None)
+        for kind, name, cells in parts_of(committed, "commitment"):
+            demand(kind != "sample" or cells.keys() == self.columns, "a sample has other columns")
+            if opening is None or opening[:2] != (kind, name):
+                demand(kind != "sample", "a sample is missing from what is given out")
+                demand(kind != "event" or "event-details" not in withheld, "a step is missing")
+                continue
+            demand(
+                kind != "file" and (kind != "event" or "event-details" in withheld), "too much is given out"
+            )
+            values = {at: opened([kind, name, at], cells.get(at), one) for at, one in opening[2].items()}
+            opening = next(openings, None)
+            if kind == "result":
+                parts[name] = values[""]
+            elif kind == "event":
+                events.update(canonical(values[""]).encode() + b"\n")
+            else:
+                self._add(values)
+        demand(opening is None, "something is given out that was never committed to")
+        self._compare(parts, events.hexdigest())
+
+    def _read_header(self, header: Any) -> None:
+        keys = {"schema", "columns", "metrics"}
+        well = (
+            isinstance(header, dict)
+            and header.keys() == keys
+            and header["schema"] == "evalctl/commitments/v1"
+        )
+        demand(well, "the commitments have no header")
+        names, forms = (
+            fits(header["columns"], "[text]", "columns"),
+            fits(header["metrics"], "[table]", "metrics"),
+        )
+        cells = [f"metric.{index}" for index in range(len(forms))]
+        own = {*cells} == {name for name in names if name.startswith("metric.")} and FIXED | {"id"} <= {
+            *names
+        }
+        demand(names == sorted(set(names)) and own, "the columns are not those that must be")
+        self.columns, self.stays = frozenset(names), FIXED | {*cells}
+        self.gone = {one for word in self.withheld for one in FIELDS.get(word, ()) if one in self.columns}
+        if self.contents.result["status"] == "succeeded":
+            plain = list(metrics_of(self.contents))
+            demand(len(plain) == len(forms), "there are contributions to other metrics")
+            for one, form, cell in zip(plain, forms, cells, strict=True):
+                replicates = len(self.contents.seeds)
+                self.metrics.append(Contributed(one.spec, replicates, form, cell, primary=one.primary))
+
+    def _add(self, cells: dict[str, Any]) -> None:
+        demand(len(self.samples) < MAX_REDACTABLE, f"there are more than {MAX_REDACTABLE} samples to redact")
+        expected = self.columns - self.gone if "id" in cells else self.stays
+        demand(cells.keys() == expected, "a sample gives out more or less than is said")
+        kept = {name: one for name, one in cells.items() if one is not None}
+        place, seeds = [kept.get("replicate"), kept.get("seed")], list(enumerate(self.contents.seeds))
+        well = isinstance(kept.get("failed"), bool) and isinstance(kept.get("item"), str)
+        own = canonical(place) in {canonical([*pair]) for pair in seeds}
+        demand(
+            well and own and KINDS["weight"](kept.get("weight", 1)), "a sample is of no replicate of the lock"
+        )
+        ours = {name for name in self.stays if name not in ("replicate", "seed", "weight")}
+        if "id" in cells:
+            sample = {name: one for name, one in kept.items() if name not in ours}
+            self._check_visible(fits(sample, "sample", "a sample"), cells)
+        self.samples.append({name: kept.get(name) for name in self.stays if name != "weight" or name in kept})
+
+    def _check_visible(self, sample: Any, cells: Any) -> None:
+        self.lines.append(hashlib.sha256(canonical(sample).encode()).digest())
+        name, item = (sample.get("task", ""), sample["id"]), cells["item"]
+        same = self.items.setdefault(name, item) == item and self.names.setdefault(item, name) == name
+        for metric in self.metrics:
+            metric.check(sample, cells, self.gone)
+        answered = "error" not in sample and ("prediction" in sample or sample.get("scores"))
+        failed = cells["failed"] is not bool(answered) or bool(FIELDS["predictions"] & self.gone)
+        demand(same and failed, "a sample contributed something else than its fields say")
+
+    def _compare(self, parts: dict[str, Any], events: str) -> None:
+        """Hold result, events and samples against what the values given out make."""
+        said, result = self.redaction, self.contents.result
+        demand(len(self.samples) - len(self.lines) == said["samples"], "more or fewer samples are withheld")
+        demand(
+            "event-details" not in self.withheld or events == self.contents.digests["events.jsonl"],
+            "`events.jsonl` is not what the values given out make",
+        )
+        count = parts.pop("discrepancies-count", None)
+        if self.takes_samples:
+            demand(
+                is_count(count) and count <= 4096 and not {"tables", "discrepancies"} & parts.keys(), "result"
+            )
+            words = "a claim of the container was not confirmed; its words are withheld"
+            parts |= {"tables": {}, "discrepancies": [words] * count}
+        same = canonical({**parts, "redaction": said}) == canonical(result)
+        demand(same, "`result.json` is not what the values given out make")
+        with self.contents.folder.open(SAMPLES) as descriptor:
+            read = Samples(descriptor, self.contents.folder.files[SAMPLES][0])
+            found = sorted(hashlib.sha256(canonical(sample).encode()).digest() for sample in read.all())
+            demand(read.sha256.hexdigest() == self.contents.digests[SAMPLES], f"`{SAMPLES}` changed")
+        demand(found == sorted(self.lines), f"`{SAMPLES}` is not what the values given out make")
+
+    def check_numbers(self, skipped: list[str]) -> str:
+        """Compute every metric and count again from what each sample contributed."""
+        result, count = self.contents.result, len(self.contents.seeds)
+        if result["status"] == "failed":
+            none = not result["metrics"] and result["verdict"] == "none" and result["samples"]["n"] == 0
+            demand(none and not self.samples, "a failed run has samples or a score")
+            return "nothing: the run failed"
+        weights = [weight_of(sample) for sample in self.samples]
+        finest = max((weight.denominator for weight in weights), default=1)
+        demand((int(max(weights, default=1)) * finest).bit_length() <= 900, "the weights are too far apart")
+        for metric in self.metrics:
+            for sample, weight in zip(self.samples, weights, strict=True):
+                if metric.matches(sample):
+                    metric.add(sample, weight)
+            metric.settle()
+        items = 0
+        for _, group in groupby(sorted(self.samples, key=itemgetter("item")), key=itemgetter("item")):
+            rows, items = list(group), items + 1
+            answered = Counter(row["replicate"] for row in rows)
+            demand(
+                len(set(answered.values())) == 1 and len(answered) == count, "replicates answered other items"
+            )
+            for metric in self.metrics:
+                seen = [(metric.outcome(row), weight_of(row)) for row in rows if metric.matches(row)]
+                if seen:
+                    metric.add_item(seen)
+        failed = sum(sample["failed"] for sample in self.samples)
+        demand(
+            result["samples"] == {"n": items, "errors": failed}, "the counts do not follow from the samples"
+        )
+        compare_metrics(self.contents, list(self.metrics), skipped)
+        return f"{len(self.samples)} samples contributed to {len(self.metrics)} metrics"
+
+
+# 10. The command line.
 
 
 def main(arguments: list[str]) -> int:

@@ -97,6 +97,10 @@ def _verify_redacted(
         return _answer(report, digest, (*checks, failed("original", error)), None)
     both = together(report, original.report)
     proof, counted = check_original_proof(kept, original, judged[0])
+    if bundle.LEDGER_PROOF in inventory.files:
+        checks.append(
+            Check("ledger-proof", "failed", "a redacted bundle stands in no ledger: its original may")
+        )
     checks.extend([*original.checks, counted, *check_pins(proof, original.report, judged[0])])
     if both.verdict == "failed" or None in (report.result, report.lock, original.report.result):
         checks.append(Check("contents", "skipped", "nothing is parsed before its signatures hold"))

@@ -32,6 +32,7 @@ Group = Literal[
     "lies",
     "reproductions",
     "ledger",
+    "redaction",
 ]
 Forge = Callable[[Path], object]
 

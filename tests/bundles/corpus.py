@@ -17,6 +17,7 @@ from tests.bundles import (
     malformed_policies,
     odd_names,
     policies,
+    redactions,
     replays,
     reproducing,
     signatures,
@@ -43,6 +44,7 @@ _MODULES: tuple[Callable[[], Iterator[Case]], ...] = (
     policies.cases,
     malformed_policies.cases,
     ledgers.cases,
+    redactions.cases,
 )
 
 

@@ -50,7 +50,7 @@ from tests.spec.test_record_schemas import VALUES, changed, places
 FILE = Path(one.__file__)
 LIGHT = [case for case in cases() if not case.heavy]
 # What evalctl may refuse alone: the stand-alone verifier names each as skipped.
-SKIPPED = {"probe": "probe", "environment": "packages", "contents": "sandbox"}
+SKIPPED = {"probe": "probe", "environment": "packages", "contents": "sandbox", "commitments": "commitments"}
 
 
 class Answer(NamedTuple):
@@ -485,7 +485,7 @@ def test_both_compute_the_same_metrics(sealed_folder: Path, drawn: tuple[list[li
     try:
         read = one.Samples(descriptor, len(samples.data))
         one.count_samples(read, metrics, [5, 6])
-        one.count_items(read, metrics)
+        one.count_items(read, metrics, 2)
     finally:
         os.close(descriptor)
     for metric, result in zip(metrics, wanted, strict=True):
@@ -642,13 +642,6 @@ def test_a_timestamp_is_named_and_counts_for_nothing(bundle: Path, key: Path, tm
     assert {"timestamp:lock", "timestamp:provenance", "timestamp:result"} <= answers[0].skipped
     trust.write_text(trust.read_text().replace("-----BEGIN CERTIFICATE-----\n", ""))
     assert told(bundle, "--trust", trust).code == 2
-
-
-def test_a_redacted_bundle_is_refused_by_name(bundle: Path, key: Path) -> None:
-    (bundle / "ORIGINAL-SHA256SUMS").write_bytes(b"")
-    answer = told(bundle, "--key", key)
-    assert answer.code == 1
-    assert "redacted bundle, which this file does not verify" in json.loads(answer.out)["sentence"]
 
 
 def test_a_redactable_bundle_without_commitments_is_refused_by_both(tmp_path: Path, key: Path) -> None:
