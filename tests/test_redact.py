@@ -13,11 +13,12 @@ from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 
 from launcher.canonical import canonical_bytes
-from launcher.errors import CheckFailedError
+from launcher.errors import CheckFailedError, MalformedError
+from launcher.metrics.committed import refuse_unredactable
 from launcher.metrics.contributions import Form
 from launcher.redact.search import found_in, telling_texts
 from launcher.spec import bundle as names
-from launcher.spec.commitments import Entry
+from launcher.spec.commitments import Entry, refuse_large
 from launcher.spec.disclosure import Choice
 from launcher.spec.sample import Sample
 from launcher.spec.schema import schema_of
@@ -780,3 +781,26 @@ def test_a_launcher_who_committed_to_what_no_run_makes_is_refused(
     made = redacted_files_of(Choice(USUAL, everything), lie=change_samples(change))
     write_files(tmp_path, made)
     assert said in refused_for(tmp_path)
+
+
+def test_more_than_can_be_redacted_is_not_committed_to(world: SmallWorld) -> None:
+    def tell_much(inside: Inside) -> int:
+        lines = ({"id": str(number), "prediction": 1, "target": 1} for number in range(56_000))
+        write_lines(inside.outputs / "samples.jsonl", lines)
+        return 0
+
+    world.plays(tell_much)
+    bundle = world.launch(
+        sections={"score": None, "labels": None, "tail": "[bundle]\nredactable = true\n"}
+    ).bundle
+    assert json.loads((bundle / "result.json").read_bytes())["failure"] == "candidate"
+    assert "a redactable bundle holds at most" in (bundle / "events.jsonl").read_text()
+
+
+def test_the_number_of_commitments_to_samples_is_bounded() -> None:
+    few = [Sample("a", prediction=1, target=1)] * 50_000
+    refuse_unredactable(few, 16 << 20, 2)
+    with pytest.raises(MalformedError, match="a redactable bundle holds at most"):
+        refuse_unredactable(few, 16 << 20, 3)
+    with pytest.raises(CheckFailedError, match="a redactable bundle holds at most"):
+        refuse_large(50_001, 10, 0)

@@ -2344,7 +2344,7 @@ def is_same(ours: Any, theirs: Any, leeway: float = 0.0) -> bool:
 # 9. Redacted bundles: what is given out, against what the original's signer committed to.
 
 FIXED: Final = frozenset(("failed", "item", "replicate", "seed", "weight"))
-MAX_REDACTABLE: Final = 50_000
+MAX_CELLS, MAX_OPENINGS = 500_000, 64 << 20
 PARTS: Final = ("result", "file", "event", "sample")
 
 
@@ -2522,6 +2522,7 @@ class GivenOut:
         """Read openings beside commitments; then hold files that are made of them against them."""
         contents, withheld = self.contents, self.withheld
         demand(not contents.is_import and contents.identity["redactable"], "no launch allowed to redact it")
+        demand(contents.folder.files[OPENINGS][0] <= MAX_OPENINGS, f"`{OPENINGS}` is too large")
         committed, given = lines_of(contents, COMMITMENTS), lines_of(contents, OPENINGS)
         self._read_header(next(committed, None))
         demand(next(given, None) == {"schema": "evalctl/openings/v1"}, "the openings have no header")
@@ -2574,7 +2575,8 @@ class GivenOut:
                 self.metrics.append(Contributed(one.spec, replicates, form, cell, primary=one.primary))
 
     def _add(self, cells: dict[str, Any]) -> None:
-        demand(len(self.samples) < MAX_REDACTABLE, f"there are more than {MAX_REDACTABLE} samples to redact")
+        few = (len(self.samples) + 1) * len(self.columns) <= MAX_CELLS
+        demand(few, f"there are more than {MAX_CELLS} commitments to samples")
         expected = self.columns - self.gone if "id" in cells else self.stays
         demand(cells.keys() == expected, "a sample gives out more or less than is said")
         kept = {name: one for name, one in cells.items() if one is not None}

@@ -5,10 +5,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from launcher.errors import CheckFailedError, MalformedError
 from launcher.metrics.contributions import Contributor, contributors
 from launcher.spec.blueprint import Metric
 from launcher.spec.bundle import COMMITMENTS, SUMS
-from launcher.spec.commitments import Entry, Header, SaltKey, event_name
+from launcher.spec.commitments import Entry, Header, SaltKey, event_name, refuse_large
 from launcher.spec.disclosure import DISCREPANCIES, FIXED, bare_event, metric_column
 from launcher.spec.sample import Sample
 
@@ -37,13 +38,23 @@ def committed_parts(key: SaltKey, parts: Parts) -> Committed:
     """Return what is committed to of a bundle: parts of its result, its files, its events, its samples."""
     # Without samples there is no score, and nothing that a metric could be made of.
     ways = contributors(parts.metrics, parts.samples) if parts.samples else ()
-    present = tuple(
-        name for name in _FIELDS if any(getattr(each, name) is not None for each in parts.samples)
-    )
+    present = _present(parts.samples)
     columns = sorted((*FIXED, *_ALWAYS, *present, *(metric_column(index) for index in range(len(ways)))))
     header = Header(tuple(sorted(set(columns))), tuple(way.form.as_json() for way in ways))
     entries = [*_result(parts), *_files(parts), *_events(parts)]
     return Committed(header, (*entries, *_samples(key, parts, (*_ALWAYS, *present), ways)))
+
+
+def refuse_unredactable(samples: Sequence[Sample], size: int, metrics: int) -> None:
+    """Raise `MalformedError` for samples, of `size` bytes, that are too many to commit to."""
+    try:
+        refuse_large(len(samples), len({*FIXED, *_ALWAYS, *_present(samples)}) + metrics, size)
+    except CheckFailedError as error:
+        raise MalformedError(error.message, code="bad-samples") from error
+
+
+def _present(samples: Sequence[Sample]) -> tuple[str, ...]:
+    return tuple(name for name in _FIELDS if any(getattr(each, name) is not None for each in samples))
 
 
 def committed_names(parts: Parts) -> list[tuple[str, str]]:

@@ -153,6 +153,10 @@ def _read(plan: RunPlan, runs: list[ReplicateRun]) -> _Ending:
         harness = _harness(plan, runs)
         replicates = [list(one.samples) for one in harness] or [_samples(plan, r.replicate) for r in runs]
         bundled = bundle_samples(replicates, blueprint.run.seeds)
+        if blueprint.redactable:
+            from launcher.metrics.committed import refuse_unredactable
+
+            refuse_unredactable(bundled.samples, len(bundled.data), len(blueprint.metrics))
         blocks = blocks_of(bundled.samples)
         measured = measure(blueprint.metrics, blueprint.run.seeds, len(bundled.data), blocks)
         events = [event for run in runs for phase, _ in run.outcomes for event in _events(plan, run, phase)]

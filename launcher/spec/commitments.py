@@ -24,6 +24,10 @@ KEY_BYTES: Final = 32
 SALT_BYTES: Final = 16
 MAX_LINE_BYTES: Final = 4 << 20
 MAX_COLUMNS: Final = 2048
+# What of samples is committed to is held whole where it is given out.
+MAX_SAMPLE_CELLS: Final = 500_000
+MAX_SAMPLES_BYTES: Final = 16 << 20
+MAX_OPENINGS_BYTES: Final = 64 << 20
 
 Kind = Literal["result", "file", "event", "sample"]
 # The order of the kinds in the file; within a kind, by the name's UTF-8 bytes.
@@ -197,6 +201,15 @@ def _read_json(line: bytes, what: str) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
         raise bad(f"{what} is not JSON") from error
+
+
+def refuse_large(samples: int, columns: int, size: int) -> None:
+    """Raise `CheckFailedError` for more than can be redacted in bounded memory."""
+    if samples * columns > MAX_SAMPLE_CELLS or size > MAX_SAMPLES_BYTES:
+        raise bad(
+            f"a redactable bundle holds at most {MAX_SAMPLE_CELLS} commitments to samples and "
+            f"{MAX_SAMPLES_BYTES} bytes of them, this one {samples} times {columns} and {size} bytes"
+        )
 
 
 def bad(message: str) -> CheckFailedError:

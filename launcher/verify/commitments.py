@@ -11,7 +11,7 @@ from launcher.errors import CheckFailedError, EvalctlError
 from launcher.metrics.committed import Parts, committed_names
 from launcher.metrics.contributions import expected_forms
 from launcher.spec import bundle
-from launcher.spec.commitments import MAX_LINE_BYTES, Entry, bad, read_commitments, read_header
+from launcher.spec.commitments import MAX_LINE_BYTES, Entry, bad, read_commitments, read_header, refuse_large
 from launcher.spec.disclosure import require_columns
 from launcher.store.directory import Inventory
 from launcher.trust.checks import Check, failed
@@ -76,6 +76,7 @@ def _compare(contents: Contents, parts: Parts, lines: Iterator[bytes]) -> int:
             named.append((entry.kind, entry.name))
     if named != committed_names(parts):
         raise bad("there is not one commitment for each part of the result, each file and each step")
+    refuse_large(samples, len(header.columns), contents.source.file.size)
     if samples != count:
         raise bad(f"there are commitments to {samples} samples, and {count} samples")
     return cells

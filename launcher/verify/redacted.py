@@ -4,6 +4,7 @@ What is left is tied to the original in three ways: a file by its digest in the 
 of a file by the commitment in the original's commitments.jsonl, the numbers by the original's signed result.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -20,10 +21,17 @@ from launcher.metrics.contributions import Contribution, evaluate_contributions,
 from launcher.metrics.judgement import combine_verdicts
 from launcher.spec import bundle
 from launcher.spec.claims import evaluation_result
-from launcher.spec.commitments import Entry, Header, bad, read_commitments, read_header
+from launcher.spec.commitments import (
+    MAX_OPENINGS_BYTES,
+    Entry,
+    Header,
+    bad,
+    read_commitments,
+    read_header,
+    refuse_large,
+)
 from launcher.spec.disclosure import (
     check_sample_columns,
-    events_bytes,
     is_whole,
     metric_column,
     require_columns,
@@ -64,11 +72,11 @@ class Original(Struct, frozen=True):
 
 
 class _GivenOut(Struct, frozen=True):
-    """Every value that is given out, each known to be the one that was committed to."""
+    """Every value that is given out, each the one that was committed to; of events the SHA-256."""
 
     header: Header
     result: Mapping[str, Any]
-    events: tuple[Entry, ...]
+    events: str | None
     samples: tuple[Entry, ...]
 
 
@@ -174,12 +182,14 @@ def _read_given_out(
             raise CheckFailedError(f"the bundle has no `{name}`", code="missing-file")
     if original.digests.get(bundle.COMMITMENTS) != digests[bundle.COMMITMENTS]:
         raise CheckFailedError("the commitments are not the original's", code="bad-redaction")
+    if inventory.files[bundle.OPENINGS].size > MAX_OPENINGS_BYTES:
+        raise bad(f"`{bundle.OPENINGS}` has more than {MAX_OPENINGS_BYTES} bytes")
     lines = checked_lines(inventory, bundle.COMMITMENTS, digests)
     header = read_header(lines)
     require_columns(header, len(header.metrics))
     openings = read_openings(checked_lines(inventory, bundle.OPENINGS, digests))
     result: dict[str, Any] = {}
-    events, samples = [], []
+    events, has_events, samples = hashlib.sha256(), False, []
     for committed, opening in paired(read_commitments(header, lines), openings):
         if opening is None:
             if committed.kind == "sample":
@@ -191,15 +201,17 @@ def _read_given_out(
         if values.kind == "result":
             result[values.name] = values.cells[""]
         elif values.kind == "event":
-            events.append(values)
+            events.update(canonical_bytes(values.cells[""]) + b"\n")
+            has_events = True
         elif values.kind == "sample":
             check_sample_columns(values, header.columns, redaction.withheld)
             samples.append(values)
+            refuse_large(len(samples), len(header.columns), 0)
         else:
             raise bad("files are not given out by openings")
     # What no sample could hold is refused before anything is made of it.
     samples_left(samples)
-    return _GivenOut(header, result, tuple(events), tuple(samples))
+    return _GivenOut(header, result, events.hexdigest() if has_events else None, tuple(samples))
 
 
 def _compare_files(found: Mapping[str, str], original: Mapping[str, str], redaction: Redaction) -> None:
@@ -236,7 +248,7 @@ def _compare_left(
     if sha256_hex(samples_bytes(samples_left(given.samples))) != digests[bundle.SAMPLES]:
         raise _contradiction("`samples.jsonl` is not what the values given out make")
     if "event-details" in redaction.withheld:
-        if sha256_hex(events_bytes(given.events)) != digests[bundle.EVENTS]:
+        if (given.events or sha256_hex(b"")) != digests[bundle.EVENTS]:
             raise _contradiction("`events.jsonl` is not what the values given out make")
     elif given.events:
         raise _contradiction("steps are given out that are not withheld")
