@@ -12,9 +12,9 @@ from launcher.canonical import canonical_bytes
 from launcher.digest import sha256_hex
 from launcher.ledger.checkpoint import Checkpoint, ledger_key, witness_key
 from launcher.ledger.entries import Attempt, Outcome, entry_bytes
-from launcher.ledger.proof import Proof, make_proof
+from launcher.ledger.proof import Proof
 from launcher.ledger.tiles import Hashes, leaf_hashes
-from launcher.ledger.tree import fold
+from launcher.ledger.tree import fold, inclusion_proof
 from launcher.spec import bundle as names
 from launcher.spec.lock import read_lock
 from launcher.spec.predicates import Suite
@@ -88,7 +88,7 @@ def proof_of(
     ledger: FixedSigner = OURS,
     witness: FixedSigner | None = None,
 ) -> Proof:
-    """Return the proof of entries that were changed before the ledger took them: it holds."""
+    """Return the proof of entries that were changed before the ledger took them; nothing looks at it."""
     recorded = attempt(attempt_of(files))
     digest = f"sha256:{sha256_hex(files[names.SUMS])}"
     ended = outcome(Outcome(_ATTEMPT_AT, recorded.sha256, STARTED, "succeeded", None, "pass", digest))
@@ -98,7 +98,8 @@ def proof_of(
     key = ledger_key(ledger.public)
     checkpoint = signed(Checkpoint(key.name, len(entries), fold(leaves)), key, ledger, witness)
     hashes = Hashes(len(entries), lambda tile: b"".join(leaves[: tile.width]))
-    return make_proof(recorded, ended, _OUTCOME_AT, (checkpoint, hashes))
+    path = inclusion_proof(_OUTCOME_AT, len(entries), hashes.range)
+    return Proof(recorded, ended, _OUTCOME_AT, tuple(path), checkpoint)
 
 
 def signed(
