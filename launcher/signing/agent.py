@@ -18,7 +18,6 @@ from launcher.trust.keys import PublicKey
 
 _IDENTITIES, _IDENTITIES_ANSWER = 11, 12
 _SIGN, _SIGN_ANSWER = 13, 14
-_FAILURE: Final = 5
 # What OpenSSH's agent reads and writes at most.
 _MOST_BYTES: Final = 256 << 10
 _MOST_KEYS: Final = 2048

@@ -22,7 +22,6 @@ Kind = Literal[1, 4]
 
 MAX_NOTE_BYTES: Final = 1 << 16
 MAX_SIGNATURES: Final = 64
-MAX_NAME: Final = 256
 _MAX_TIME: Final = 2**63
 _DASH: Final = "\N{EM DASH} "
 _NAME = re.compile(r"[^\s+\x00-\x1f\x7f-\x9f]{1,256}")
