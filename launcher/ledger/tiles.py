@@ -53,14 +53,6 @@ def tiles_of(size: int, level: int) -> Iterator[Tile]:
         yield last
 
 
-def levels_of(size: int) -> int:
-    """Return how many levels of hashes a log of `size` entries has."""
-    levels = 0
-    while size >> (8 * levels):
-        levels += 1
-    return levels
-
-
 def pack_entries(entries: Sequence[bytes]) -> bytes:
     """Return the bytes of a bundle of entries."""
     return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from launcher.ledger.audit import Audit, audit
-from launcher.ledger.checkpoint import Checkpoint, cosigners, witness_key
+from launcher.ledger.checkpoint import Checkpoint, witness_key
 from launcher.ledger.folder import LogFolder
 from launcher.ledger.seen import seen_checkpoints, supersede
 from launcher.trust.keys import Signer
@@ -54,8 +54,3 @@ def merged(mine: Checkpoint | None, brought: Checkpoint) -> Checkpoint:
     known = {(each.name, each.key_id) for each in brought.note.signatures}
     kept = tuple(each for each in mine.note.signatures if (each.name, each.key_id) not in known)
     return replace(brought, note=Note(brought.body, (*brought.note.signatures, *kept)))
-
-
-def is_witnessed(checkpoint: Checkpoint | None) -> bool:
-    """Say whether anybody but the ledger itself signed the checkpoint."""
-    return checkpoint is not None and bool(cosigners(checkpoint))

@@ -20,7 +20,6 @@ from launcher.spec.bundle import (
 Withheld = Literal[
     "inputs", "predictions", "targets", "artifacts", "event-details", "logs", "prediction-files"
 ]
-FileState = Literal["original", "redacted", "withheld"]
 
 WITHHOLDABLE: Final[tuple[Withheld, ...]] = get_args(Withheld)
 # The fields of a sample that each of the first three takes away.
