@@ -49,6 +49,7 @@ GROUPS = (
                 "in_toto",
                 "Write a bundle's verdict as in-toto's test-result.",
             ),
+            Command(("export", "sshsig"), "export", "sshsig", "Sign a bundle's SHA256SUMS as OpenSSH does."),
             Command(
                 ("export", "verifier"),
                 "export",

@@ -2,15 +2,19 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launcher.cli.options import BundleName, Json, PassphraseDescriptor, TrustPolicy
+from launcher.cli.options import BundleName, Json, PassphraseDescriptor, SigningKey, TrustPolicy
 from launcher.cli.output import print_json, say_next
 from launcher.digest import digest_of
 from launcher.errors import CheckFailedError, MalformedError, TrustError
 from launcher.store.files import write_atomically
+
+if TYPE_CHECKING:
+    from launcher.store.home import Home
+    from launcher.verify import Contents
 
 _VERIFIER = Path(__file__).parent.parent / "exports" / "evalctl_verify.py"
 
@@ -56,16 +60,69 @@ def in_toto(
     at best. Without `--key` it is a bare statement that nobody signed. Exit codes: 1 the bundle is broken, 3
     its signer is not trusted.
     """
-    from launcher.cli.signing import read_signer, read_verifying_policy
+    from launcher.cli.signing import read_signer
     from launcher.exchange.in_toto import test_result
-    from launcher.spec.bundle import SUMS
-    from launcher.store.bundles import find_bundle
     from launcher.store.home import find_home
     from launcher.trust.dsse import statement_bytes
     from launcher.trust.sigstore import seal
-    from launcher.verify import verify
 
     home = find_home()
+    contents, sums = _verified(home, bundle, trust)
+    statement = test_result(contents, sums)
+    data = (
+        seal(statement, read_signer(home, key, passphrase_fd)) if key else statement_bytes(statement) + b"\n"
+    )
+    place = _written(data, out)
+    if as_json:
+        signed = {"signed": key is not None, "digest": digest_of(sums)}
+        print_json(
+            {"file": place, "result": statement["predicate"]["result"], **signed, "statement": statement}
+        )
+    else:
+        print(data.decode() if out is None else out, end="" if out is None else "\n")
+    return 0
+
+
+def sshsig(
+    bundle: BundleName,
+    out: OutFile = None,
+    key: SigningKey = None,
+    passphrase_fd: PassphraseDescriptor = None,
+    trust: TrustPolicy = None,
+    as_json: Json = False,
+) -> int:
+    """Sign a bundle's SHA256SUMS as OpenSSH does.
+
+    The bundle is verified first, as `evalctl verify` does it. What is written is for people who have OpenSSH
+    and nothing else: `ssh-keygen -Y verify` with `evalctl trust export --allowed-signers`, then `sha256sum
+    -c SHA256SUMS`. No verifier of evalctl reads it. Exit codes: 1 the bundle is broken, 3 its signer is not
+    trusted.
+    """
+    from launcher.cli.signing import read_signer
+    from launcher.store.home import find_home
+    from launcher.trust.allowed_signers import namespace
+    from launcher.trust.sshsig import ssh_signature
+
+    home = find_home()
+    _, sums = _verified(home, bundle, trust)
+    signer = read_signer(home, key, passphrase_fd)
+    data = ssh_signature(sums, namespace("result"), signer)
+    place = _written(data, out)
+    if as_json:
+        said = {"file": place, "digest": digest_of(sums), "namespace": namespace("result")}
+        print_json({**said, "signer": signer.public.fingerprint, "signature": data.decode()})
+    else:
+        print(data.decode() if out is None else out, end="" if out is None else "\n")
+    return 0
+
+
+def _verified(home: "Home", bundle: str, trust: Path | None) -> "tuple[Contents, bytes]":
+    """Return what a bundle that verifies says, and the very SHA256SUMS that was verified."""
+    from launcher.cli.signing import read_verifying_policy
+    from launcher.spec.bundle import SUMS
+    from launcher.store.bundles import find_bundle
+    from launcher.verify import verify
+
     path = find_bundle(home, bundle)
     verification = verify(path, read_verifying_policy(home, trust, None), datetime.now(UTC))
     if verification.verdict != "verified" or verification.contents is None:
@@ -73,19 +130,7 @@ def in_toto(
     sums = (path / SUMS).read_bytes()
     if digest_of(sums) != verification.digest:
         raise _refused(bundle, tampered=True)
-    statement = test_result(verification.contents, sums)
-    data = (
-        seal(statement, read_signer(home, key, passphrase_fd)) if key else statement_bytes(statement) + b"\n"
-    )
-    place = _written(data, out)
-    if as_json:
-        signed = {"signed": key is not None, "digest": verification.digest}
-        print_json(
-            {"file": place, "result": statement["predicate"]["result"], **signed, "statement": statement}
-        )
-    else:
-        print(data.decode() if out is None else out, end="" if out is None else "\n")
-    return 0
+    return verification.contents, sums
 
 
 def _refused(bundle: str, *, tampered: bool) -> CheckFailedError | TrustError:
