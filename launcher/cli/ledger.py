@@ -178,6 +178,12 @@ def add(
         raise MalformedError(
             f"there is no file `{file}`", code="no-such-file", hint="check the path"
         ) from error
+    except CheckFailedError as error:
+        raise CheckFailedError(
+            f"`{file}` is no checkpoint: {error.message}",
+            code=error.code,
+            hint="name the `checkpoint` that `evalctl ledger witness DIR` co-signed",
+        ) from error
     kept = Book(home).add_cosigned(brought)
     if as_json:
         print_json(_as_object(kept))

@@ -244,6 +244,9 @@ def test_a_cosignature_that_does_not_hold_is_refused(world: SmallWorld, evalctl:
     assert evalctl("ledger", "add", copy / "checkpoint").code == 1
     assert evalctl("ledger", "verify", copy).code == 1
     assert evalctl("ledger", "add", copy / "absent").code == 2
+    (copy / "odd").write_text("odd")
+    odd = evalctl("ledger", "add", copy / "odd")
+    assert (odd.code, "odd` is no checkpoint" in odd.err, "ledger witness" in odd.err) == (1, True, True)
     assert evalctl("ledger", "verify", world.root / "nowhere").code == 2
 
 
