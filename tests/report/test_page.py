@@ -146,8 +146,8 @@ def test_a_page_stays_small_however_much_went_wrong(record: ReadRecord) -> None:
             replicate=replicate,
             seed=0,
         )
-        for number in range(400)
-        for replicate in range(3)
+        for number in range(1000)
+        for replicate in range(5)
     ]
     facts = tuple(Fact(QUOTES, QUOTES, QUOTES) for _ in range(2000))
     metrics = tuple(replace(whole.result.metrics[0], name=f"m{number}") for number in range(2000))

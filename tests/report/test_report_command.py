@@ -141,7 +141,7 @@ FILES = ("result.json", "lock.json", "environment.json")
 def test_what_a_stranger_may_have_put_anywhere_is_shown_or_refused(story: Story, tmp_path: Path) -> None:
     world, bundle = story("several_seeds")
     choose, shown = Random(11), 0
-    for number in range(80):
+    for number in range(160):
         odd = copy_of(bundle, tmp_path / str(number))
         change_json(odd / FILES[number % 3], lambda value: _put(value, choose))
         reseal(odd, world.signer)
@@ -151,7 +151,7 @@ def test_what_a_stranger_may_have_put_anywhere_is_shown_or_refused(story: Story,
             continue
         assert faults(page) == []
         shown += 1
-    assert shown > 3, "some of it is shown"
+    assert shown > 10, "some of it is shown"
 
 
 def _put(value: Any, choose: Random) -> None:

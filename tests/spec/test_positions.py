@@ -146,7 +146,7 @@ class Writer:
         return "\n".join([*lines, *later, ""])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(TABLES, st.data())
 def test_every_key_and_value_of_any_document_is_where_the_map_says(
     table: dict[str, Any], data: st.DataObject
