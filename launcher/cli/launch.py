@@ -22,6 +22,7 @@ from launcher.cli.options import (
     Out,
     PassphraseDescriptor,
     SigningKey,
+    TargetFile,
     TimestampUrl,
 )
 from launcher.cli.output import hint, print_json, say, say_next
@@ -33,7 +34,7 @@ from launcher.cli.site import SiteFile, read_site
 from launcher.cli.targets import Target, read_target
 from launcher.digest import sha256_hex
 from launcher.launch import launch as launch_blueprint
-from launcher.ledger.view import place_of
+from launcher.ledger.view import Place, place_of
 from launcher.report.progress import make_reporter
 from launcher.report.reading import BundleView, read_view
 from launcher.report.terminal import summary
@@ -51,8 +52,16 @@ _ADVICE = {
 }
 
 
+Rerun = Annotated[
+    bool, typer.Option("--rerun", help="Run again even where a finished run could be returned.")
+]
+Note = Annotated[
+    str, typer.Option(metavar="TEXT", help="A remark to keep in the signed provenance; default: none.")
+]
+
+
 def launch(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A blueprint (TOML) or a lock (JSON).")],
+    file: TargetFile,
     out: Out = None,
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
@@ -60,9 +69,7 @@ def launch(
     blueprint_dir: BlueprintFolder = None,
     locked: Locked = False,
     offline: Offline = False,
-    rerun: Annotated[
-        bool, typer.Option("--rerun", help="Run again even where a finished run could be returned.")
-    ] = False,
+    rerun: Rerun = False,
     runtime: LeastRuntime = None,
     engine: EngineChoice = None,
     site: SiteFile = None,
@@ -71,9 +78,7 @@ def launch(
     secret: SecretFiles = None,
     limit: Limit = None,
     draft: Draft = False,
-    note: Annotated[
-        str, typer.Option(metavar="TEXT", help="A remark to keep in the signed provenance; default: none.")
-    ] = "",
+    note: Note = "",
     as_json: Json = False,
 ) -> int:
     """Run a blueprint or lock; write a signed bundle.
@@ -88,17 +93,15 @@ def launch(
     target = read_locked(file, blueprint_dir) if locked else read_target(file, blueprint_dir)
     _admit(home, target)
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
-    settings = FetchSettings(target.base, offline=offline, say=reporter.stage)
-    choices = read_choices(target, model, limit, draft=draft)
     request = LaunchRequest(
         target.blueprint,
-        settings,
+        FetchSettings(target.base, offline=offline, say=reporter.stage),
         target.lock,
         target.attestation,
         rerun,
         read_runtime(runtime),
         note,
-        choices,
+        read_choices(target, model, limit, draft=draft),
         read_secrets(secret),
     )
     try:
@@ -108,22 +111,26 @@ def launch(
             launched = launch_blueprint(request, edges)
     finally:
         reporter.close()
-    view = read_view(launched.bundle)
-    path = copy_out(launched.bundle, out) if out else launched.bundle
     changed = (*_drift(target, file, request), *missing_timestamps(signer, reused=launched.reused))
-    place = place_of(home, launched.bundle)
+    view, place = read_view(launched.bundle), place_of(home, launched.bundle)
+    path = copy_out(launched.bundle, out) if out else launched.bundle
     if as_json:
         more = {"remarks": (*launched.remarks, *changed), "ledger": place_object(place)}
         print_json({**as_object(view, path), "reused": launched.reused, **more})
     else:
-        print(summary(view))
-        print(path)
-        if place is not None:
-            say(place.in_words)
+        _print(view, path, place)
         _say_more(launched, view, changed)
         if view.result.failure is None:
             say_next(f"evalctl verify {_short_name(view, out)}")
     return exit_code(view)
+
+
+def _print(view: BundleView, path: Path, place: Place | None) -> None:
+    """Print the result and the bundle's path, and say where the attempt stands in its ledger."""
+    print(summary(view))
+    print(path)
+    if place is not None:
+        say(place.in_words)
 
 
 def _drift(target: Target, file: Path, request: LaunchRequest) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ BundleName = Annotated[
         metavar="BUNDLE", help="A bundle's folder, or its digest (8 digits are enough) in this home's store."
     ),
 ]
+TargetFile = Annotated[Path, typer.Argument(metavar="FILE", help="A blueprint (TOML) or a lock (JSON).")]
 Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Copy the bundle here, to a folder that is absent or empty."),
@@ -57,6 +58,10 @@ LeastRuntime = Annotated[
 ]
 TrustedKey = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Trust this public key alone; no policy is read.")
+]
+BundleSigner = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Trust this public key alone as BUNDLE's signer; no policy is read."),
 ]
 TrustPolicy = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The policy to apply; default: this home's trust.toml.")

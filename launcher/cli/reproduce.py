@@ -1,6 +1,7 @@
 """`evalctl reproduce`."""
 
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from launcher.cli.gpus import Gpus, read_gpus
 from launcher.cli.models import Models, read_models
 from launcher.cli.options import (
     BundleName,
+    BundleSigner,
     Json,
     Offline,
     Out,
@@ -34,9 +36,25 @@ from launcher.runs.request import Edges
 from launcher.sources.inputs import FetchSettings
 from launcher.store.bundles import copy_out, find_bundle, require_empty
 from launcher.store.home import find_home
+from launcher.trust.keys import Signer
 from launcher.verify import verify
 
 EXIT_CODES = {"identical": 0, "equivalent": 0, "diverged": 1, "inconclusive": 5, "not-runnable": 4}
+
+OriginalFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Where relative paths in its blueprint start; not needed for what the cache holds.",
+    ),
+]
+ScoreOnly = Annotated[
+    bool, typer.Option("--score-only", help="Score the bundle's own predictions again; predict nothing.")
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Run and compare only the first N items; default: all."),
+]
 
 
 def reproduce(
@@ -45,29 +63,12 @@ def reproduce(
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     timestamp: TimestampUrl = None,
-    signer: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Trust this public key alone as the original's signer; no policy is read."
-        ),
-    ] = None,
-    blueprint_dir: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where relative paths in its blueprint start; not needed for what the cache holds.",
-        ),
-    ] = None,
+    signer: BundleSigner = None,
+    blueprint_dir: OriginalFolder = None,
     model: Models = None,
     secret: SecretFiles = None,
-    score_only: Annotated[
-        bool,
-        typer.Option("--score-only", help="Score the bundle's own predictions again; predict nothing."),
-    ] = False,
-    samples: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Run and compare only the first N items; default: all."),
-    ] = None,
+    score_only: ScoreOnly = False,
+    samples: Samples = None,
     offline: Offline = False,
     engine: EngineChoice = None,
     site: SiteFile = None,
@@ -94,8 +95,7 @@ def reproduce(
     try:
         original = Original(path, verify(path, policy, datetime.now(UTC)))
         if original.verification.verdict == "verified":
-            given = read_secrets(secret)
-            scope = replace(scope, secrets=given)
+            scope = replace(scope, secrets=read_secrets(secret))
         settings = FetchSettings(blueprint_dir or path, offline=offline, say=reporter.stage)
         edges = Edges(home, partial(connect, engine), own, reporter, demanded, sight)
         reproduced = reproduce_bundle(original, settings, edges, scope)
@@ -107,13 +107,17 @@ def reproduce(
         print_json({**_as_object(original, reproduced, place), "scope": scope.name, "remarks": remarks})
     else:
         _print(reproduced, place, scope)
-        for remark in remarks:
-            say(f"note: {remark}")
-        if reproduced.statement and own.public.fingerprint in original.verification.signers:
-            say("note: the same key signed both; a reproduction by another key is what adds truth")
+        _say_more(original, reproduced, own, remarks)
         if reproduced.statement:
             say_next(f"evalctl verify {quote(bundle)}")
     return EXIT_CODES[reproduced.verdict]
+
+
+def _say_more(original: Original, reproduced: Reproduced, own: Signer, remarks: Iterable[str]) -> None:
+    for remark in remarks:
+        say(f"note: {remark}")
+    if reproduced.statement and own.public.fingerprint in original.verification.signers:
+        say("note: the same key signed both; a reproduction by another key is what adds truth")
 
 
 def _print(reproduced: Reproduced, place: Path | None, scope: Scope) -> None:

@@ -1,7 +1,6 @@
 """`evalctl shell`."""
 
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,7 @@ from launcher.cli.connect import EngineChoice, connect
 from launcher.cli.console import OwnConsole
 from launcher.cli.gpus import Gpus, read_gpus
 from launcher.cli.models import Models
-from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline
+from launcher.cli.options import BlueprintFolder, Json, LeastRuntime, Offline, TargetFile
 from launcher.cli.output import print_json, say
 from launcher.cli.runtimes import read_runtime
 from launcher.cli.site import SiteFile, read_site
@@ -31,7 +30,7 @@ _NOT_STARTED = {
 
 
 def shell(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A blueprint (TOML) or a lock (JSON).")],
+    file: TargetFile,
     command: Annotated[
         list[str] | None,
         typer.Argument(

@@ -1,18 +1,14 @@
 """`evalctl validate`."""
 
-from pathlib import Path
 from shlex import quote
-from typing import Annotated
 
-import typer
-
-from launcher.cli.options import Json
+from launcher.cli.options import Json, TargetFile
 from launcher.cli.output import print_json, say_next
 from launcher.cli.targets import read_target
 
 
 def validate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A blueprint (TOML) or a lock (JSON).")],
+    file: TargetFile,
     as_json: Json = False,
 ) -> int:
     """Check a blueprint; show every problem at once.
