@@ -123,8 +123,7 @@ def redact(world: SmallWorld, bundle: Path, *withheld: str, ids: tuple[str, ...]
 
     usual = {"artifacts", "event-details", "logs", "prediction-files"}
     redactor = Redactor(world.home, world.signer, world.policy, datetime.now(UTC))
-    made, _, _ = redact_bundle(bundle, Choice(frozenset(withheld) | usual, frozenset(ids)), redactor)
-    return made
+    return redact_bundle(bundle, Choice(frozenset(withheld) | usual, frozenset(ids)), redactor).path
 
 
 @pytest.fixture
@@ -550,6 +549,15 @@ def test_a_bundle_that_is_not_redactable_is_not_redacted(world: SmallWorld, eval
     assert (told.code, error_of(told)) == (1, "not-redactable")
 
 
+def test_a_home_that_launched_nothing_is_left_as_it_is(
+    original: Path, evalctl: Evalctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVALCTL_HOME", str(tmp_path / "other"))
+    told = evalctl("redact", original, "--json")
+    assert (told.code, error_of(told)) == (2, "no-key")
+    assert not (tmp_path / "other").exists()
+
+
 def test_without_its_key_a_bundle_is_not_redacted(
     shared: SmallWorld, original: Path, evalctl: Evalctl, world: SmallWorld
 ) -> None:
@@ -593,6 +601,8 @@ def test_every_view_says_what_is_withheld(told: Evalctl, redacted: Path, shared:
         assert page.code == 0, page.err
         assert said in " ".join(page.out.split()), command
         assert "4 samples whole" in " ".join(page.out.split()), command
+        if command != ["show"]:
+            assert "whether it was right (for" in " ".join(page.out.split()), command
     assert "redacted: withheld predictions, targets" in " ".join(told("list").out.split())
     for command in ("show", "verify"):
         answer = said_by(told(command, redacted, "--json"))
@@ -629,6 +639,11 @@ def test_the_command_withholds_and_the_next_one_verifies(
     assert right == "whether it was right (for `accuracy`)"
     assert ranks.endswith("(for `macro`)")
     assert number.endswith("(for `loss`)")
+    assert said_by(made)["exposure"]["guessable"] is True
+    assert said_by(made)["exposure"]["withheld"]["scores"] == {"values": 26, "follow": 14}
+    spoken = told("redact", original, *EVERYTHING, "--out", tmp_path / "again").err
+    assert "14 of 26 withheld scores follow from what stays" in spoken
+    assert "warning: what is withheld of samples can be guessed" in spoken
     checked = told("verify", out, "--json")
     assert (checked.code, said_by(checked)["verdict"]) == (0, "verified")
 

@@ -15,6 +15,7 @@ from launcher.store.home import find_home
 
 _WORDS = {
     "dead-attempt": "a dead attempt",
+    "half-made": "a bundle that was being made",
     "replicates": "replicates that had ended well",
     "state": "`/eval/state` of a resumable run",
     "trash": "what could not be removed before",

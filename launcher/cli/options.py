@@ -27,6 +27,14 @@ SigningKey = Annotated[
         " this home's key, made when it is missing.",
     ),
 ]
+OwnKey = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="What signs: a private key; a public one, for ssh-agent; the TOML file of a program. Default:"
+        " this home's key.",
+    ),
+]
 PassphraseDescriptor = Annotated[
     int | None,
     typer.Option(

@@ -1,60 +1,65 @@
 """`evalctl redact`."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from launcher.cli.options import BundleName, Json, Out, PassphraseDescriptor, SigningKey, TimestampUrl
+from launcher.cli.options import BundleName, Json, Out, OwnKey, PassphraseDescriptor, TimestampUrl
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy
 from launcher.errors import MalformedError
-from launcher.redact import Redactor
+from launcher.redact import Redacted, Redactor
 from launcher.redact import redact as redact_bundle
 from launcher.spec.disclosure import Choice
-from launcher.spec.redaction import SAMPLE_FIELDS, WITHHOLDABLE, Redaction
+from launcher.spec.redaction import SAMPLE_FIELDS, WITHHOLDABLE
 from launcher.store.bundles import bundle_digest, copy_out, find_bundle, require_empty
-from launcher.store.home import find_home
+from launcher.store.home import Home, find_home
 
 _FIELDS = tuple(SAMPLE_FIELDS)
 _BY_DEFAULT = tuple(word for word in WITHHOLDABLE if word not in SAMPLE_FIELDS)
 
 
+_Withhold = Annotated[str, typer.Option(metavar="WHAT,...", help=f"Of every sample: {', '.join(_FIELDS)}.")]
+_Samples = Annotated[
+    list[str] | None, typer.Option(metavar="ID...", help="Withhold the samples of these ids whole, ids too.")
+]
+_More = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", hidden=True)]
+_SamplesFrom = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Withhold the samples whose ids are its lines.")
+]
+_Keep = Annotated[str, typer.Option(metavar="WHAT,...", help=f"Do not withhold: {', '.join(_BY_DEFAULT)}.")]
+_Signer = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Trust this public key alone as the original's signer; no policy is read."
+    ),
+]
+
+
 def redact(
     bundle: BundleName,
-    withhold: Annotated[
-        str, typer.Option(metavar="WHAT,...", help=f"Of every sample: {', '.join(_FIELDS)}.")
-    ] = "",
-    samples: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID...", help="Withhold the samples of these ids whole, ids too."),
-    ] = None,
-    more: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", hidden=True)] = None,
-    samples_from: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Withhold the samples whose ids are its lines.")
-    ] = None,
-    keep: Annotated[
-        str, typer.Option(metavar="WHAT,...", help=f"Do not withhold: {', '.join(_BY_DEFAULT)}.")
-    ] = "",
+    withhold: _Withhold = "",
+    samples: _Samples = None,
+    more: _More = None,
+    samples_from: _SamplesFrom = None,
+    keep: _Keep = "",
     out: Out = None,
-    key: SigningKey = None,
+    key: OwnKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     timestamp: TimestampUrl = None,
-    signer: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Trust this public key alone as the original's signer; no policy is read."
-        ),
-    ] = None,
+    signer: _Signer = None,
     as_json: Json = False,
 ) -> int:
     """Withhold parts of a bundle; the rest still verifies.
 
     Makes a new bundle, signed by you, that carries the original's signatures. Logs, artifacts, predictions/
     and the details of events are withheld unless kept. It works for bundles whose blueprint says
-    `redactable = true`, in the home that launched them. The last line on stdout is the new bundle's path.
+    `redactable = true`, in the home that launched them. It says which withheld values follow from what
+    stays, and whether the rest can be guessed. The last line on stdout is the new bundle's path.
     """
     home = find_home()
     if out is not None:
@@ -67,21 +72,44 @@ def redact(
         )
     choice = _choice(withhold, keep, [*(samples or ()), *(more or ()), *_lines(samples_from)])
     path = find_bundle(home, bundle)
+    _require_key(home, key)
     own = read_signer(home, key, passphrase_fd, timestamp)
     redactor = Redactor(home, own, read_verifying_policy(home, None, signer), datetime.now(UTC))
-    made, redaction, left = redact_bundle(path, choice, redactor)
-    place = copy_out(made, out) if out else made
+    made = redact_bundle(path, choice, redactor)
+    place = copy_out(made.path, out) if out else made.path
+    remarks = missing_timestamps(own)
     if as_json:
-        said = {"redaction": redaction.as_json(), "left": list(left), "remarks": missing_timestamps(own)}
-        print_json({"bundle": str(place), "digest": bundle_digest(made), **said})
+        print_json(_as_object(made, place, remarks))
         return 0
-    _warn(redaction, left)
-    for remark in missing_timestamps(own):
+    _warn(made)
+    for remark in remarks:
         say(f"note: {remark}")
-    print(redaction.said)
+    print(made.redaction.said)
     print(place)
-    say_next(f"evalctl verify {quote(str(out)) if out else bundle_digest(made)[7:19]}")
+    say_next(f"evalctl verify {quote(str(out)) if out else bundle_digest(made.path)[7:19]}")
     return 0
+
+
+def _require_key(home: Home, key: Path | None) -> None:
+    """Raise `MalformedError` rather than make a key in a home that launched nothing."""
+    if key is None and not home.default_key.exists():
+        raise MalformedError(
+            "this home has no key to sign with, so it did not launch the bundle",
+            code="no-key",
+            context=f"the home is `{home.root}`",
+            hint="set EVALCTL_HOME to the home that launched it, or name a key with `--key FILE`",
+        )
+
+
+def _as_object(made: Redacted, place: Path, remarks: Sequence[str]) -> dict[str, Any]:
+    return {
+        "bundle": str(place),
+        "digest": bundle_digest(made.path),
+        "redaction": made.redaction.as_json(),
+        "left": list(made.left),
+        "exposure": made.exposure.as_json() if made.exposure else None,
+        "remarks": list(remarks),
+    }
 
 
 def _choice(withhold: str, keep: str, ids: list[str]) -> Choice:
@@ -111,10 +139,12 @@ def _lines(file: Path | None) -> list[str]:
         ) from error
 
 
-def _warn(redaction: Redaction, left: tuple[str, ...]) -> None:
+def _warn(made: Redacted) -> None:
     """Say what is still in the bundle, though it withholds something."""
-    for words in left if redaction.takes_samples else ():
+    for words in made.left:
         say(f"of each sample stays {words}")
+    for words in made.exposure.sentences() if made.exposure else ():
+        say(f"warning: {words}")
     say("the SHA-256 of each withheld file stays: where few bits of it are unknown, it can be guessed")
-    if redaction.withheld or redaction.samples:
+    if made.redaction.withheld or made.redaction.samples:
         hint("keep the original, and its key under `redaction/` in the home: nobody else can redact it again")

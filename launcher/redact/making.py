@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from msgspec import Struct
@@ -16,6 +15,7 @@ from launcher.digest import sha256_hex
 from launcher.errors import CheckFailedError, MalformedError
 from launcher.metrics.committed import Parts, committed_parts
 from launcher.metrics.contributions import what_stays
+from launcher.redact.exposure import Exposure, exposure_of
 from launcher.redact.search import refuse_found, telling_texts
 from launcher.runs.events import now as text_now
 from launcher.spec import bundle
@@ -38,10 +38,10 @@ from launcher.spec.statement import Statement, provenance_statement, result_stat
 from launcher.store.bundles import bundle_digest, publish, write_sums
 from launcher.store.directory import Inventory, walk
 from launcher.store.files import write_new
-from launcher.store.home import Home, make_private
+from launcher.store.home import Home
 from launcher.store.redaction_keys import read_redaction_key
 from launcher.store.redactions import record_redaction
-from launcher.store.removal import put_away
+from launcher.store.staging import staged
 from launcher.trust.keys import Signer
 from launcher.trust.policy import Policy
 from launcher.trust.sigstore import open_envelope, seal
@@ -73,18 +73,27 @@ class Source(Struct, frozen=True):
         return self.contents.result.redaction
 
 
-def redact(path: Path, choice: Choice, redactor: Redactor) -> tuple[Path, Redaction, tuple[str, ...]]:
-    """Make a bundle of the one at `path` that withholds `choice`.
+class Redacted(Struct, frozen=True):
+    """Where the new bundle is in the store, what it withholds, and what that gives away all the same.
 
-    Returns where it is in the store, what it withholds, and in words what stays of each sample.
+    `left` says in words what stays of each sample. There is no `exposure` of what was withheld before.
+    """
+
+    path: Path
+    redaction: Redaction
+    left: tuple[str, ...]
+    exposure: Exposure | None
+
+
+def redact(path: Path, choice: Choice, redactor: Redactor) -> Redacted:
+    """Make a bundle of the one at `path` that withholds `choice`.
 
     Raises `CheckFailedError` for a bundle that does not verify or may not be redacted, `TrustError` for one
     by strangers, `InfrastructureError` where the home has no key for it, `MalformedError` for unknown ids.
     """
     source = _source(path, redactor)
     _refuse_unknown(choice, source)
-    staging = Path(mkdtemp(prefix="redacting-", dir=make_private(redactor.home.root)))
-    try:
+    with staged(redactor.home) as staging:
         with walk(path) as inventory:
             redaction = _write(inventory, staging, source, choice)
             _sign(inventory, staging, redactor.signer)
@@ -92,9 +101,16 @@ def redact(path: Path, choice: Choice, redactor: Redactor) -> tuple[Path, Redact
         _refuse_unverified(verify(staging, redactor.policy, redactor.now))
         record_redaction(redactor.home, bundle_digest(staging), _facts(source, redaction, redactor))
         place = publish(redactor.home, staging)
-        return place, redaction, what_stays(source.contents.blueprint.metrics)
-    finally:
-        put_away(staging, redactor.home.trash)
+        left = what_stays(source.contents.blueprint.metrics) if redaction.takes_samples else ()
+        return Redacted(place, redaction, left, _exposure(source, choice))
+
+
+def _exposure(source: Source, choice: Choice) -> Exposure | None:
+    """Return what is exposed of an original's samples; of withheld ones nobody here knows."""
+    if source.redaction is not None and source.redaction.takes_samples:
+        return None
+    read = source.contents.source.blocks
+    return exposure_of(source.contents.blueprint.metrics, choice, read(), read())
 
 
 def _facts(source: Source, redaction: Redaction, redactor: Redactor) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from launcher.metrics.contributions import what_stays
 from launcher.report.record import Record
 from launcher.report.reproduced import reproduced_text, who_reproduced
 from launcher.report.text import cut
@@ -241,7 +242,7 @@ def _caveats(record: Record) -> Iterator[Caveat]:
         yield Caveat("Nothing here was verified: the trust policy does not accept who signed.")
     for mark in (mark for mark in result.marks if mark != "not-re-runnable"):
         yield Caveat(f"This is not a whole, final run: it is marked {mark}.")
-    yield from _about_redaction(result)
+    yield from _about_redaction(record)
     if result.failure is not None:
         yield Caveat(f"The run failed, so there is no score: {failure_in_words(result)}.")
     for text in result.deviations if result.failure is None else ():
@@ -268,9 +269,13 @@ def _caveats(record: Record) -> Iterator[Caveat]:
         yield Caveat("No reproduction by another key is counted: who ran this is the only witness.")
 
 
-def _about_redaction(result: Result) -> Iterator[Caveat]:
-    if result.redaction is not None:
-        yield Caveat(f"Parts of the bundle were taken away, {result.redaction.said}.")
+def _about_redaction(record: Record) -> Iterator[Caveat]:
+    redaction = record.result.redaction
+    if redaction is None:
+        return
+    yield Caveat(f"Parts of the bundle were taken away, {redaction.said}.")
+    for words in what_stays(record.blueprint.metrics) if redaction.takes_samples else ():
+        yield Caveat("Of each sample, withheld or not, stays", words)
 
 
 def _about_metrics(result: Result) -> Iterator[Caveat]:

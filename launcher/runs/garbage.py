@@ -12,10 +12,11 @@ from launcher.store.journal import attempt_folders, held_if_free
 from launcher.store.liveness import dead_marks
 from launcher.store.measure import measure
 from launcher.store.removal import remove_tree
+from launcher.store.staging import dead_staged
 
 _COUNTED = 10_000_000
 
-What = Literal["dead-attempt", "replicates", "state", "trash"]
+What = Literal["dead-attempt", "half-made", "replicates", "state", "trash"]
 
 
 class Garbage(Struct, frozen=True):
@@ -28,8 +29,10 @@ class Garbage(Struct, frozen=True):
 
 
 def dead_attempts(home: Home) -> list[Garbage]:
-    """Return the marks of dead launchers; nothing is removed."""
-    return [Garbage("dead-attempt", mark, 0, gone=False) for mark in dead_marks(home)]
+    """Return the marks of dead launchers, and bundles that the dead were making; nothing is removed."""
+    marks = [Garbage("dead-attempt", mark, 0, gone=False) for mark in dead_marks(home)]
+    made = [(folder, measure(folder, _COUNTED).bytes) for folder in dead_staged(home)]
+    return [*marks, *(Garbage("half-made", folder, size, gone=False) for folder, size in made)]
 
 
 def collect_progress(home: Home, *, remove: bool) -> Iterator[Garbage]:

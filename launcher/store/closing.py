@@ -18,6 +18,7 @@ from launcher.store.journal import (
 )
 from launcher.store.liveness import dead_marks, living_folders, marked_folder, sweep_unborn
 from launcher.store.removal import put_away, remove_tree
+from launcher.store.staging import sweep_staged
 
 # What the launcher leaves beside the files of a replicate that ended well (runs/kept.py).
 RECORD = "record.json"
@@ -33,6 +34,7 @@ def close_dead_attempts(home: Home, *, held: str = "") -> list[str]:
     this one's, where `held` is the lock's digest.
     """
     sweep_unborn(home)
+    sweep_staged(home)
     dead = []
     for mark in dead_marks(home):
         folder = marked_folder(home, mark)

@@ -17,7 +17,7 @@ from launcher.canonical import canonical_bytes
 from launcher.digest import sha256_hex
 from launcher.environment.agreement import compare_environment, compare_probes
 from launcher.errors import CheckFailedError, EvalctlError
-from launcher.metrics.contributions import Contribution, evaluate_contributions, read_forms
+from launcher.metrics.contributions import Contribution, evaluate_contributions, read_forms, what_stays
 from launcher.metrics.judgement import combine_verdicts
 from launcher.spec import bundle
 from launcher.spec.claims import evaluation_result
@@ -156,7 +156,7 @@ def check_redacted(
         _check_numbers(contents, given, redaction),
         checked("claims", compare_signed),
         *shortcomings(contents, original.digests),
-        *_skipped(redaction),
+        *_skipped(contents, redaction),
     ]
 
 
@@ -165,9 +165,11 @@ def _not_understood(contents: Contents) -> list[Check]:
     return [Check("features", "skipped", said)] if said else []
 
 
-def _skipped(redaction: Redaction) -> Iterator[Check]:
-    """Name what nobody can check any more."""
-    yield Check("redacted", "skipped", redaction.said.removeprefix("redacted: "))
+def _skipped(contents: Contents, redaction: Redaction) -> Iterator[Check]:
+    """Name what nobody can check any more, and what of it is not hidden."""
+    left = what_stays(contents.blueprint.metrics) if redaction.takes_samples else ()
+    said = "; of each sample stays ".join((redaction.said.removeprefix("redacted: "), *left))
+    yield Check("redacted", "skipped", said)
     if redaction.takes_samples:
         reason = "withheld: tables and claims of the container cannot be held against the samples"
         yield Check("tables", "skipped", reason)
