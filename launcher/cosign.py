@@ -1,6 +1,6 @@
 """Co-sign a bundle: another key signs the byte-identical payloads of its attestations, after verifying it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -10,18 +10,20 @@ from msgspec.structs import replace
 
 from launcher.errors import CheckFailedError, EvalctlError, InfrastructureError, MalformedError
 from launcher.spec import bundle as names
+from launcher.spec.reproduction import Reproduction
+from launcher.spec.statement import Statement
 from launcher.store.attested import Attested, add_files, read_attested, refuse_full
-from launcher.trust.attestations import check_attestations
-from launcher.trust.dsse import Envelope, verify_envelope
+from launcher.trust.attestations import AttestationReport, check_attestations
+from launcher.trust.dsse import Envelope, parse_payload, verify_envelope
 from launcher.trust.keys import Signer
 from launcher.trust.policy import Policy
 from launcher.trust.sigstore import open_envelope, seal_payload
 from launcher.verify import verify
 from launcher.verify.demand import demand_verified
 
-SignedRole = Literal["result", "lock"]
+SignedRole = Literal["result", "lock", "reproduction"]
 # The rule for results is asked about two attestations.
-_OF_ROLE: Mapping[SignedRole, tuple[str, ...]] = {
+_OF_ROLE: Mapping[str, tuple[str, ...]] = {
     "result": (names.PROVENANCE_ATTESTATION, names.RESULT_ATTESTATION),
     "lock": (names.LOCK_ATTESTATION,),
 }
@@ -31,36 +33,45 @@ class CoSignature(Struct, frozen=True):
     """What came of co-signing one bundle: names inside it, and where the new files are.
 
     `present` had the signature of this key before; `own` are the attestations that the key made itself.
+    `refusals` say for which of the roles the policy does not count the key, and why.
     """
 
     digest: str
     written: tuple[Path, ...]
     present: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
 
 
 class CoSigning(Struct, frozen=True):
-    """Which bundle to co-sign for which roles, and who judges it first; `out` takes the files instead."""
+    """Which bundle to co-sign for which roles, and who judges it first; `out` takes the files instead.
+
+    `outcomes` are the bundles, by digest, that reproductions ran: each must bear out what is stated of it,
+    and then only their statements are co-signed.
+    """
 
     path: Path
     policy: Policy
     roles: tuple[SignedRole, ...] = ("result", "lock")
     out: Path | None = None
+    outcomes: Mapping[str, Path] = {}
 
 
 def cosign(request: CoSigning, signer: Signer, now: datetime) -> CoSignature:
     """Verify the bundle and sign the payloads of its attestations with one more key.
 
     One accepted signer of each is enough: that the policy asks for more is why somebody co-signs. Raises
-    `CheckFailedError` or `TrustError` for a bundle that does not stand, `InfrastructureError` where its
-    folder cannot be written.
+    `CheckFailedError` or `TrustError` for a bundle that does not stand, or holds no reproduction where one is
+    to be signed; `InfrastructureError` where its folder cannot be written.
     """
-    attested = _read_verified(request, now)
-    bases = [path for role in request.roles for path in _OF_ROLE[role]]
+    attested, report = _read_verified(request, now)
+    bases = [path for role in request.roles for path in _OF_ROLE.get(role, ())]
+    if "reproduction" in request.roles:
+        bases += _reproductions(request, attested, report)
     own = tuple(path for path in bases if _envelope(attested, path).keyid == signer.public.fingerprint)
     if len(own) == len(bases):
         raise MalformedError(
-            f"the key {signer.public.fingerprint} signed `{request.path}` itself: a second time says no more",
+            f"the key {signer.public.fingerprint} signed {_what(request)} itself: a second time says no more",
             code="own-bundle",
             hint="have somebody else co-sign it, or name another key with `--key`",
         )
@@ -70,19 +81,57 @@ def cosign(request: CoSigning, signer: Signer, now: datetime) -> CoSignature:
     sealed = {
         place: seal_payload(_envelope(attested, path).payload, signer) for place, path in missing.items()
     }
-    return CoSignature(attested.digest, _write(request, attested, sealed), present, own)
+    fingerprint = signer.public.fingerprint
+    found = (request.policy.objection(role, fingerprint, now) for role in request.roles)
+    refusals = tuple(dict.fromkeys(filter(None, found)))
+    return CoSignature(attested.digest, _write(request, attested, sealed), present, own, refusals)
 
 
-def _read_verified(request: CoSigning, now: datetime) -> Attested:
+def _what(request: CoSigning) -> str:
+    part = "the reproduction in " if request.roles == ("reproduction",) else ""
+    return f"{part}`{request.path}`"
+
+
+def _read_verified(request: CoSigning, now: datetime) -> tuple[Attested, AttestationReport]:
     """Return the very attestations that were verified, of a bundle that verifies whole."""
     policy = _asking_for_one(request.policy)
     demand = verify(request.path, policy, now)
+    if request.outcomes:
+        from launcher.verify.outcomes import with_outcomes
+
+        demand = with_outcomes(demand, request.outcomes, policy, now)
     demand_verified(request.path, demand, "to co-sign")
     attested = read_attested(request.path)
     report = check_attestations(attested.digests, attested.files, policy, now)
-    if attested.digest != demand.digest or report.verdict != "verified":
+    same = attested.digest == demand.digest and report.reproductions == demand.reproductions
+    if not same or report.verdict != "verified":
         raise CheckFailedError(f"`{request.path}` changed while it was read", code="changed-file")
-    return attested
+    return attested, report
+
+
+def _reproductions(request: CoSigning, attested: Attested, report: AttestationReport) -> Sequence[str]:
+    """Return the paths of the statements that the policy accepts from whoever made them."""
+    accepted = [
+        f"{names.ATTESTATIONS}/{check.name}.sigstore.json" for check in report.checks if check.status == "ok"
+    ]
+    found = [path for path in accepted if path in attested.files and path not in names.REQUIRED_ATTESTATIONS]
+    if request.outcomes:
+        found = [path for path in found if _reproduced(attested, path) in request.outcomes]
+    if found:
+        return found
+    raise CheckFailedError(
+        f"`{request.path}` holds no reproduction that could be co-signed",
+        code="no-reproduction",
+        context="none that counts names those bundles"
+        if request.outcomes
+        else "none that the policy accepts",
+        hint=f"`evalctl reproduce {request.path}` makes one, and `evalctl attach` brings in another's",
+    )
+
+
+def _reproduced(attested: Attested, path: str) -> str:
+    statement = Statement.from_json(parse_payload(_envelope(attested, path).payload))
+    return Reproduction.from_json(statement.predicate).reproduced
 
 
 def _asking_for_one(policy: Policy) -> Policy:

@@ -60,7 +60,9 @@ def test_what_would_be_removed_is_shown_with_its_size_and_stays(
 def test_what_was_kept_is_removed_and_bundles_and_cache_stay(
     world: SmallWorld, cut_off: str, evalctl: Evalctl
 ) -> None:
+    assert evalctl("trust", "show").code == 0
     before = everything_else(world)
+    assert world.home.root / "policies" / "home.toml" in before
     done = evalctl("gc")
     assert (done.code, progress(world)) == (0, set())
     assert "removed" in done.err

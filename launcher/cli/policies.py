@@ -1,26 +1,19 @@
 """What the commands about a trust policy share: which file, who signs it, what is still missing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-import typer
+from msgspec import Struct
 
-from launcher.cli.output import hint, say
+from launcher.cli.output import hint, print_json, say
 from launcher.errors import MalformedError, TrustError
 from launcher.store.home import Home
 from launcher.store.policies import PolicyPlace, place_of, read_seen
 from launcher.trust.policy_signature import OfferedPolicy, lacking
 
-PolicyFile = Annotated[
-    Path | None, typer.Option("--trust", metavar="FILE", help="The policy; default: this home's trust.toml.")
-]
-RootKey = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="The private key that signs a signed policy; default: this home's."),
-]
 _Choice = TypeVar("_Choice", bound=str)
 
 
@@ -48,6 +41,27 @@ def say_missing(place: PolicyPlace, offered: OfferedPolicy, now: datetime) -> tu
         if able < (threshold := offered.policy.rules[role].threshold):
             say(f"the rule for `{role}` admits nothing: {threshold} must sign, and {able} of its keys can")
     return missing
+
+
+class Changed(Struct, frozen=True):
+    """A policy behind a command that changed it; `missing` says whose signatures it lacks to count."""
+
+    place: PolicyPlace
+    offered: OfferedPolicy
+    missing: tuple[str, ...]
+
+    def report(self, fields: Mapping[str, Any], line: str, *, as_json: bool) -> int:
+        """Print `fields` and how the policy stands as one object, or `line`; return the exit code."""
+        if as_json:
+            print_json({**fields, **standing(self.place, self.offered, self.missing)})
+        else:
+            print(line)
+        return 0
+
+
+def changed(place: PolicyPlace, offered: OfferedPolicy, now: datetime) -> Changed:
+    """Return a policy that was changed, once it is said what it lacks."""
+    return Changed(place, offered, say_missing(place, offered, now))
 
 
 def standing(place: PolicyPlace, offered: OfferedPolicy, missing: Sequence[str]) -> dict[str, Any]:

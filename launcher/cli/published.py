@@ -1,25 +1,12 @@
 """Which public keys a person means: one in a file, or some of those that somebody publishes."""
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from launcher.cli.output import say
 from launcher.cli.signing import owner_of
 from launcher.errors import MalformedError
 from launcher.trust.key_files import load_public_file
 from launcher.trust.keys import PublicKey, is_fingerprint
-
-Published = Annotated[
-    str | None,
-    typer.Option("--from", metavar="URL", help="Take published SSH keys, such as https://HOST/USER.keys."),
-]
-Fingerprints = Annotated[
-    list[str] | None,
-    typer.Option(metavar="SHA256:...", help="With --from: the key to take; repeat for more."),
-]
-TakeAll = Annotated[bool, typer.Option("--yes", help="With --from https://: take every key that is there.")]
 
 
 def chosen_keys(

@@ -1,5 +1,6 @@
 """`evalctl sign`: one more key stands behind a bundle's bytes."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,9 +12,11 @@ import typer
 from launcher.cli.options import BundleName, Json, PassphraseDescriptor, SigningKey, TimestampUrl, TrustPolicy
 from launcher.cli.output import print_json, say, say_next
 from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy, under_policy
-from launcher.cosign import CoSigning, SignedRole, cosign
+from launcher.cli.verify import outcome_places
+from launcher.cosign import CoSignature, CoSigning, SignedRole, cosign
+from launcher.errors import MalformedError
 from launcher.store.bundles import find_bundle
-from launcher.store.home import find_home
+from launcher.store.home import Home, find_home
 
 
 class SignRole(StrEnum):
@@ -21,6 +24,10 @@ class SignRole(StrEnum):
 
     result = "result"
     lock = "lock"
+    reproduction = "reproduction"
+
+
+DEFAULT = (SignRole.result, SignRole.lock)
 
 
 def sign(
@@ -30,7 +37,19 @@ def sign(
     timestamp: TimestampUrl = None,
     role: Annotated[
         list[SignRole] | None,
-        typer.Option(help="What to sign, once or more; default: result (with provenance) and lock."),
+        typer.Option(
+            metavar="ROLE",
+            help="What to sign: result (with provenance), lock, reproduction. Repeat for more; default: the"
+            " first two.",
+        ),
+    ] = None,
+    outcomes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="BUNDLE",
+            help="With --role reproduction: the bundle that it ran, held against its statement.",
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -49,15 +68,20 @@ def sign(
 
     The bundle is verified first, as `evalctl verify` does it, but for the number of signers. Then your key
     signs the very bytes that its maker signed. It says: I verified this and stand behind it. It does not
-    say that the result came out again: only `evalctl reproduce` finds that out. Exit codes: 1 the bundle
-    is broken, 2 your key made it, 3 its signer is not trusted, 4 its folder cannot be written.
+    say that the result came out again: only `evalctl reproduce` finds that out. `--role reproduction` signs
+    the statements of those who did, where a policy asks for more than one signature under them. Exit
+    codes: 1 the bundle is broken, 2 your key made it, 3 its signer is not trusted, 4 its folder cannot be
+    written.
     """
     home = find_home()
     path = find_bundle(home, bundle)
     policy = read_verifying_policy(home, trust, signer)
-    roles: tuple[SignedRole, ...] = tuple(dict.fromkeys(each.value for each in role or tuple(SignRole)))
+    roles: tuple[SignedRole, ...] = tuple(dict.fromkeys(each.value for each in role or DEFAULT))
+    places = _places(home, outcomes, roles)
     own = read_signer(home, key, passphrase_fd, timestamp)
-    done = cosign(CoSigning(path, policy, roles, out), own, datetime.now(UTC))
+    done = cosign(CoSigning(path, policy, roles, out, places), own, datetime.now(UTC))
+    # Under `--signer` nobody is asked whether the co-signature counts.
+    remarks = (*missing_timestamps(own), *(() if signer else map(_not_counted, done.refusals)))
     if as_json:
         print_json(
             {
@@ -67,15 +91,33 @@ def sign(
                 "written": [str(each) for each in done.written],
                 "present": list(done.present),
                 "own": list(done.own),
-                "remarks": missing_timestamps(own),
+                "remarks": list(remarks),
             }
         )
         return 0
+    _show(done, remarks)
+    if done.written:
+        next_one = f"evalctl verify {quote(bundle)}"
+        say_next(f"evalctl attach BUNDLE {quote(str(out))}/*" if out else under_policy(next_one, trust))
+    return 0
+
+
+def _places(home: Home, outcomes: list[str] | None, roles: tuple[SignedRole, ...]) -> dict[str, Path]:
+    if outcomes and "reproduction" not in roles:
+        raise MalformedError("`--with` goes with `--role reproduction`", code="usage")
+    return outcome_places(home, outcomes or [])
+
+
+def _not_counted(refusal: str) -> str:
+    return f"it does not count under the policy applied here: {refusal}"
+
+
+def _show(done: CoSignature, remarks: Sequence[str]) -> None:
     for name in done.own:
-        say(f"`{name}` is signed by this key already: it is the original's own")
+        say(f"`{name}` is signed by this key already: it is its maker's")
     for name in done.present:
         say(f"`{name}` was there already")
-    for remark in missing_timestamps(own):
+    for remark in remarks:
         say(f"note: {remark}")
     for place in done.written:
         print(place)
@@ -83,6 +125,3 @@ def sign(
         say(
             "note: this stands behind the bytes; whether the result comes out again only a reproduction shows"
         )
-        next_one = f"evalctl verify {quote(bundle)}"
-        say_next(f"evalctl attach BUNDLE {quote(str(out))}/*" if out else under_policy(next_one, trust))
-    return 0

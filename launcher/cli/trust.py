@@ -3,59 +3,34 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial, reduce
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from launcher.cli import trust_options as options
 from launcher.cli.options import Json, PassphraseDescriptor
-from launcher.cli.output import print_json
-from launcher.cli.policies import (
-    PolicyFile,
-    RootKey,
-    moment_of,
-    one_of,
-    place_named,
-    say_missing,
-    standing,
-)
-from launcher.cli.published import Fingerprints, Published, TakeAll, chosen_keys
+from launcher.cli.output import say
+from launcher.cli.policies import changed, moment_of, one_of, place_named
+from launcher.cli.published import chosen_keys
 from launcher.cli.signing import read_existing_signer
 from launcher.errors import MalformedError
 from launcher.store.home import find_home
-from launcher.store.policies import place_of
+from launcher.store.policies import place_of, read_offered
 from launcher.store.policy_changes import change, create
 from launcher.trust.policy import EVIDENCE_ROLES, REVOCATIONS, ROLES, TrustedKey
 from launcher.trust.policy_edit import RuleChange, add_key, change_rule, first_policy, revoke_key
+from launcher.trust.policy_text import time_text
 
 
 def add(
-    public_key: Annotated[
-        Path | None,
-        typer.Argument(metavar="FILE", help="A public key: an OpenSSH line (NAME.pub), or PEM."),
-    ] = None,
-    source: Published = None,
-    fingerprint: Fingerprints = None,
-    yes: TakeAll = False,
-    name: Annotated[
-        str, typer.Option(metavar="NAME", help="What to call its owner; default: the file's name.")
-    ] = "",
-    role: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ROLE", help=f"What it may sign: {', '.join(ROLES)}; default: all but root."),
-    ] = None,
-    valid_from: Annotated[
-        str | None, typer.Option(metavar="TIME", help="From when it counts, such as 2027-01-31.")
-    ] = None,
-    valid_until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Until when it counts; default: for ever.")
-    ] = None,
-    builder: Annotated[
-        list[str] | None,
-        typer.Option(metavar="URI", help="A builder it may sign for; default: any. Repeat for more."),
-    ] = None,
-    trust: PolicyFile = None,
-    key: RootKey = None,
+    public_key: options.PublicKeyFile = None,
+    source: options.Published = None,
+    fingerprint: options.Fingerprints = None,
+    yes: options.TakeAll = False,
+    name: options.OwnerName = "",
+    role: options.KeyRoles = None,
+    valid_from: options.ValidFrom = None,
+    valid_until: options.ValidUntil = None,
+    builder: options.Builders = None,
+    trust: options.PolicyFile = None,
+    key: options.RootKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     as_json: Json = False,
 ) -> int:
@@ -73,23 +48,18 @@ def add(
     )
     keys = chosen_keys(public_key, source, fingerprint, name, yes=yes)
     home, now = find_home(), datetime.now(UTC)
-    place = place_of(home, trust)
-    signer = partial(read_existing_signer, home, key, passphrase_fd)
+    place, signer = place_of(home, trust), partial(read_existing_signer, home, key, passphrase_fd)
     added = [terms(owner, public) for owner, public in keys.items()]
     if trust is None and not place.path.exists():
         offered = create(place, partial(_first_with, added, now), None, now)
     else:
         offered = change(place, lambda text: reduce(add_key, added, text), signer, now)
-    missing = say_missing(place, offered, now)
-    if as_json:
-        named = [{"name": owner, "fingerprint": public.fingerprint} for owner, public in keys.items()]
-        print_json({**named[0], **standing(place, offered, missing), "keys": named})
-        return 0
+    outcome = changed(place, offered, now)
     who = "this machine" if trust is None else f"`{trust}`"
-    verb = "has" if missing else "now trusts"
-    for owner, public in keys.items():
-        print(f"{who} {verb} `{owner}` ({public.fingerprint})")
-    return 0
+    verb = "has" if outcome.missing else "now trusts"
+    named = [{"name": item.name, "fingerprint": item.public.fingerprint} for item in added]
+    lines = [f"{who} {verb} `{item['name']}` ({item['fingerprint']})" for item in named]
+    return outcome.report({**named[0], "keys": named}, "\n".join(lines), as_json=as_json)
 
 
 def _first_with(keys: Sequence[TrustedKey], now: datetime, version: int) -> str:
@@ -97,62 +67,41 @@ def _first_with(keys: Sequence[TrustedKey], now: datetime, version: int) -> str:
 
 
 def revoke(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What the policy calls the key's owner.")],
-    reason: Annotated[
-        str,
-        typer.Option(
-            metavar="REASON",
-            help="key-compromise: it never counts; superseded: what is proven to be earlier does.",
-        ),
-    ],
-    since: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="From when on; default: now.")
-    ] = None,
-    trust: PolicyFile = None,
-    key: RootKey = None,
+    name: options.KeyName,
+    reason: options.Reason,
+    since: options.Since = None,
+    trust: options.PolicyFile = None,
+    key: options.RootKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     as_json: Json = False,
 ) -> int:
     """Revoke a key, for good or from a time on.
 
-    The key stays in the policy, so that it cannot be added again by mistake.
+    The key stays in the policy, so that it cannot be added again by mistake. A second time changes nothing,
+    unless for another reason or with another `--from`.
     """
     home, now = find_home(), datetime.now(UTC)
-    place = place_named(home, trust)
-    why, moment = one_of(reason, REVOCATIONS, "reason"), moment_of(since) or now
-    offered = change(
-        place,
-        lambda text: revoke_key(text, name, why, moment),
-        partial(read_existing_signer, home, key, passphrase_fd),
-        now,
+    place, signer = place_named(home, trust), partial(read_existing_signer, home, key, passphrase_fd)
+    why, moment = one_of(reason, REVOCATIONS, "reason"), moment_of(since)
+    before = read_offered(place).policy.version
+    offered = change(place, lambda text: revoke_key(text, name, why, now, moment), signer, now)
+    revoked = offered.policy.keys[name]
+    if offered.policy.version == before and revoked.revoked_from is not None:
+        say(f"it was revoked already, from {time_text(revoked.revoked_from)} on: nothing was changed")
+    return changed(place, offered, now).report(
+        {"name": name, "fingerprint": revoked.public.fingerprint},
+        f"`{name}` is revoked in `{place.path}`, version {offered.policy.version}: {why}",
+        as_json=as_json,
     )
-    missing = say_missing(place, offered, now)
-    if as_json:
-        revoked = offered.policy.keys[name]
-        print_json(
-            {"name": name, "fingerprint": revoked.public.fingerprint, **standing(place, offered, missing)}
-        )
-    else:
-        print(f"`{name}` is revoked in `{place.path}`, version {offered.policy.version}: {why}")
-    return 0
 
 
 def rule(
-    role: Annotated[str, typer.Argument(metavar="ROLE", help=f"What is signed: {', '.join(ROLES)}.")],
-    threshold: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="How many of its keys must sign; default: as it is."),
-    ] = None,
-    member: Annotated[
-        list[str] | None,
-        typer.Option("--add", metavar="NAME", help="A key of the policy that may; repeat for more."),
-    ] = None,
-    max_age: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="How old evidence may be, such as 24h; default: any age."),
-    ] = None,
-    trust: PolicyFile = None,
-    key: RootKey = None,
+    role: options.RuleRole,
+    threshold: options.Threshold = None,
+    member: options.Members = None,
+    max_age: options.MaxAge = None,
+    trust: options.PolicyFile = None,
+    key: options.RootKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     as_json: Json = False,
 ) -> int:
@@ -162,26 +111,19 @@ def rule(
     of its root keys, and nothing unsigned takes its place.
     """
     home, now = find_home(), datetime.now(UTC)
-    place = place_named(home, trust)
+    place, signer = place_named(home, trust), partial(read_existing_signer, home, key, passphrase_fd)
     signed = one_of(role, ROLES, "role")
     wanted = RuleChange(threshold, tuple(member or ()), max_age)
     if wanted == RuleChange():
         raise MalformedError(
             "nothing to change", code="usage", hint=f"evalctl trust rule {role} --threshold 2 --add NAME"
         )
-    offered = change(
-        place,
-        lambda text: change_rule(text, signed, wanted),
-        partial(read_existing_signer, home, key, passphrase_fd),
-        now,
-    )
-    missing = say_missing(place, offered, now)
+    offered = change(place, lambda text: change_rule(text, signed, wanted), signer, now)
     outcome = offered.policy.rules[signed]
-    if as_json:
-        members = sorted(outcome.members)
-        said = {"role": role, "threshold": outcome.threshold, "from": members}
-        print_json({**said, **standing(place, offered, missing)})
-    else:
-        taken = f"`{role}` takes {outcome.threshold} of {', '.join(sorted(outcome.members))}"
-        print(f"{taken} in `{place.path}`, version {offered.policy.version}")
-    return 0
+    members = sorted(outcome.members)
+    return changed(place, offered, now).report(
+        {"role": role, "threshold": outcome.threshold, "from": members},
+        f"`{role}` takes {outcome.threshold} of {', '.join(members)} in `{place.path}`,"
+        f" version {offered.policy.version}",
+        as_json=as_json,
+    )

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from launcher.cli.options import Json, PassphraseDescriptor
-from launcher.cli.output import hint, print_json, say
-from launcher.cli.policies import PolicyFile, place_named, say_missing, standing
+from launcher.cli.output import hint, say
+from launcher.cli.policies import changed, place_named
 from launcher.cli.signing import owner_of, read_existing_signer, read_public_key, read_signer
+from launcher.cli.trust_options import PolicyFile
 from launcher.digest import is_digest
 from launcher.errors import MalformedError
 from launcher.store.home import find_home
@@ -63,13 +64,9 @@ def init(
         roles = (*EVIDENCE_ROLES, "root") if signed else EVIDENCE_ROLES
         text = partial(first_policy, TrustedKey(owner, public, frozenset(roles)), now)
         offered = create(place, text, signer if signed else None, now)
-    missing = say_missing(place, offered, now)
-    if as_json:
-        print_json(standing(place, offered, missing))
-    else:
-        keys = ", ".join(f"`{key.name}` ({key.public.fingerprint})" for key in offered.policy.keys.values())
-        print(f"wrote `{place.path}`, version {offered.policy.version}: {keys}\n{offered.digest}")
-    return 0
+    keys = ", ".join(f"`{key.name}` ({key.public.fingerprint})" for key in offered.policy.keys.values())
+    line = f"wrote `{place.path}`, version {offered.policy.version}: {keys}\n{offered.digest}"
+    return changed(place, offered, now).report({}, line, as_json=as_json)
 
 
 def _installed(place: PolicyPlace, source: PolicyPlace, digest: str | None, now: datetime) -> OfferedPolicy:
@@ -119,9 +116,6 @@ def sign_policy(
             "this home has no key yet", code="no-key", hint=f"evalctl trust sign {place.path} --key FILE"
         )
     offered = sign(place, signer, now, _say_changes)
-    missing = say_missing(place, offered, now)
-    if as_json:
-        print_json({"fingerprint": signer.public.fingerprint, **standing(place, offered, missing)})
-    else:
-        print(f"signed `{place.path}`, version {offered.policy.version}, as {signer.public.fingerprint}")
-    return 0
+    fingerprint = signer.public.fingerprint
+    line = f"signed `{place.path}`, version {offered.policy.version}, as {fingerprint}"
+    return changed(place, offered, now).report({"fingerprint": fingerprint}, line, as_json=as_json)

@@ -8,13 +8,15 @@ import typer
 
 from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
-from launcher.cli.policies import PolicyFile, place_named
+from launcher.cli.policies import place_named
 from launcher.cli.signing import read_verifying_policy
+from launcher.cli.trust_options import PolicyFile
 from launcher.errors import MalformedError, TrustError
 from launcher.report.text import one_line
 from launcher.spec.units import duration_text
 from launcher.store.home import find_home
 from launcher.store.policies import PolicyPlace, accept, read_offered
+from launcher.trust.ledgers import PinnedLedger
 from launcher.trust.policy import EVIDENCE_ROLES, ROLES, Policy, Role, TrustedKey
 from launcher.trust.policy_signature import OfferedPolicy
 from launcher.trust.policy_text import time_text
@@ -65,6 +67,10 @@ def _lines(place: PolicyPlace, offered: OfferedPolicy, refusal: str | None, now:
         yield "timestamps:"
     for authority in policy.authorities.values():
         yield f"  {authority.name}: {_period(authority, now)}"
+    if policy.ledgers:
+        yield "ledgers:"
+    for ledger in policy.ledgers.values():
+        yield f"  {ledger.name}: {ledger.origin}, {_kept_by(ledger)}"
 
 
 def _signed_by(offered: OfferedPolicy) -> str:
@@ -85,6 +91,8 @@ def _about(key: TrustedKey, now: datetime) -> Iterator[str]:
     yield f"may sign: {', '.join(sorted(key.roles))}"
     if key.builders:
         yield f"on the builders: {', '.join(sorted(key.builders))}"
+    if key.ledger is not None:
+        yield f"its attempts are counted by the ledger `{key.ledger}`"
     if key.valid_from is not None:
         yield f"valid from {_when(key.valid_from, now)}"
     if key.valid_until is not None:
@@ -114,6 +122,12 @@ def _period(authority: Authority, now: datetime) -> str:
     ends = (("from", authority.valid_from), ("until", authority.valid_until))
     said = [f"{word} {_when(moment, now)}" for word, moment in ends if moment is not None]
     return f"counts {' '.join(said)}" if said else "counts at any time"
+
+
+def _kept_by(ledger: PinnedLedger) -> str:
+    witnesses = ", ".join(key.name for key in ledger.witnesses)
+    seen = f"co-signed by {witnesses}" if witnesses else "no witness is asked for"
+    return f"signed by {ledger.public.fingerprint}, {seen}"
 
 
 def _age(bound: timedelta) -> str:
@@ -158,6 +172,14 @@ def _as_object(offered: OfferedPolicy, refusal: str | None, now: datetime) -> di
             }
             for name, authority in policy.authorities.items()
         },
+        "ledgers": {
+            name: {
+                "origin": ledger.origin,
+                "fingerprint": ledger.public.fingerprint,
+                "witnesses": [key.name for key in ledger.witnesses],
+            }
+            for name, ledger in policy.ledgers.items()
+        },
     }
 
 
@@ -172,6 +194,7 @@ def _key_object(key: TrustedKey) -> dict[str, Any]:
         "revoked-from": _time(key.revoked_from),
         "reason": key.reason,
         "builders": sorted(key.builders),
+        "ledger": key.ledger,
     }
 
 

@@ -1,9 +1,10 @@
 """`evalctl verify`."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -15,11 +16,13 @@ from launcher.report.findings import verification as render
 from launcher.spec.bundle import SUMS
 from launcher.store.bundles import bundle_digest, find_bundle
 from launcher.store.home import Home, find_home
+from launcher.trust.checks import Check
 from launcher.trust.policy import Policy
 from launcher.verify import Contents, Verification
 from launcher.verify import verify as verify_bundle
 from launcher.verify.remembered import remembered
 
+_TOO_FEW: Final = re.compile(r"the rule for `reproduction` asks for \d+, [1-9]\d* counted")
 EXIT_CODES = {"verified": 0, "failed": 1, "untrusted": 3}
 
 
@@ -57,6 +60,9 @@ def verify(
         say_stranger(verification, bundle, trust)
         if verification.digest is None and not (path / SUMS).exists():
             hint(f"`{path}` holds no `{SUMS}`, as every bundle does: `evalctl list` names those of this home")
+        if any(map(_lacks_signatures, verification.checks)):
+            signing = under_policy(f"evalctl sign {quote(bundle)} --role reproduction", trust)
+            hint(f"another of those who may adds a signature with `{signing}`")
         if verification.reproductions and not outcomes:
             say("note: what the reproductions ran was not looked at: name their bundles with `--with`")
         if verification.verdict == "verified":
@@ -70,7 +76,7 @@ def _with_outcomes(
     """Hold the reproductions against their own bundles; each must be of a statement that counts."""
     from launcher.verify.outcomes import with_outcomes
 
-    places = {_digest_of(place): place for place in (find_bundle(home, name) for name in outcomes)}
+    places = outcome_places(home, outcomes)
     if verification.digest is not None:
         named = {item.statement.reproduced for item in verification.reproductions}
         for digest in places.keys() - named:
@@ -82,6 +88,11 @@ def _with_outcomes(
     return with_outcomes(verification, places, policy, now)
 
 
+def outcome_places(home: Home, names: list[str]) -> dict[str, Path]:
+    """Return the bundles of `--with` by their digests."""
+    return {_digest_of(place): place for place in (find_bundle(home, name) for name in names)}
+
+
 def _digest_of(place: Path) -> str:
     try:
         return bundle_digest(place)
@@ -89,6 +100,11 @@ def _digest_of(place: Path) -> str:
         raise CheckFailedError(
             f"`{place}` holds no `{SUMS}`, as every bundle does", code="missing-file", context=error.strerror
         ) from error
+
+
+def _lacks_signatures(check: Check) -> bool:
+    """Say whether a reproduction counts once more keys sign its statement."""
+    return check.name.startswith("reproduction-") and bool(_TOO_FEW.search(check.detail))
 
 
 def _shown(verification: Verification) -> str:

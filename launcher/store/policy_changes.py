@@ -51,15 +51,17 @@ def change(
 ) -> OfferedPolicy:
     """Change the policy's text; sign the outcome where the signer is a root of it or of what counted before.
 
-    What neither counted nor was signed by that very key is not signed with the change: somebody else may
-    have put it there. Edits wait for each other; a crash leaves the old policy with its signatures, or the
-    new one.
+    What `edit` gives back as it is is left alone. What neither counted nor was signed by that key
+    is not signed with the change: somebody else may have put it there. Edits wait for each other; a crash
+    leaves the old policy with its signatures, or the new one.
     """
     with locked(place.path.resolve().parent):
         before, seen = read_offered(place), read_seen(place)
         if seen is not None:
             refuse_rollback(before.policy, seen.policy.version)
         data = edit(before.data.decode()).encode()
+        if data == before.data:
+            return before
         offered = OfferedPolicy(data, read_policy(data, file=str(place.path)))
         root = signer() if offered.is_signed else None
         known = root_signers(offered.policy, seen.policy if seen else None)

@@ -153,6 +153,15 @@ class Policy(Struct, frozen=True):
             name for name in rule.members if name in self.keys and self.keys[name].standing(role, now) is None
         )
 
+    def objection(self, role: Role, fingerprint: str, now: datetime) -> str | None:
+        """Say why what this key signs at `now` does not count in the rule for `role`, or return None."""
+        rule, key = self.rules.get(role), self.key_for(fingerprint)
+        if rule is None:
+            return f"the trust policy has no rule for `{role}`"
+        if key is None or key.name not in rule.members:
+            return self._unnamed(role, fingerprint)
+        return key.standing(role, now)
+
     def decide(self, claim: Claim, now: datetime) -> Decision:
         """Decide whether `claim` is trusted at `now` (aware of its zone)."""
         if now >= self.expires:
@@ -172,15 +181,19 @@ class Policy(Struct, frozen=True):
         counted, refusals = [], []
         for fingerprint in sorted(claim.signers):
             key = self.key_for(fingerprint)
-            if key is None:
-                refusals.append(f"{fingerprint} is not in the trust policy")
-            elif key.name not in rule.members:
-                refusals.append(f"`{key.name}` is not named in the rule for `{claim.role}`")
+            if key is None or key.name not in rule.members:
+                refusals.append(self._unnamed(claim.role, fingerprint))
             elif refusal := key.refusal(claim, now):
                 refusals.append(refusal)
             else:
                 counted.append(key.name)
         return counted, refusals
+
+    def _unnamed(self, role: Role, fingerprint: str) -> str:
+        key = self.key_for(fingerprint)
+        if key is None:
+            return f"{fingerprint} is not in the trust policy"
+        return f"`{key.name}` is not named in the rule for `{role}`"
 
 
 def single_key_policy(public: PublicKey, name: str = "key") -> Policy:

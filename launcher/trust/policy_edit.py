@@ -74,10 +74,11 @@ def add_key(text: str, key: TrustedKey) -> str:
     return edited(text, Changes(listed=listed, tables=tuple(tables)), after)
 
 
-def revoke_key(text: str, name: str, reason: Revocation, moment: datetime) -> str:
-    """Return `text` with the key called `name` revoked from `moment` on.
+def revoke_key(text: str, name: str, reason: Revocation, now: datetime, since: datetime | None = None) -> str:
+    """Return `text` with the key called `name` revoked from `since` on, else from `now`.
 
-    Raises `MalformedError` where there is no such key, and where a compromised one would be trusted again.
+    A key that is revoked for this reason keeps its time, unless another is named. Raises `MalformedError`
+    where there is no such key, and where a compromised one would be trusted again.
     """
     before = read_policy(text.encode())
     key = _key_called(before, name)
@@ -87,7 +88,9 @@ def revoke_key(text: str, name: str, reason: Revocation, moment: datetime) -> st
             code="key-revoked",
             hint="give its owner's other key with `evalctl trust add NAME.pub`",
         )
-    moment = moment.astimezone(UTC).replace(microsecond=0)
+    moment = (since or now).astimezone(UTC).replace(microsecond=0)
+    if key.reason == reason and (since is None or moment == key.revoked_from):
+        return text
     values: dict[Path, str] = {
         ("keys", name, "reason"): toml_value(reason),
         ("keys", name, "revoked-from"): time_text(moment),
@@ -99,7 +102,8 @@ def revoke_key(text: str, name: str, reason: Revocation, moment: datetime) -> st
 def change_rule(text: str, role: Role, change: RuleChange) -> str:
     """Return `text` with the rule for `role` changed, or made; whom it names gets the role.
 
-    Raises `MalformedError` for a name that no key has and for a threshold that cannot be met.
+    A text that says so already is returned as it is. Raises `MalformedError` for a name that no key has and
+    for a threshold that cannot be met.
     """
     before = read_policy(text.encode())
     rule = before.rules.get(role, Rule(1, frozenset()))
@@ -116,6 +120,8 @@ def change_rule(text: str, role: Role, change: RuleChange) -> str:
         members=rule.members | set(change.members),
         max_age=rule.max_age if change.max_age is None else _seconds(change.max_age),
     )
+    if after == before.rules.get(role) and keys == before.keys:
+        return text
     if after.threshold > len(after.members):
         raise MalformedError(
             f"`{role}` cannot take {after.threshold} of {len(after.members)}",

@@ -140,6 +140,18 @@ def test_a_revocation_is_changed_in_place_but_never_softened() -> None:
     assert caught.value.code == "key-revoked"
 
 
+def test_what_a_policy_says_already_is_not_said_again() -> None:
+    text = revoke_key(TEXT, "alice", "superseded", NOW)
+    later = NOW + timedelta(days=1)
+    assert revoke_key(text, "alice", "superseded", later) == text
+    assert revoke_key(text, "alice", "superseded", later, NOW) == text
+    moved = read_policy(revoke_key(text, "alice", "superseded", NOW, later).encode())
+    assert moved.keys["alice"].revoked_from == later.replace(microsecond=0)
+    rule = read_policy(text.encode()).rules["result"]
+    same = RuleChange(rule.threshold, tuple(rule.members))
+    assert change_rule(text, "result", same) == text
+
+
 @pytest.mark.parametrize("name", ["zoe", "", "Alice", "a\nb"])
 def test_a_name_that_no_key_has_is_an_error_that_lists_them(name: str) -> None:
     with pytest.raises(MalformedError) as caught:
