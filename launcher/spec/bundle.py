@@ -145,6 +145,23 @@ def refuse_many_attestations(count: int) -> None:
         raise CheckFailedError(f"there are more than {MAX_ATTESTATIONS} attestations", code="too-many")
 
 
+def refuse_collisions(paths: Iterable[str]) -> None:
+    """Raise `CheckFailedError` where two paths are one on a file system that does not tell A from a."""
+    files = [*paths]
+    folders = {path.rpartition("/")[0] for path in files}
+    for folder in [*folders]:
+        folders.update(folder[:end] for end, letter in enumerate(folder) if letter == "/")
+    names = [*files, *(folders - {""})]
+    if len(set(map(str.lower, names))) == len(names):
+        return
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        if name.lower() in seen:
+            other = seen[name.lower()]
+            raise CheckFailedError(f"`{other}` and `{name}` are one name to some systems", code="same-name")
+        seen[name.lower()] = name
+
+
 def parsed_limit(path: str) -> int:
     """Return how many bytes a file that is parsed whole may have."""
     if path == SAMPLES:

@@ -23,6 +23,7 @@ from launcher.spec.bundle import (
     MAX_FILES,
     is_bundle_file,
     is_bundle_folder,
+    refuse_collisions,
     refuse_missing,
 )
 
@@ -122,7 +123,8 @@ def walk(path: Path, *, max_files: int = MAX_FILES) -> Inventory:
     """Look at everything in a bundle's directory and refuse what a bundle cannot hold.
 
     Raises `MalformedError` (`no-such-bundle`) where `path` is no directory, `CheckFailedError` for links,
-    devices, FIFOs, sockets, hard links, odd names, extra or missing files and empty folders.
+    devices, FIFOs, sockets, hard links, odd names, names that differ in capitals alone, extra or missing
+    files and empty folders.
     """
     try:
         root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -131,6 +133,7 @@ def walk(path: Path, *, max_files: int = MAX_FILES) -> Inventory:
     try:
         files = _list_files(root, max_files)
         refuse_missing(files)
+        refuse_collisions(files)
     except BaseException:
         os.close(root)
         raise

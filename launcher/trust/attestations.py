@@ -47,7 +47,8 @@ class AttestationReport(Struct, frozen=True):
     """What the attestations are worth; signers are fingerprints whose signatures hold.
 
     The statements are None where the policy does not know who signed them; `unknown` are the fingerprints
-    it would have to know. Nothing but the checks is filled in once a bundle is malformed.
+    it would have to know. `maker` is who the bundle says made it, known or not: whoever is trusted may only
+    have co-signed. Nothing but the checks is filled in once a bundle is malformed.
     """
 
     verdict: Literal["verified", "failed", "untrusted"]
@@ -55,6 +56,7 @@ class AttestationReport(Struct, frozen=True):
     signers: tuple[str, ...] = ()
     lock_signers: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    maker: str | None = None
     provenance: Provenance | None = None
     result: EvaluationResult | None = None
     lock: LockStatement | ImportStatement | None = None
@@ -64,6 +66,11 @@ class AttestationReport(Struct, frozen=True):
     def invocation_id(self) -> str | None:
         """Return the attempt that made the bundle, once it is known who says so."""
         return self.provenance.invocation_id if self.provenance else None
+
+    @property
+    def is_read(self) -> bool:
+        """Say whether each of the three statements was signed by a known key, and read."""
+        return None not in (self.provenance, self.result, self.lock)
 
     @property
     def hint(self) -> str | None:
@@ -127,6 +134,7 @@ def _check_statements(evidence: Evidence, checks: list[Check]) -> AttestationRep
         ),
         lock_signers=tuple(sorted(evidence.signers(LOCK_ATTESTATION))),
         unknown=_unknown(evidence),
+        maker=evidence.attestations[PROVENANCE_ATTESTATION].signer,
         provenance=statements.provenance,
         result=statements.result,
         lock=statements.lock,

@@ -28,6 +28,14 @@ _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}", re.ASCII)
 _P256_P: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
 _P256_B: Final = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 
+# edwards25519, RFC 8032 section 5.1: the points of small order by their y, of either sign. Under such a key
+# anybody can sign anything, for OpenSSL does not multiply by the cofactor either.
+_ED25519_P: Final = 2**255 - 19
+_ORDER_EIGHT: Final = int.from_bytes(
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
+)
+_SMALL_ORDERS: Final = frozenset({0, 1, _ED25519_P - 1, _ORDER_EIGHT, _ED25519_P - _ORDER_EIGHT})
+
 
 class PublicKey(Struct, frozen=True):
     """One public key; `point` is 32 bytes (Ed25519) or 65 (P-256, uncompressed)."""
@@ -38,6 +46,8 @@ class PublicKey(Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.algorithm == "ssh-ed25519" and len(self.point) != 32:
             raise _malformed("an Ed25519 public key has 32 bytes", f"got {len(self.point)}")
+        if self.algorithm == "ssh-ed25519" and _is_weak(self.point):
+            raise _malformed("this is no Ed25519 public key that anybody should trust: its point is weak")
         if self.algorithm == "ecdsa-sha2-nistp256" and not _is_on_p256(self.point):
             raise _malformed("a P-256 public key is an uncompressed point on the curve")
 
@@ -137,6 +147,12 @@ def _is_on_p256(point: bytes) -> bool:
         return False
     x, y = int.from_bytes(point[1:33], "big"), int.from_bytes(point[33:], "big")
     return max(x, y) < _P256_P and (y * y - (x * x * x - 3 * x + _P256_B)) % _P256_P == 0
+
+
+def _is_weak(point: bytes) -> bool:
+    """Say whether a point is of small order, or spelled otherwise than RFC 8032 has it."""
+    y = int.from_bytes(point, "little") & ~(1 << 255)
+    return y >= _ED25519_P or y in _SMALL_ORDERS
 
 
 def _string(data: bytes) -> bytes:

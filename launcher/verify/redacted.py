@@ -97,6 +97,7 @@ def read_original(
     if sha256_hex(data) != digests[bundle.ORIGINAL_SUMS]:
         raise CheckFailedError(f"`{bundle.ORIGINAL_SUMS}` changed while it was read", code="changed-file")
     listed = bundle.read_sums(data)
+    bundle.refuse_collisions(listed)
     if ADDED & listed.keys():
         raise CheckFailedError("the original is a redacted bundle itself", code="bad-redaction")
     found = {**listed, bundle.SUMS: sha256_hex(data)}

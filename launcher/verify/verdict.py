@@ -68,7 +68,7 @@ def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification
         return _verify_redacted((inventory, digests, kept), checks, report, (policy, now))
     proof, counted = check_proof(signed.get(bundle.LEDGER_PROOF), digest, report, policy)
     checks.extend([counted, *check_pins(proof, report, policy)])
-    if report.verdict == "failed" or None in (report.provenance, report.result, report.lock):
+    if report.verdict == "failed" or not report.is_read:
         checks.append(Check("contents", "skipped", "nothing is parsed before its signature holds"))
         return _answer(report, digest, tuple(checks), None)
     files = read_parsed(inventory, digests)
@@ -102,7 +102,7 @@ def _verify_redacted(
             Check("ledger-proof", "failed", "a redacted bundle stands in no ledger: its original may")
         )
     checks.extend([*original.checks, counted, *check_pins(proof, original.report, judged[0])])
-    if both.verdict == "failed" or None in (report.result, report.lock, original.report.result):
+    if both.verdict == "failed" or not (report.is_read and original.report.is_read):
         checks.append(Check("contents", "skipped", "nothing is parsed before its signatures hold"))
         return _answer(both, digest, tuple(checks), None)
     contents, more = check_redacted(inventory, digests, report, original)

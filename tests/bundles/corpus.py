@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from tests.bundles import (
     attesting,
+    co_signers,
     controls,
     encodings,
     envelopes,
@@ -22,6 +23,7 @@ from tests.bundles import (
     reproducing,
     signatures,
     statements,
+    weak_keys,
 )
 from tests.bundles.case import Case
 
@@ -42,7 +44,9 @@ _MODULES: tuple[Callable[[], Iterator[Case]], ...] = (
     reproducing.cases,
     exhausting.cases,
     policies.cases,
+    co_signers.cases,
     malformed_policies.cases,
+    weak_keys.cases,
     ledgers.cases,
     redactions.cases,
 )

@@ -112,7 +112,7 @@ def signed(
     return but(checkpoint, note=Note(checkpoint.body, tuple(signatures)))
 
 
-def _entries(attempt: Change = _same, outcome: Change = _same, **more: Any) -> Forge:
+def record(attempt: Change = _same, outcome: Change = _same, **more: Any) -> Forge:
     """Return a forgery that has the true ledger record something else, and gives the proof of it."""
 
     def forge(bundle: Path) -> None:
@@ -310,7 +310,7 @@ _MERKLE: dict[str, Row] = {
     ),
     "ledger-proof-outcome-before-the-attempt": (
         "recorded the outcome of an attempt that came later",
-        _entries(outcome=lambda it: but(it, index=5)),
+        record(outcome=lambda it: but(it, index=5)),
         "another attempt's",
     ),
 }
@@ -349,12 +349,12 @@ _SIGNED: dict[str, Row] = {
 _ABOUT: dict[str, Row] = {
     "ledger-proof-of-another-bundle": (
         "gave the proof of another bundle",
-        _entries(outcome=lambda it: but(it, bundle="sha256:" + "cd" * 32)),
+        record(outcome=lambda it: but(it, bundle="sha256:" + "cd" * 32)),
         "values for the bundle",
     ),
     "ledger-proof-of-another-ledger": (
         "gave the proof of a ledger that the signer does not name",
-        _entries(ledger=THEIRS),
+        record(ledger=THEIRS),
         "values for the ledger",
     ),
     "ledger-key-not-the-one-signed": (
@@ -369,59 +369,59 @@ _ABOUT: dict[str, Row] = {
     ),
     "ledger-entry-of-another-lock": (
         "had the ledger record another lock",
-        _entries(lambda it: but(it, lock="sha256:" + "ab" * 32)),
+        record(lambda it: but(it, lock="sha256:" + "ab" * 32)),
         "values for the lock",
     ),
     "ledger-entry-of-another-blueprint": (
         "had the ledger record another blueprint",
-        _entries(lambda it: but(it, suite=Suite("acme/halves", "1.0.0"))),
+        record(lambda it: but(it, suite=Suite("acme/halves", "1.0.0"))),
         "values for the blueprint",
     ),
     "ledger-entry-of-another-invocation": (
         "had the ledger record another invocation",
-        _entries(lambda it: but(it, invocation_id="0" * 31 + "2")),
+        record(lambda it: but(it, invocation_id="0" * 31 + "2")),
         "values for the invocation",
     ),
     "ledger-entry-of-another-signer": (
         "had the ledger record another signer",
-        _entries(lambda it: but(it, signer=BOB.public.fingerprint)),
+        record(lambda it: but(it, signer=BOB.public.fingerprint)),
         "values for the signer",
     ),
     "ledger-entry-of-a-failure": (
         "had the ledger record a failure",
-        _entries(outcome=lambda it: but(it, status="failed", failure="candidate", verdict="none")),
+        record(outcome=lambda it: but(it, status="failed", failure="candidate", verdict="none")),
         "values for the status",
     ),
     "ledger-entry-of-another-verdict": (
         "had the ledger record another verdict",
-        _entries(outcome=lambda it: but(it, verdict="fail")),
+        record(outcome=lambda it: but(it, verdict="fail")),
         "values for the verdict",
     ),
     "ledger-entry-of-a-part": (
         "had the ledger record a part",
-        _entries(outcome=lambda it: but(it, marks=("partial",))),
+        record(outcome=lambda it: but(it, marks=("partial",))),
         "values for the marks",
     ),
 }
 _CONTENTS: dict[str, Row] = {
     "ledger-entry-of-another-attempt": (
         "had the ledger record another number of the attempt",
-        _entries(lambda it: but(it, attempt=2)),
+        record(lambda it: but(it, attempt=2)),
         "attempt's number",
     ),
     "ledger-entry-of-other-data": (
         "had the ledger record other data, which counts apart",
-        _entries(lambda it: but(it, data=("55" * 32,))),
+        record(lambda it: but(it, data=("55" * 32,))),
         "values for the data",
     ),
     "ledger-entry-of-other-metrics": (
         "had the ledger record another metric, which counts apart",
-        _entries(lambda it: but(it, metrics={"accuracy@1": ("another",)})),
+        record(lambda it: but(it, metrics={"accuracy@1": ("another",)})),
         "values for the metrics",
     ),
     "ledger-entry-of-a-draft": (
         "had the ledger record a draft",
-        _entries(lambda it: but(it, marks=("draft",))),
+        record(lambda it: but(it, marks=("draft",))),
         "attempt's marks",
     ),
 }
@@ -478,7 +478,7 @@ def _pinned() -> Iterator[Case]:
         _case(
             "ledger-with-another-witness",
             "gave a proof that another witness co-signed",
-            _entries(witness=THEIRS),
+            record(witness=THEIRS),
             _pin(witness=WITNESS),
             "not co-signed by",
         ),

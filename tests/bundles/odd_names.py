@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bundles.case import Case, Forge, rows
-from tests.bundles.forging import sealed, then, write
+from tests.bundles.forging import sealed, signed_rows, then, write
 
 _LONG = "x" * 201
 _DEEP = "/".join(["d"] * 16)
@@ -64,6 +64,7 @@ def cases() -> Iterator[Case]:
     }
     yield from rows("names", "files", signed)
     yield from rows("names", "files", _UNSIGNED)
+    yield from rows("names", "files", signed_rows(_COLLIDING))
 
 
 def _bytes_name(bundle: Path) -> None:
@@ -107,5 +108,22 @@ _UNSIGNED = {
         "named a reproduction `reproduction-.sigstore.json`",
         write("attestations/reproduction-.sigstore.json", b"{}\n"),
         "which it may not",
+    ),
+}
+_COLLIDING = {
+    "names-in-two-cases": (
+        "signed two artifacts whose names differ in capitals alone",
+        _many("artifacts/0/Plot.png", "artifacts/0/plot.PNG"),
+        "are one name to some systems",
+    ),
+    "folders-in-two-cases": (
+        "signed artifacts in two folders whose names differ in capitals alone",
+        _many("artifacts/0/more/a", "artifacts/0/More/b"),
+        "are one name to some systems",
+    ),
+    "file-and-folder-in-two-cases": (
+        "signed a file and a folder whose names differ in capitals alone",
+        _many("artifacts/0/more/a", "artifacts/0/MORE"),
+        "are one name to some systems",
     ),
 }
