@@ -1,6 +1,7 @@
 """Write files so that a crash leaves the old bytes or the new ones, never half of either."""
 
 import os
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -21,11 +22,24 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644, durable: boo
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise _not_writable(path, error) from error
+        reason = error.__cause__ if isinstance(error, InfrastructureError) else error
+        if isinstance(reason, OSError):
+            raise _not_writable(path, reason) from error
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def sweep(folder: Path, names: str) -> None:
+    """Remove what killed writers of files in `folder` left; nobody may be writing them meanwhile.
+
+    `names` is a regular expression for the names of those files.
+    """
+    left_over = re.compile(rf"\.{names}\.\d+\.[0-9a-f]{{8}}")
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if left_over.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def create_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:

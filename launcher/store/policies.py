@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from launcher.digest import sha256_hex
 from launcher.errors import EvalctlError, InfrastructureError, MalformedError
-from launcher.store.files import write_atomically
+from launcher.store.files import sweep, write_atomically
 from launcher.store.home import Home, make_private
 from launcher.trust.dsse import Envelope
 from launcher.trust.keys import fingerprint_hex
@@ -31,6 +31,8 @@ from launcher.trust.sigstore import MAX_ENVELOPE_BYTES, open_envelope
 MAX_SIGNATURES: Final = 64
 _PATIENCE_SECONDS: Final = 30
 _SUFFIX: Final = ".sigstore.json"
+# What the names of signatures add to the policy's, as a regular expression.
+SIGNATURE: Final = rf"(?:\.([0-9a-f]{{64}}))?{re.escape(_SUFFIX)}"
 
 
 class PolicyPlace(Struct, frozen=True):
@@ -110,7 +112,7 @@ def accept(place: PolicyPlace, offered: OfferedPolicy, now: datetime) -> str | N
 
 def signatures_beside(place: PolicyPlace) -> dict[Path, Envelope]:
     """Read the signatures beside a policy; one that is malformed is an error, not a signature less."""
-    name = re.compile(rf"{re.escape(place.path.name)}(?:\.([0-9a-f]{{64}}))?{re.escape(_SUFFIX)}")
+    name = re.compile(re.escape(place.path.name) + SIGNATURE)
     found: dict[Path, Envelope] = {}
     for path in sorted(place.path.parent.iterdir()):
         match = name.fullmatch(path.name)
@@ -154,6 +156,7 @@ def _remember(place: PolicyPlace, offered: OfferedPolicy) -> None:
     with locked(make_private(make_private(place.memory.parent.parent) / place.memory.parent.name)):
         seen = read_seen(place)
         if seen is None or seen.policy.version <= offered.policy.version:
+            sweep(place.memory.parent, re.escape(place.memory.name))
             write_atomically(place.memory, offered.data, mode=0o600)
 
 

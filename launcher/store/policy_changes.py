@@ -5,14 +5,23 @@ there. So a crash leaves a policy with its signatures, the old or the new one.
 """
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
 from launcher.errors import MalformedError, TrustError
-from launcher.store.files import write_atomically
+from launcher.store.files import sweep, write_atomically
 from launcher.store.home import make_private
-from launcher.store.policies import PolicyPlace, accept, locked, read_offered, read_seen, signatures_beside
+from launcher.store.policies import (
+    SIGNATURE,
+    PolicyPlace,
+    accept,
+    locked,
+    read_offered,
+    read_seen,
+    signatures_beside,
+)
 from launcher.trust.keys import Signer, fingerprint_hex
 from launcher.trust.policy import refuse_rollback
 from launcher.trust.policy_file import read_policy
@@ -161,7 +170,10 @@ def _write(place: PolicyPlace, offered: OfferedPolicy, signer: Signer | None) ->
 
 
 def _tidy(place: PolicyPlace, offered: OfferedPolicy) -> None:
-    """Remove signatures of other policies; where the plain name is free then, one of the rest takes it."""
+    """Remove what killed edits left, and others' signatures; one of the rest gets the plain name if free."""
+    # Behind a link the lock is on another folder.
+    if not place.path.is_symlink():
+        sweep(place.path.parent, rf"{re.escape(place.path.name)}(?:{SIGNATURE})?")
     if not offered.is_signed:
         return
     kept = []
