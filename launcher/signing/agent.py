@@ -44,7 +44,7 @@ class AgentSigner:
                 "an agent cannot sign this much",
                 code="agent-failed",
                 context=f"{len(data)} bytes are to be signed, and its messages have at most {_MOST_BYTES}",
-                hint="sign with a key file, or leave fewer files in the bundle",
+                hint="sign with a key file or by a program (docs/keys.md), or keep fewer files",
             )
         kind, answer = self._ask(request)
         if kind != _SIGN_ANSWER:

@@ -7,7 +7,9 @@ signature in base64 (P-256: ASN.1 DER) to stdout. No shell is between, and each 
 
 import base64
 import binascii
+import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -25,6 +27,9 @@ from launcher.trust.keys import PublicKey
 SCHEMA: Final = "evalctl/signer/v1"
 _MOST_BYTES: Final = 4096
 _MOST_SHOWN: Final = 200
+# Beyond this a program is ended before its time: its output lies on the disk.
+_MOST_WRITTEN: Final = 1 << 20
+_LOOK_SECONDS: Final = 0.1
 
 
 def _values(*, schema: str, **values: Any) -> dict[str, Any]:
@@ -81,9 +86,7 @@ class CommandSigner:
             except (OSError, ValueError) as error:
                 raise self._failed(getattr(error, "strerror", None) or str(error)) from error
             try:
-                status = process.wait(self.seconds)
-            except subprocess.TimeoutExpired:
-                raise self._failed(f"it did not end in {self.seconds:.0f} seconds") from None
+                status = self._ended(process, (stdout, stderr))
             finally:
                 process.kill()
                 process.wait()
@@ -94,6 +97,17 @@ class CommandSigner:
         if len(said) > _MOST_BYTES:
             raise self._failed(f"it wrote more than {_MOST_BYTES} bytes")
         return said
+
+    def _ended(self, process: "subprocess.Popen[bytes]", written: tuple[IO[bytes], ...]) -> int:
+        """Wait for the program's exit code; it may neither take longer than it has nor fill the disk."""
+        deadline = time.monotonic() + self.seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                return process.wait(min(left, _LOOK_SECONDS))
+            except subprocess.TimeoutExpired:
+                if any(os.fstat(stream.fileno()).st_size > _MOST_WRITTEN for stream in written):
+                    raise self._failed(f"it wrote more than {_MOST_WRITTEN} bytes") from None
+        raise self._failed(f"it did not end in {self.seconds:.0f} seconds")
 
     def _failed(self, context: str) -> InfrastructureError:
         return InfrastructureError(

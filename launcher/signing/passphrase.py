@@ -1,8 +1,8 @@
 """Passphrases: typed on the terminal, or read from a descriptor; never an argument or the environment."""
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from launcher.errors import MalformedError
@@ -48,14 +48,42 @@ def _typed(name: str, what: str = "the passphrase") -> bytes:
     import getpass
 
     try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         hint = "give it on a descriptor: `--passphrase-fd 3 3< FILE`, or use a key in ssh-agent"
         raise _none(name, "there is no terminal to ask on", hint) from None
     text = ""
-    with suppress(EOFError):
-        text = getpass.getpass(f"{what} of `{name}`: ")
+    try:
+        with _restored(terminal), suppress(EOFError):
+            text = getpass.getpass(f"{what} of `{name}`: ")
+    finally:
+        os.close(terminal)
     return _usable(name, text.encode(errors="surrogateescape"))
+
+
+@contextmanager
+def _restored(terminal: int) -> Iterator[None]:
+    """Have the terminal as it was, whatever signal ends the process while the passphrase is typed unseen."""
+    import signal
+    import termios
+
+    before = termios.tcgetattr(terminal)
+    # Ctrl-C is an exception, behind which `getpass` restores the terminal itself.
+    found = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM)}
+    handlers = {number: handler for number, handler in found.items() if handler not in (signal.SIG_IGN, None)}
+
+    def restore(number: int, _: object) -> None:
+        termios.tcsetattr(terminal, termios.TCSANOW, before)
+        signal.signal(number, handlers[signal.Signals(number)])
+        os.kill(os.getpid(), number)
+
+    for number in handlers:
+        signal.signal(number, restore)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _usable(name: str, passphrase: bytes) -> bytes:

@@ -91,6 +91,16 @@ def test_more_than_an_agent_takes_is_not_sent(tmp_path: Path) -> None:
         AgentSigner(ALICE.public, str(tmp_path / "none")).sign(bytes(256 << 10))
 
 
+@KINDS
+def test_as_much_as_an_agent_takes_is_signed(tmp_path: Path, agent: str, kind: str) -> None:
+    signer = AgentSigner(load_public_file(in_agent(tmp_path, agent, kind)), agent)
+    most = (256 << 10) - len(signer.public.blob) - 13
+    assert signer.public.is_signature_of(bytes(most), signer.sign(bytes(most)))
+    with pytest.raises(InfrastructureError, match="cannot sign this much") as caught:
+        signer.sign(bytes(most + 1))
+    assert "a key file or by a program" in str(caught.value.hint)
+
+
 def answers(address: str, answer: bytes | None, *, seconds: float = 20) -> None:
     signer = AgentSigner(ALICE.public, address, seconds)
     with false_agent(address, lambda _: answer):

@@ -1,17 +1,25 @@
+import base64
+import hashlib
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from launcher.errors import InfrastructureError, MalformedError
 from launcher.signing.command import CommandSigner
 from launcher.signing.signers import find_signer, signs_surely
 from launcher.trust.dsse import verify_envelope
 from launcher.trust.key_files import load_public_file, new_key
+from launcher.trust.keys import PublicKey
 from launcher.trust.sigstore import open_envelope, seal
-from tests.trust.sealed_bundle import ALICE
+from tests.trust.sealed_bundle import ALICE, BOB, p256_signer
+
+# https://csrc.nist.gov/pubs/sp/800/186/final section 3.2.1.3
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 STATEMENT = {"predicate": "x"}
 # What an operator writes around a KMS: openssl stands for it.
@@ -109,6 +117,54 @@ def test_a_program_that_does_not_end_is_ended(tmp_path: Path) -> None:
         signer.sign(b"data")
     assert caught.value.context == "it did not end in 1 seconds"
     assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("stream", ["", " >&2"])
+def test_a_program_that_never_stops_writing_is_ended(tmp_path: Path, stream: str) -> None:
+    signer = scripted(tmp_path, f"#!/bin/sh\nexec yes{stream}", 'timeout = "5m"')
+    began = time.monotonic()
+    with pytest.raises(InfrastructureError) as caught:
+        signer.sign(b"data")
+    assert caught.value.context == "it wrote more than 1048576 bytes"
+    assert time.monotonic() - began < 60
+
+
+def answering(folder: Path, public: PublicKey, signature: bytes) -> CommandSigner:
+    """Return the signer of a program that gives `signature` where one by `public` is asked for."""
+    signer = scripted(folder, f"#!/bin/sh\necho {base64.b64encode(signature).decode()}")
+    (folder / "key.pub").write_text(public.openssh)
+    return replace(signer, public=public)
+
+
+def test_a_signature_by_another_key_or_of_other_bytes_is_refused(tmp_path: Path) -> None:
+    p256, other = p256_signer(7), p256_signer(8)
+    digest_itself = hashlib.sha256(b"data").hexdigest().encode()
+    for public, signature in (
+        (p256.public, other.sign(b"data")),
+        (p256.public, p256.sign(b"datA")),
+        (p256.public, p256.sign(digest_itself)),
+        (p256.public, p256.sign(b"data") + b"\0"),
+        (p256.public, p256.sign(b"data")[:-1]),
+        (p256.public, ALICE.sign(b"data")),
+        (ALICE.public, BOB.sign(b"data")),
+        (ALICE.public, ALICE.sign(digest_itself)),
+        (ALICE.public, ALICE.sign(b"data") + b"\0"),
+        (ALICE.public, bytes(64)),
+    ):
+        with pytest.raises(InfrastructureError) as caught:
+            answering(tmp_path, public, signature).sign(b"data")
+        assert caught.value.context == f"what it wrote is no signature by {public.fingerprint}"
+
+
+def test_either_form_of_an_ecdsa_signature_is_one(tmp_path: Path) -> None:
+    signer = p256_signer(7)
+    r, s = decode_dss_signature(signer.sign(b"data"))
+    for number in (s, P256_ORDER - s):
+        signature = encode_dss_signature(r, number)
+        assert answering(tmp_path, signer.public, signature).sign(b"data") == signature
+    for false in ((0, s), (r, 0), (r, P256_ORDER), (r + P256_ORDER, s)):
+        with pytest.raises(InfrastructureError):
+            answering(tmp_path, signer.public, encode_dss_signature(*false)).sign(b"data")
 
 
 def test_a_description_with_faults_names_each_at_its_place(tmp_path: Path) -> None:
