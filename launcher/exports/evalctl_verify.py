@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# ruff: noqa: SIM905
 """Verify an evalctl result bundle offline: one file, to be read in one sitting.
 
     python3 evalctl_verify.py BUNDLE --key signer.pub       this key alone is trusted
@@ -48,6 +49,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
+from graphlib import CycleError, TopologicalSorter
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
@@ -155,6 +157,23 @@ def parse(data: bytes, what: str, end: str = "", values: int = MAX_VALUES) -> An
     return value
 
 
+def parse_loosely(data: bytes, what: str) -> Any:
+    """Read JSON in any spelling that all readers read alike: no key stands twice."""
+    try:
+        value = json.loads(data.decode(), parse_int=integer, object_pairs_hook=unique)
+        canonical(value).encode()
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise RefusedError(f"{what} is not JSON that can be read: {str(error)[:200]!a}") from error
+    return value
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object in which no key stands twice."""
+    table = dict(pairs)
+    demand(len(table) == len(pairs), "a key stands twice")
+    return table
+
+
 def integer(digits: str) -> int | float:
     """Read an integer exactly, and beyond 2^53 as the double that RFC 8785 writes so."""
     return int(digits) if len(digits) < 18 and abs(int(digits)) <= MAX_INTEGER else float(digits)
@@ -251,9 +270,14 @@ KINDS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "level": lambda value: isinstance(value, dict),
     "positive": lambda value: is_count(value) and value > 0,
     "seed": lambda value: is_count(value) and value < 2**32,
+    "ids": lambda value: isinstance(value, list) and len(value) == 3 and all(map(is_integer, value)),
+    "limits": lambda value: (
+        isinstance(value, list) and len(value) == 2 and all(one is None or is_integer(one) for one in value)
+    ),
 }
 # A line is a table and its fields; no other may be there. `?` after a field: it may be missing; after a kind:
-# it may be null. `[kind]` is a list, `=a|b` a choice of words.
+# it may be null. `[kind]` is a list of at most 4096, `<kind>` one of any length, `{kind}` a table, `=a|b` a
+# choice of words.
 TABLES: Final = {
     name: dict(words.split(":", 1) for words in fields)
     for name, *fields in map(
@@ -302,17 +326,12 @@ published value:number decimals:count source:text
 counts n:count errors:count
 replicate replicate:count seed:count status:status failure:failure? exit_code:integer? attempt?:count
 locked schema:=evalctl/lock/v1|evalctl/imported/v1 identity:table blueprint:string
-identity name:text version:text image:image code:code inputs:[input] config:any run:run score:any
- metrics:[declared] resources:any sandbox:table redactable:flag services?:[service] limit?:positive patch?:hex
+identity name:any version:any image:image code:pinned inputs:[input] config:any run:any score:any
+ metrics:any resources:any sandbox:table redactable:any services?:any limit?:positive patch?:hex
  predictions?:[hex]
-image index:digest? manifest:digest config:digest diff_ids:[digest] platform:text
-code commit:text path:text tree:text content:hex lockfiles:hexes
-input kind:text name:text sha256:hex size:count unpack:text role:text split:text variant_of:text? tree?:flag
-run command:any env:any seeds:[seed] timeout:count determinism:text format:text resumable:flag
-declared name:text definition:text of:text where:table parameters:table primary:flag direction:direction
- ci:interval threshold:table? published:table? reproduce:table?
-interval method:text? level:any
-service name:text phase:text image:image command:any models:any ready:any env:any resources:any sandbox:any
+image index:digest? manifest:digest config:digest diff_ids:[digest] platform:any
+pinned commit:any path:any tree:any content:hex lockfiles:hexes
+input kind:any name:any sha256:hex size:count unpack:any role:any split:any variant_of:any tree?:flag
 import harness:=lm-eval|inspect task:text name:text version:text metrics:[score] sources:[source]
 score name:text score:text direction:direction completed_only:flag
 source name:text sha256:hex size:count
@@ -325,6 +344,11 @@ outcome type:=https://w3id.org/evalctl-launcher/ledger-entry/v1 kind:=outcome at
  status:=succeeded|failed|interrupted failure:failure? verdict:verdict bundle:digest? marks?:[mark]
 entry index:count sha256:hex
 fact name:string value:any source:=image|engine|host|probe|declared
+report user:ids group:ids groups:<integer> capabilities:{string} no-new-privileges:flag seccomp:integer
+ answered:<string> entries:{string} attempts:{string} visible:{integer} mounts:{string} interfaces:<string>
+ limits:{limits} scratch:{space} kernel:string kernel-version:string machine:string hostname:string
+ domainname:string processors:integer processes:integer
+space bytes:integer inodes:integer free-bytes:integer free-inodes:integer
 sample id:name prediction?:any target?:any scores?:scores groups?:groups weight?:weight input_sha256?:hex
  error?:error epoch?:count task?:name replicate:count seed:seed
 """.replace("\n ", " ")
@@ -368,7 +392,11 @@ def fits(value: Any, kind: str, what: str) -> Any:
     if kind.startswith("["):
         demand(isinstance(value, list) and len(value) <= 4096, f"{what} is not a list of at most 4096")
         return [fits(item, kind[1:-1], what) for item in value]
-    if kind in TABLES:
+    if kind[0] in "<{":
+        demand(isinstance(value, list if kind[0] == "<" else dict), f"{what} is none of its kind")
+        for item in value if kind[0] == "<" else value.values():
+            fits(item, kind[1:-1], what)
+    elif kind in TABLES:
         demand(isinstance(value, dict), f"{what} is not an object")
         known = {name.rstrip("?"): (name.endswith("?"), inner) for name, inner in TABLES[kind].items()}
         for name, (optional, inner) in known.items():
@@ -434,35 +462,54 @@ class Key:
 
 def load_key(data: bytes, what: str) -> Key:
     """Read an Ed25519 or P-256 public key: an OpenSSH line, or PEM (SubjectPublicKeyInfo)."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-    data = data.strip()
-    is_pem = data.startswith(b"-----BEGIN")
-    load = serialization.load_pem_public_key if is_pem else serialization.load_ssh_public_key
     try:
-        key = load(data)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise MisuseError(f"{what} is not a public key that can be read") from error
-    if isinstance(key, ed25519.Ed25519PublicKey):
-        edwards = key
+        name, point = point_of(data.decode().strip())
+        if name == "ssh-ed25519":
+            edwards = ed25519.Ed25519PublicKey.from_public_bytes(point)
+            check: Callable[[bytes, bytes], None] = edwards.verify
+        else:
+            curve = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
 
-        def check(signature: bytes, signed: bytes) -> None:
-            edwards.verify(signature, signed)
-    elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
-        curve = key
+            def check(signature: bytes, signed: bytes) -> None:
+                curve.verify(signature, signed, ec.ECDSA(hashes.SHA256()))
+    except ValueError as error:
+        raise MisuseError(f"{what} is no Ed25519 or P-256 public key in its one form") from error
+    blob = key_blob(name, point)
+    return Key(fingerprint_of(hashlib.sha256(blob).digest()), check, point if name == "ssh-ed25519" else None)
 
-        def check(signature: bytes, signed: bytes) -> None:
-            curve.verify(signature, signed, ec.ECDSA(hashes.SHA256()))
-    else:
-        raise MisuseError(f"{what} is neither an Ed25519 nor a P-256 key")
-    line = key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    if not is_pem and (data.split(b" ")[:2] != line.split(b" ")[:2] or b"\n" in data):
-        raise MisuseError(f"{what} is not one key in its canonical form")
-    blob = base64.b64decode(line.split(b" ")[1])
-    point = blob[-32:] if isinstance(key, ed25519.Ed25519PublicKey) else None
-    return Key(fingerprint_of(hashlib.sha256(blob).digest()), check, point)
+
+ED25519, P256 = "ssh-ed25519", "ecdsa-sha2-nistp256"
+PEM: Final = re.compile(r"-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/=\n]+)\n-----END PUBLIC KEY-----(?!\n)")
+PREFIXES: Final = {
+    bytes.fromhex("302a300506032b6570032100"): ED25519,
+    bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200"): P256,
+}
+
+
+def point_of(text: str) -> tuple[str, bytes]:
+    """Return algorithm and bytes of a public key: an OpenSSH line, or PEM; raise `ValueError`."""
+    if text.startswith("-----BEGIN"):
+        found = PEM.fullmatch(text.replace("\r\n", "\n"))
+        data = base64.b64decode(found[1].replace("\n", ""), validate=True) if found else b""
+        prefix = next((one for one in PREFIXES if data.startswith(one)), b"")
+        if not prefix or len(data) - len(prefix) != (32 if PREFIXES[prefix] == ED25519 else 65):
+            raise ValueError("PEM")
+        return PREFIXES[prefix], data[len(prefix) :]
+    name, encoded, *_ = [*text.split(" ", 2), ""]
+    point = base64.b64decode(encoded, validate=True)[-32 if name == ED25519 else -65 :]
+    one_line = name in (ED25519, P256) and "\n" not in text
+    if not one_line or base64.b64encode(key_blob(name, point)).decode() != encoded:
+        raise ValueError("OpenSSH")
+    return name, point
+
+
+def key_blob(name: str, point: bytes) -> bytes:
+    """Return a key as OpenSSH writes it on the wire (RFC 4253, 5656, 8709)."""
+    fields = [name.encode(), *([b"nistp256"] if name == P256 else []), point]
+    return b"".join(len(one).to_bytes(4, "big") + one for one in fields)
 
 
 def fingerprint_of(sha256: bytes) -> str:
@@ -1384,7 +1431,737 @@ def named_note_key(
     return kind, point if identity == note_key_id(name, bytes([kind]) + point) else None
 
 
-# 7. What the files say, and whether they agree.
+# 7. The blueprint's language, and the identity that follows from what it says and a lock pins.
+
+PLAIN, WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*", r"(?:0|[1-9][0-9]{0,8})"
+HIDDEN: Final = r"\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff"
+VISIBLE, TYPED = r"[^\u0000-\u0020\u007f-\u00a0\u2028-\u202e]", r"[^\u0000-\u001f\u007f]"
+PART: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+DOMAIN: Final = r"(?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*)(?::[0-9]{1,5})?"
+PLACE: Final = rf"(?:oci:(?:{VISIBLE}| )+|(?:{DOMAIN}/)?{PART}(?:/{PART})*)"
+ADDRESS: Final = r"://[^/?#@ ]+(?:[/?#][^ ]*)?\Z"
+BOUND: Final = r"(?:>=|<=|==|>|<)[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}"
+OURS: Final = (
+    *("HOME", "LC_ALL", "PYTHONHASHSEED", "SOURCE_DATE_EPOCH", "TZ", "OMP_NUM_THREADS"),
+    *("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
+    *("RAYON_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES"),
+    "NVIDIA_DRIVER_CAPABILITIES",
+)
+# Kinds of text: at most how many characters, and the pattern of the whole.
+TEXTS: Final[Mapping[str, tuple[int, str]]] = {
+    "line": (1000, rf"[^\u0000-\u001f{HIDDEN}]*"),
+    "words": (1000, rf"[^\u0000-\u001f{HIDDEN}]+"),
+    "prose": (10_000, rf"[^\u0000-\u0008\u000b-\u001f{HIDDEN}]*"),
+    "argument": (10_000, r"[^\u0000]*"),
+    "label": (128, PLAIN),
+    "full-name": (255, f"{PLAIN}/{PLAIN}"),
+    "version": (255, rf"{WORD}\.{WORD}\.{WORD}"),
+    "digest": (255, "sha256:[0-9a-f]{64}"),
+    "sha256": (2000, "[0-9a-f]{64}"),
+    "commit": (255, "[0-9a-f]{40}"),
+    "image-ref": (2000, f"{PLACE}@sha256:[0-9a-f]{{64}}"),
+    "mirror": (2000, f"(?![^@]*@){PLACE}"),
+    "platform": (255, r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?"),
+    "path": (1000, r"(?!\.{0,2}(?:/|\Z))(?:(?!/\.{0,2}(?:/|\Z))[^\\\u0000-\u001f\u007f])*"),
+    "folder": (1000, r"(?:(?!\.{0,2}(?:/|\Z))(?:(?!/\.{0,2}(?:/|\Z))[^\\\u0000-\u001f\u007f])*)?"),
+    "git": (2000, rf"(?!-)(?:(?!https?:)|(?=https?{ADDRESS}))\S{TYPED}*"),
+    "uri": (
+        2000,
+        r"(?:(?![A-Za-z][A-Za-z0-9+.-]+:)|(?=(?:file|s3|gs|hf|oci|doi):.)|"
+        rf"(?=(?:git\+https|https?){ADDRESS}))\S{TYPED}*",
+    ),
+    "http": (2000, rf"https?://[^/@\s]+(?:/{VISIBLE}*)?"),
+    "host": (255, r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?"),
+    "bounds": (255, f"{BOUND}(?:, ?{BOUND})*"),
+    "variable": (255, rf"(?!EVALCTL_|(?:{'|'.join(OURS)})\Z)[A-Za-z_][A-Za-z0-9_]*"),
+    "definition": (
+        255,
+        r"[a-z][a-z0-9-]*@[1-9][0-9]{0,3}|code:[^/\u0000-\u001f\\][^\u0000-\u001f\\]*",
+    ),
+    "measured": (255, rf"prediction|scores\.{PLAIN}"),
+}
+# A line is a table and its keys; no other may be there. After `~` stands what is meant where the key is left
+# out, after `?` nothing is. `=a|b` is a choice, `0..9` a whole number, `1-9[kind]` a list, `1-9{name:kind}` a
+# table by names; there are 0-1000 of them, `!` means none twice.
+LANGUAGE: Final[dict[str, dict[str, tuple[str, str | None]]]] = {
+    name: {
+        key: (kind.removesuffix("?"), default if tilde else "null" if kind.endswith("?") else None)
+        for key, _, rest in (word.partition(":") for word in words)
+        for kind, tilde, default in [rest.partition("~")]
+    }
+    for name, *words in map(
+        str.split,
+        """
+document schema:=evalctl/blueprint/v1 blueprint:about image:image code:code model:[model]~[] data:[data]~[]
+ config:free~{} run:run score:score? service:0-100![service]~[] resources:resources~{} sandbox:sandbox~{}
+ metric:1-1000![metric] matrix:matrix? bundle:bundle~{}
+about name:full-name version:version title:line~"" license:line~"" authors:[words]~[] cite:line~""
+ rationale:prose~"" supersedes:digest?
+image ref:image-ref mirrors:0-100[mirror]~[] platform:platform~"linux/amd64"
+code git:git commit:commit path:folder~"" lockfiles:![path]~[]
+model name:label uri:uri sha256:sha256 size:0..9007199254740991? unpack:=none|zst|gz|tar|zip~"none"
+ license:line~"" access:=public|gated|private~"public" split:=train|validation|test|other~"other"
+ version:line~"" window:window? role:=input|held-out~"input" variant-of:label? derived-from:lineage?
+ slot:label?
+window from:day? to:day?
+lineage data:![label]~[] command:[argument]~[] image:image-ref?
+run command:1-1000[argument] seeds:1-1000![0..4294967295]~[0] timeout:duration~"1h"
+ determinism:=bitwise|sample|metric~"metric" env:{variable:argument}~{}
+ format:=samples|lm-eval|inspect~"samples" resumable:flag~false
+score labels:label? command:1-1000[argument]? timeout:duration~"1h" env:{variable:argument}~{}
+ resources:resources~{}
+service name:label phase:=run|score~"run" image:image-ref command:1-1000[argument] models:![label]~[]
+ ready:ready? env:{variable:argument}~{} resources:resources~{}
+ready http:http timeout:duration~"10m"
+resources cpus:1..4096~1 memory:size~"2GiB" tmp:size~"64MiB" shm:size~"64MiB" output:size~"256MiB"
+ pids:1..4194304~1024 gpu:gpu?
+gpu count:1..64~1 memory:size? compute-capability:bounds? driver:bounds? models:[words]~[]
+sandbox network:=none|egress~"none" allow-hosts:![host]~[] runtime:=runc|runsc~"runc" allow:![widening]~[]
+ secrets:![variable]~[]
+metric name:label definition:definition of:measured~"prediction" where:0-100{words:scalar}~{}
+ parameters:free~{} primary:flag~false direction:=higher|lower~"higher" ci:ci~{} threshold:threshold?
+ published:printed? reproduce:tolerance?
+ci method:label? level:share~0.95
+threshold min:real? max:real? on:=value|ci-lower|ci-upper~"value"
+printed value:real decimals:0..15 source:line~""
+tolerance abs:real? sample-agreement:real?
+matrix axes:1-20{words:1-1000[any]} include:[1-1000{words:any}]~[] exclude:[1-1000{words:any}]~[]
+bundle redactable:flag~false
+""".replace("\n ", " ")
+        .strip()
+        .split("\n"),
+    )
+}
+LANGUAGE["data"] = {key: kind for key, kind in LANGUAGE["model"].items() if key != "slot"}
+COLLECTION: Final = re.compile(r"(?:(\d+)-(\d+))?(!?)([\[{])(.+)[\]}]")
+OPENS: Final = {
+    "aio": "the kernel's older asynchronous input and output (io_setup, io_submit, ...)",
+    "exec-tmp": "executing files in /tmp, as just-in-time compilers and build steps do",
+    "io-uring": "asynchronous input and output through io_uring, a large part of the kernel",
+    "locked-memory": "locking memory up to the container's own bound (0 bytes otherwise)",
+    "memfd": "files without a name in memory (memfd_create), which can be executed",
+    "netlink": "asking the kernel for network interfaces and routes (NETLINK_ROUTE sockets)",
+    "numa": "choosing the memory of which processor holds what (mbind, set_mempolicy, ...)",
+    "open-files": "16,384 open files for a process (1,024 otherwise)",
+    "ptrace": "tracing and reading the evaluation's own processes, as debuggers and profilers do",
+    "sysv-ipc": "System V shared memory, semaphores and message queues within the container",
+}
+IMPLIED: Final = {
+    "exec-state": "executing files in /eval/state: no engine forbids that of a folder of the host"
+}
+UNITS: Final = {f"{prefix}{i}B": (1024 if i else 1000) ** power for i in ("", "i") for power, prefix in
+                enumerate(("", "K", "M", "G", "T")) if prefix or not i}  # fmt: skip
+
+
+def size_of(value: Any) -> Any:
+    """Return the bytes of a size such as `2GiB`, None where it is none."""
+    found = re.fullmatch(r"([1-9][0-9]{0,15})([KMGT]?i?B)", value) if isinstance(value, str) else None
+    size = int(found[1]) * UNITS.get(found[2], 0) if found else value
+    return size if is_integer(size) and 1 <= size <= MAX_INTEGER else None
+
+
+def duration_of(value: Any) -> Any:
+    """Return the seconds of a duration such as `1h30m`, None where it is none or beyond 366 days."""
+    pattern = r"(?=[1-9])(?:(\d{1,3})d)?(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?"
+    found = re.fullmatch(pattern, value, re.ASCII) if isinstance(value, str) else None
+    if found is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return total if total <= 366 * 86_400 else None
+
+
+def day_of(value: Any) -> Any:
+    """Return a day, None where it is none."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+        return date.fromisoformat(value)
+    return value if isinstance(value, date) and not isinstance(value, datetime) else None
+
+
+def is_large(value: Any) -> bool:
+    """Say whether a whole number is beyond what every JSON reader holds exactly."""
+    return isinstance(value, int) and abs(value) > MAX_INTEGER
+
+
+def is_free(value: Any) -> bool:
+    """Say whether a lock can carry a TOML value."""
+    if isinstance(value, dict):
+        return not any(name.startswith("$") for name in value) and all(map(is_free, value.values()))
+    if isinstance(value, list):
+        return all(map(is_free, value))
+    return math.isfinite(value) if isinstance(value, float) else not is_large(value)
+
+
+# What a value of these kinds means; None refuses it.
+SCALARS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "size": size_of,
+    "duration": duration_of,
+    "day": day_of,
+    "flag": lambda value: value if isinstance(value, bool) else None,
+    "real": lambda value: float(value) if is_number(value) and is_free(value) else None,
+    "share": lambda value: float(value) if is_number(value) and 0 < value < 1 else None,
+    "scalar": lambda value: value if isinstance(value, str | int | float) and is_free(value) else None,
+    "any": lambda value: value if is_free(value) else None,
+    "free": lambda value: value if isinstance(value, dict) and is_free(value) else None,
+    "widening": lambda value: value if isinstance(value, str) and value in OPENS else None,
+}
+# What must hold inside a table, of its keys as they are written (`raw`) and as they are meant (`it`).
+RULES: Final[Mapping[str, Callable[[Any, Any], object]]] = {
+    "window": lambda raw, it: raw and (len(raw) < 2 or it["from"] <= it["to"]),
+    "threshold": lambda raw, it: (
+        {"min", "max"} & raw.keys() and (not {"min", "max"} <= raw.keys() or it["min"] <= it["max"])
+    ),
+    "tolerance": lambda raw, it: raw and (it["abs"] or 0) >= 0 and 0 <= (it["sample-agreement"] or 0) <= 1,
+    "resources": lambda raw, it: (
+        "memory" not in raw
+        or all(it[part] <= it["memory"] for part in ("tmp", "shm", "output") if part in raw)
+    ),
+    "score": lambda raw, it: "labels" not in raw if "command" in raw else raw.keys() == {"labels"},
+    "sandbox": lambda raw, it: (
+        bool(it["allow-hosts"]) == (it["network"] == "egress") and all(map(is_host, it["allow-hosts"]))
+    ),
+}
+
+
+def is_host(entry: str) -> bool:
+    """Say whether an entry of `allow-hosts` names a host, or with `*.` all below one, and perhaps a port."""
+    host, colon, port = entry.removeprefix("*.").lower().partition(":")
+    host, label = host.removesuffix("."), r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
+    byte = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+    is_address = re.fullmatch(rf"{byte}(?:\.{byte}){{3}}", host) is not None
+    named = len(host) <= 253 and re.fullmatch(rf"{label}(?:\.{label})*", host)
+    numeric = re.fullmatch(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", host)
+    well = named and (is_address if numeric else True) and not (entry.startswith("*.") and is_address)
+    return bool(well) and (not colon or 0 < int(port) < 1 << 16)
+
+
+def read_as(value: Any, kind: str, what: str) -> Any:
+    """Return a TOML value as one of the language's kinds, defaults filled in; refuse any other."""
+    if many := COLLECTION.fullmatch(kind):
+        return read_many(value, many, what)
+    if kind in LANGUAGE:
+        keys = LANGUAGE[kind]
+        demand(isinstance(value, dict) and value.keys() <= keys.keys(), f"{what} is no such table")
+        read = {key: read_key(value, key, *keys[key], f"{what}.{key}") for key in keys}
+        demand(RULES.get(kind, lambda raw, it: True)(value, read), f"what {what} says does not fit together")
+        return read
+    if kind in TEXTS:
+        most, pattern = TEXTS[kind]
+        well = isinstance(value, str) and len(value) <= most and re.fullmatch(pattern, value)
+        demand(well, f"{what} is no {kind}")
+        return value
+    if kind.startswith("="):
+        demand(isinstance(value, str) and value in kind[1:].split("|"), f"{what} is none of {kind[1:]}")
+        return value
+    if ".." in kind:
+        least, most = map(int, kind.split(".."))
+        demand(is_integer(value) and least <= value <= most, f"{what} is not from {least} to {most}")
+        return value
+    meant = SCALARS[kind](value)
+    demand(meant is not None, f"{what} is no {kind}")
+    return meant
+
+
+def read_key(table: Any, key: str, kind: str, default: str | None, what: str) -> Any:
+    """Return what a table says at a key, or means where it does not."""
+    if key in table:
+        return read_as(table[key], kind, what)
+    demand(default is not None, f"{what} is missing")
+    usual = json.loads(default or "null")
+    return None if usual is None else read_as(usual, kind, what)
+
+
+def read_many(value: Any, kind: "re.Match[str]", what: str) -> Any:
+    """Return the items of a list, or of a table whose names the writer chose."""
+    least, most, once, bracket, inner = kind.groups()
+    well = isinstance(value, list if bracket == "[" else dict)
+    demand(well and int(least or 0) <= len(value) <= int(most or 1000), f"{what} is none, or of another size")
+    if bracket == "{":
+        name, _, item = inner.partition(":")
+        return {read_as(key, name, what): read_as(one, item, f"{what}.{key}") for key, one in value.items()}
+    items = [read_as(one, inner, what) for one in value]
+    names = [one["name"] if isinstance(one, dict) else one for one in items] if once else []
+    demand(len(set(names)) == len(names), f"{what} names something twice")
+    return items
+
+
+def read_blueprint(text: str) -> Any:
+    """Read `blueprint.toml` as its language says, every default filled in; refuse whatever else it is."""
+    demand(len(text.encode()) <= MAX_POLICY, "`blueprint.toml` is too large")
+    try:
+        written = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError("`blueprint.toml` is not TOML") from error
+    count, deepest = measure(written)
+    demand(count <= 50_000 and deepest <= 32, "`blueprint.toml` holds too much, or too deep")
+    meant = read_as(written, "document", "the blueprint")
+    check_inputs(meant)
+    check_services(meant)
+    check_harness(meant)
+    decided = [table for table in meant["metric"] if table["primary"]]
+    demand(len(decided) <= 1, "there are two primary metrics")
+    (decided or meant["metric"])[0]["primary"] = True
+    for table in meant["metric"]:
+        check_definition(table)
+    if meant["matrix"]:
+        check_axes(meant["matrix"], written)
+    return meant
+
+
+def measure(value: Any) -> tuple[int, int]:
+    """Return how many values there are, and how deep they are nested."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    found = list(map(measure, inner))
+    return 1 + sum(count for count, _ in found), max((deep + 1 for _, deep in found), default=0)
+
+
+def check_inputs(meant: Any) -> None:
+    """Check that inputs have names of their own, and that what refers to one refers to one that is there."""
+    inputs, score = [*meant["model"], *meant["data"]], meant["score"] or {"labels": None, "command": None}
+    names = [item["name"] for item in inputs]
+    demand(len(set(names)) == len(names), "two inputs have one name")
+    held = {item["name"] for item in meant["data"] if item["role"] == "held-out"}
+    demand(score["labels"] is None or score["labels"] in held, "the labels are no data, or not held out")
+    sources = {item["name"]: (item["derived-from"] or {"data": []})["data"] for item in inputs}
+    for item in inputs:
+        named = {*sources[item["name"]], *([item["variant-of"]] if item["variant-of"] else [])}
+        demand(named <= {*names} - {item["name"]}, "an input refers to none of the others")
+    try:
+        TopologicalSorter(sources).prepare()
+    except CycleError as error:
+        raise RefusedError("inputs are derived from each other in a circle") from error
+    models = {item["name"] for item in meant["model"]}
+    demand(all({*one["models"]} <= models for one in meant["service"]), "a service refers to no model")
+
+
+def check_services(meant: Any) -> None:
+    """Check that services beside one loopback have names and ports that can be told apart."""
+    names = [one["name"].lower() for one in meant["service"]]
+    taken = {"localhost", "sandbox", "ip6-localhost", "ip6-loopback"}
+    demand(len(set(names)) == len(names) and not taken & {*names}, "two services have one host name")
+    ports = set()
+    for one in meant["service"]:
+        demand(
+            one["phase"] == "run" or (meant["score"] or {}).get("command"), "there is nothing to be beside"
+        )
+        if one["ready"]:
+            pattern = rf"http://{re.escape(one['name'])}(?::([0-9]{{1,5}}))?(?:[/?][^#\x00-\x20\x7f]*)?"
+            found = re.fullmatch(pattern, one["ready"]["http"], re.ASCII)
+            port = int(found[1] or 80) if found else 0
+            way_out = meant["sandbox"]["network"] == "egress" and port == 3128
+            well = one["ready"]["http"].isascii() and 0 < port < 1 << 16 and not way_out
+            demand(
+                well and (one["phase"], port) not in ports, "a service's `ready` is another's, or nobody's"
+            )
+            ports.add((one["phase"], port))
+
+
+def check_harness(meant: Any) -> None:
+    """Check that a harness scores its own logs, and that Inspect asks for no sandbox of its own."""
+    run = meant["run"]
+    demand(run["format"] == "samples" or meant["score"] is None, "a harness brings scores")
+    words = [word.strip("'\"") for argument in run["command"] for word in argument.split()]
+    asked = [one.partition("=")[2].strip("'\"") for one in words if re.match("(?:--)?sandbox=", one)]
+    asked += [after for word, after in pairwise(words) if word == "--sandbox"]
+    asked += [run["env"][name] for name in ("INSPECT_EVAL_SANDBOX",) if name in run["env"]]
+    local = all(one.partition(":")[0] == "local" for one in asked)
+    demand(run["format"] != "inspect" or local, "Inspect's sandbox cannot be reached")
+
+
+# What a definition is of, which intervals it has (the first by default; those of one class), its parameters.
+DEFINITIONS: Final[Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...], frozenset[str]]]] = {
+    "accuracy@1": ("prediction", ("wilson", "bootstrap"), (), frozenset()),
+    "precision@1": ("prediction", ("bootstrap",), ("wilson", "bootstrap"), frozenset(["class", "average"])),
+    "recall@1": ("prediction", ("bootstrap",), ("wilson", "bootstrap"), frozenset(["class", "average"])),
+    "f1@1": ("prediction", ("bootstrap",), ("wilson", "bootstrap"), frozenset(["class", "average"])),
+    "mean@1": ("scores", ("student", "bootstrap"), (), frozenset()),
+    "mae@1": ("prediction", ("student", "bootstrap"), (), frozenset()),
+    "rmse@1": ("prediction", ("bootstrap",), (), frozenset()),
+    "lre@1": ("prediction", ("student", "bootstrap"), (), frozenset(["digits"])),
+}
+
+
+def methods_of(definition: str, parameters: Any) -> tuple[str, ...]:
+    """Return the intervals that a metric may have, the default first."""
+    _, usual, of_class, _ = DEFINITIONS[definition]
+    return of_class if "class" in parameters else usual
+
+
+def check_definition(table: Any) -> None:
+    """Check that a metric is used as its definition says; code of the blueprint's own has none."""
+    name, given, method = table["definition"], table["parameters"], table["ci"]["method"]
+    if name.startswith("code:"):
+        return
+    demand(name in DEFINITIONS, f"there is no definition {name[:80]!a}")
+    of, _, _, known_parameters = DEFINITIONS[name]
+    demand(table["of"].partition(".")[0] == of, f"{name} is not of {table['of'][:80]!a}")
+    demand(given.keys() <= {*known_parameters, "resamples"}, f"{name} has other parameters")
+    if "class" in known_parameters:
+        demand(("class" in given) != ("average" in given), "`class` and `average` exclude each other")
+        demand(given.get("average", "macro") in ("macro", "micro", "weighted"), "there is no such average")
+        demand(isinstance(given.get("class", ""), str | int | float), "`class` is no label")
+    bounds = {"digits": (1, 15), "resamples": (100, 100_000)}
+    for each, (least, most) in bounds.items():
+        demand(is_integer(given.get(each, least)) and least <= given.get(each, least) <= most, f"`{each}`")
+    methods = methods_of(name, given)
+    demand(method in (None, *methods), f"the interval of {table['name'][:80]!a} is none of its definition")
+    drawn = "resamples" not in given or (method or methods[0]) == "bootstrap"
+    demand(drawn, "`resamples` are of the bootstrap")
+
+
+def check_axes(matrix: Any, written: Any) -> None:
+    """Check that the axes of a matrix name keys of the language, and take values that these may have."""
+    axes = matrix["axes"]
+    demand(math.prod(map(len, axes.values())) <= 10_000, "the axes make too many combinations")
+    cells = {name for cell in (*matrix["include"], *matrix["exclude"]) for name in cell}
+    demand(cells <= axes.keys(), "a combination names no axis")
+    for name, choices in axes.items():
+        kind, steps = "document", name.split(".")
+        for index, step in enumerate(steps):
+            if kind == "free":
+                there = at(written, name)
+                demand(there is not None, f"{name[:80]!a} is not in the blueprint")
+                kind = "any"
+                break
+            fixed = index == 0 and step in ("schema", "blueprint", "matrix", "bundle")
+            by_name = COLLECTION.fullmatch(kind)
+            if by_name and by_name[4] == "{":
+                kind = by_name[5].partition(":")[2]
+                continue
+            demand(step in LANGUAGE.get(kind, {}) and not fixed, f"{name[:80]!a} is no key that can vary")
+            kind = LANGUAGE[kind][step][0]
+        for choice in choices:
+            read_as(choice, kind, f"the axis {name[:80]!a}")
+
+
+def frozen(value: Any) -> Any:
+    """Return a TOML value as the lock holds it: floats and times as texts."""
+    if isinstance(value, float):
+        return {"$float": repr(value)}
+    if isinstance(value, datetime | date | time):
+        return {"$datetime": value.isoformat()}
+    if isinstance(value, list):
+        return [frozen(item) for item in value]
+    return {name: frozen(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+def thawed(value: Any) -> Any:
+    """Return the number in `{"$float": ...}`, and all else as it is."""
+    return float(value["$float"]) if isinstance(value, dict) and set(value) == {"$float"} else value
+
+
+def underscored(table: Any) -> Any:
+    """Return a table of the blueprint as the lock holds it: keys with underscores, numbers as texts."""
+    if not isinstance(table, dict):
+        return frozen(table)
+    return {name.replace("-", "_"): underscored(one) for name, one in table.items()}
+
+
+def chosen(table: Any, *names: str) -> dict[str, Any]:
+    """Return these keys of a table."""
+    return {name: table[name] for name in names}
+
+
+def identity_of(meant: Any, pinned: Any) -> dict[str, Any]:
+    """Return the identity of a blueprint, of which only a resolution knows what is `pinned`."""
+    code, run, score, box = meant["code"], meant["run"], meant["score"], meant["sandbox"]
+    digests = {one["name"]: one for one in pinned["inputs"]}
+    images = {one["name"]: one["image"] for one in pinned.get("services", [])}
+    if score and score["labels"] is None:
+        sandbox = profile_of(score["resources"], box)
+        score = {**chosen(score, "command", "timeout", "env"), "sandbox": sandbox}
+        score["resources"] = underscored(meant["score"]["resources"])
+    elif score:
+        score = chosen(score, "labels")
+    inputs = [("model", one) for one in meant["model"]] + [("data", one) for one in meant["data"]]
+    services = [service_identity(one, images[one["name"]], box) for one in meant["service"]]
+    return {
+        **chosen(meant["blueprint"], "name", "version"),
+        "image": pinned["image"],
+        "code": {
+            **chosen(code, "commit", "path"),
+            **chosen(pinned["code"], "tree", "content"),
+            "lockfiles": chosen(pinned["code"]["lockfiles"], *code["lockfiles"]),
+        },
+        "inputs": [input_identity(kind, one, digests[one["name"]]) for kind, one in inputs],
+        "config": frozen(meant["config"]),
+        "run": chosen(run, "command", "env", "seeds", "timeout", "determinism", "format", "resumable"),
+        "score": score,
+        "metrics": list(map(metric_identity, meant["metric"])),
+        "resources": underscored(meant["resources"]),
+        "sandbox": profile_of(meant["resources"], box, is_resumable=run["resumable"]),
+        "redactable": meant["bundle"]["redactable"],
+        **({"services": services} if services else {}),
+        **{name: pinned[name] for name in ("limit", "patch", "predictions") if pinned.get(name) is not None},
+    }
+
+
+def input_identity(kind: str, one: Any, pin: Any) -> dict[str, Any]:
+    """Return an input as the lock holds it; another's bytes are in it only where it is a slot."""
+    own = pin["sha256"] == one["sha256"]
+    fits_it = one["size"] in (None, pin["size"]) if own else one.get("slot") is not None
+    demand(fits_it, f"the lock pins other bytes of `{one['name']}` than its blueprint")
+    said = chosen(one, "name", "unpack", "role", "split")
+    tree = {"tree": True} if pin.get("tree") else {}
+    return {"kind": kind, **said, **chosen(pin, "sha256", "size"), "variant_of": one["variant-of"], **tree}
+
+
+def metric_identity(one: Any) -> dict[str, Any]:
+    """Return a metric as the lock holds it; where its published figure was printed decides nothing."""
+    printed = one["published"] and chosen(one["published"], "value", "decimals")
+    rest = chosen(one, "name", "definition", "of", "primary", "direction")
+    free = {name: frozen(one[name]) for name in ("where", "parameters")}
+    tables = {name: underscored(one[name]) for name in ("ci", "threshold", "reproduce")}
+    return {**rest, **free, **tables, "published": frozen(printed)}
+
+
+def service_identity(one: Any, image: Any, box: Any) -> dict[str, Any]:
+    """Return a service as the lock holds it; the evaluation's secrets are not given to it."""
+    rest = chosen(one, "name", "phase", "command", "models", "ready", "env")
+    sandbox = profile_of(one["resources"], {**box, "secrets": []})
+    return {**rest, "image": image, "resources": underscored(one["resources"]), "sandbox": sandbox}
+
+
+# 8. The sandbox: what of it a blueprint asks for, and what a probe must have found of it.
+
+MASKED: Final = """
+/proc/acpi /proc/asound /proc/cmdline /proc/config.gz /proc/diskstats /proc/interrupts /proc/kallsyms
+/proc/kcore /proc/keys /proc/latency_stats /proc/modules /proc/partitions /proc/pressure /proc/sched_debug
+/proc/scsi /proc/timer_list /proc/timer_stats /sys/block /sys/class /sys/devices/virtual/dmi
+/sys/devices/virtual/powercap /sys/firmware /sys/fs/cgroup
+""".split()
+READ_ONLY: Final = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger".split()
+CALLS: Final = """
+access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2
+fadvise64 fallocate fchdir fchmod fchmodat fchown fchownat fcntl fdatasync fgetxattr flistxattr flock
+fremovexattr fsetxattr fstat fstatfs fsync ftruncate futimesat getcwd getdents getdents64 getxattr
+inotify_add_watch inotify_init inotify_init1 inotify_rm_watch lchown lgetxattr link linkat listxattr
+llistxattr lremovexattr lseek lsetxattr lstat mkdir mkdirat newfstatat open openat openat2 pread64 preadv
+preadv2 pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv removexattr rename renameat
+renameat2 rmdir sendfile setxattr splice stat statfs statx symlink symlinkat sync sync_file_range syncfs tee
+truncate umask unlink unlinkat utime utimensat utimes write writev
+brk madvise membarrier mincore mlock mlock2 mlockall mmap mprotect mremap msync munlock munlockall munmap
+pkey_alloc pkey_free pkey_mprotect
+arch_prctl capget execve execveat exit exit_group fork futex futex_waitv get_robust_list getcpu getegid
+geteuid getgid getgroups getpgid getpgrp getpid getppid getpriority getresgid getresuid getrlimit getrusage
+getsid gettid getuid kill pause pidfd_open pidfd_send_signal prctl restart_syscall rseq
+rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait
+rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr
+sched_getparam sched_getscheduler sched_rr_get_interval sched_setaffinity sched_yield seccomp set_robust_list
+set_tid_address setpgid setrlimit setsid sigaltstack tgkill tkill vfork wait4 waitid
+alarm clock_getres clock_gettime clock_nanosleep getitimer gettimeofday nanosleep setitimer time
+timer_create timer_delete timer_getoverrun timer_gettime timer_settime timerfd_create timerfd_gettime
+timerfd_settime times
+epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait eventfd eventfd2 pipe pipe2 poll
+ppoll pselect6 select signalfd signalfd4
+accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg sendmmsg
+sendmsg sendto setsockopt shutdown socketpair getrandom sysinfo uname
+"""
+MORE_CALLS: Final[Mapping[str, str]] = {
+    "gpu": "get_mempolicy mbind memfd_create set_mempolicy",
+    "aio": "io_setup io_submit io_getevents io_pgetevents io_cancel io_destroy",
+    "io-uring": "io_uring_setup io_uring_enter io_uring_register",
+    "memfd": "memfd_create",
+    "numa": "get_mempolicy mbind migrate_pages move_pages set_mempolicy set_mempolicy_home_node",
+    "ptrace": "kcmp ptrace process_vm_readv process_vm_writev",
+    "sysv-ipc": "msgctl msgget msgrcv msgsnd semctl semget semop semtimedop shmat shmctl shmdt shmget",
+}
+USER: Final = 65532
+
+
+def calls_of(variant: str, widenings: Iterable[str]) -> frozenset[str]:
+    """Return the system calls that pass the filter whatever their arguments."""
+    return frozenset(" ".join([CALLS, *(MORE_CALLS.get(one, "") for one in (variant, *widenings))]).split())
+
+
+def filter_of(variant: str, widenings: Sequence[str]) -> dict[str, Any]:
+    """Return the filter of system calls as engines read it; arguments are compared under a mask."""
+
+    def allow(names: Iterable[str], *arguments: tuple[int, ...]) -> dict[str, Any]:
+        args = [
+            {"index": index, "value": mask, **({"valueTwo": two[0], "op": "SCMP_CMP_MASKED_EQ"} if two else
+             {"op": "SCMP_CMP_EQ"})} for index, mask, *two in arguments
+        ]  # fmt: skip
+        return {"names": list(names), "action": "SCMP_ACT_ALLOW", "args": args}
+
+    every = 0xFFFFFFFF
+    requests = [(every, one) for one in (0x5401, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)]
+    gpus = ((0xFF00, 0x4600), (0xFFFFFF00, 0), (every, 0x30000001), (every, 0x30000002))
+    requests += gpus if variant == "gpu" else ()
+    sockets = [(1, kind, 0) for kind in (1, 2)]
+    kinds = ((1, 6), (2, 17))
+    sockets += [(family, kind, one) for kind, last in kinds for family in (2, 10) for one in (0, last)]
+    oneself = {
+        "prlimit64": 1,
+        "sched_setattr": 1,
+        "sched_setparam": 1,
+        "sched_setscheduler": 1,
+        "setpriority": 2,
+    }
+    netlink = [((0, 16), (1, 0xF, kind), (2, 0)) for kind in (2, 3)] if "netlink" in widenings else []
+    return {
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "architectures": ["SCMP_ARCH_X86_64"],
+        "syscalls": [
+            allow(sorted(calls_of(variant, widenings))),
+            allow(["clone"], (0, 0x7E020000, 0)),
+            {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
+            *(allow(["ioctl"], (1, mask, request)) for mask, request in requests),
+            *(allow(["socket"], (0, one), (1, 0xF, kind), (2, every, last)) for one, kind, last in sockets),
+            *(allow([name], *((at, every, 0) for at in range(count))) for name, count in oneself.items()),
+            *(allow(["socket"], *arguments) for arguments in netlink),
+        ],
+    }
+
+
+def profile_of(resources: Any, box: Any, *, is_resumable: bool = False) -> dict[str, Any]:
+    """Return the sandbox that `[resources]` and `[sandbox]` ask for, and its digest."""
+    widenings, variant = sorted(box["allow"]), "gpu" if resources["gpu"] else "cpu"
+    memory, output = resources["memory"], resources["output"]
+    sizes = chosen(resources, "cpus", "memory", "pids", "shm")
+    seen = {name: sorted(box[name]) for name in ("allow-hosts", "secrets") if box[name]}
+    inodes = max(4096, output // 16384)
+    state = {"path": "/eval/state", "bytes": output, "inodes": inodes, "bound": "watched"}
+    execution = "exec" if "exec-tmp" in widenings else "noexec"
+    owner = [f"uid={USER}", f"gid={USER}"]
+    places = (
+        ("/eval/out", output, 2001, "noexec", "mode=0700"),
+        ("/tmp", resources["tmp"], max(4096, resources["tmp"] // 16384), execution, "mode=1777"),  # noqa: S108
+    )
+    values = {
+        "version": "v1",
+        "user": f"{USER}:{USER}",
+        "capabilities": [],
+        "no-new-privileges": True,
+        "read-only-root": True,
+        **chosen(box, "network", "runtime"),
+        **seen,
+        **sizes,
+        "memory-and-swap": memory,
+        "scratch": [
+            {"path": path, "bytes": size, "inodes": most, "options": ["nosuid", "nodev", *options, *owner]}
+            for path, size, most, *options in places
+        ],
+        **({"state": state} if is_resumable else {}),
+        "output-entries": 2000,
+        "output-depth": 6,
+        "ulimits": {
+            "core": 0,
+            "fsize": max(output, resources["tmp"], resources["shm"]) + (1 << 20),
+            "memlock": memory if variant == "gpu" or "locked-memory" in widenings else 0,
+            "msgqueue": 0,
+            "nofile": 16384 if "open-files" in widenings else 1024,
+        },
+        "masked-paths": MASKED,
+        "read-only-paths": READ_ONLY,
+        "ipc": "private",
+        "cgroup-namespace": "private",
+        "oom-score-adjustment": 500,
+        "hostname": "sandbox",
+        "domainname": "",
+        "system-calls": variant,
+        "seccomp": sha256_of(filter_of(variant, widenings)),
+        "widenings": sorted([*widenings, *(IMPLIED if is_resumable else ())]),
+    }
+    return {**values, "profile": sha256_of(values)}
+
+
+UNREACHABLE: Final = "ENETUNREACH EHOSTUNREACH EADDRNOTAVAIL EAFNOSUPPORT EPERM EACCES ENOSYS".split()
+ADDRESSES: Final = "connect:public connect:public-6 connect:metadata connect:dns".split()
+# What nobody may have succeeded in; of some things only where the host's own kernel answers (runc).
+REFUSED: Final = """
+socket:raw socket:packet socket:vsock socket:alg mount umount setuid setgid hostname execute:/eval/out
+write:/ write:/etc write:/usr write:/eval write:/eval/code write:/eval/inputs write:/eval/config.json
+write:/sys
+""".split()
+REFUSED_BY_RUNC: Final = (
+    "socket:netlink-audit mknod unshare:user unshare:mount unshare:network chroot".split()
+)
+WRITABLE: Final = "/proc /dev /dev/pts /dev/shm /dev/mqueue /tmp /eval/out".split()
+ENGINES: Final = ("/run/docker.sock", "/var/run/docker.sock")
+
+
+def held(report: Any, profile: Any, *, by_runc: bool) -> Iterator[object]:
+    """Give whether each thing holds that a probe's report must say of a sandbox."""
+    tried, opens, scratch = report["attempts"], profile["widenings"], report["scratch"]
+    yield {*report["user"], *report["group"], *report["groups"]} == {USER}
+    sets = ("inheritable", "permitted", "effective", "bounding", "ambient")
+    yield not any(int(report["capabilities"][name], 16) for name in sets)
+    yield report["no-new-privileges"] and "answered" not in (report["entries"][n] for n in ("32-bit", "x32"))
+    yield {*report["interfaces"]} <= {"lo"} and report["processes"] <= 2
+    reached = {*ADDRESSES, *(name for name in tried if name.startswith("connect:"))}
+    yield all(tried[name] in UNREACHABLE for name in reached)
+    refused = {*REFUSED, *(name for name in tried if name.startswith("write:"))}
+    refused |= set() if "exec-tmp" in opens else {"execute:/tmp"}
+    yield all(tried[name] != "ok" for name in refused)
+    own = {*WRITABLE, *MASKED, *([profile["state"]["path"]] if "state" in profile else [])}
+    gpus = ("/dev/nvidia", "/proc/driver/nvidia", "/run/nvidia-persistenced/")
+    for target, described in report["mounts"].items():
+        may_write = target in own or (profile["system-calls"] == "gpu" and target.startswith(gpus))
+        yield may_write or "ro" in described.rpartition(" ")[2].split(",")
+    yield "/" in report["mounts"]
+    yield not any(report["visible"][path] or path in report["mounts"] for path in ENGINES)
+    for name, most in profile["ulimits"].items():
+        yield all(bound is not None and bound <= most for bound in report["limits"][name])
+    sizes = {one["path"]: one["bytes"] for one in profile["scratch"]} | {"/dev/shm": profile["shm"]}  # noqa: S108
+    yield all(0 < scratch[path]["bytes"] < size + 4096 for path, size in sizes.items())
+    yield profile["network"] != "none" or report["hostname"] == "sandbox"
+    if by_runc:
+        yield report["seccomp"] == 2 and {*report["answered"]} <= calls_of(profile["system-calls"], opens)
+        more = {*REFUSED_BY_RUNC} | (set() if "netlink" in opens else {"socket:netlink"})
+        yield all(tried[name] != "ok" for name in more)
+        yield not any(report["visible"][path] for path in (*MASKED, "/proc/1/environ"))
+        yield all(0 < scratch[one["path"]]["inodes"] <= one["inodes"] for one in profile["scratch"])
+
+
+def is_as_pinned(report: Any, profile: Any, *, by_runc: bool) -> bool:
+    """Say whether a probe found a sandbox to be what its profile has; what it does not say, it did not."""
+    try:
+        return all(held(report, profile, by_runc=by_runc))
+    except (KeyError, ValueError):
+        return False
+
+
+def check_probes(contents: "Contents") -> None:
+    """Check that each container was probed and no weaker than its profile, or that the run failed of it."""
+    table, meant, result = contents.facts(), contents.blueprint, contents.result
+    runtime = at(table.get("sandbox.profile", (None, ""))[0], "runtime")
+    demand(runtime in ("runc", "runsc"), "it does not say under which runtime the probe looked")
+    profiles: dict[str, Any] = {}
+    if "score-only" not in result.get("marks", []):
+        profiles["run"] = contents.identity["sandbox"]
+    if at(meant, "score.command"):
+        profiles["score"] = contents.identity["score"]["sandbox"]
+    for one in contents.identity.get("services", []):
+        if one["phase"] in profiles:
+            profiles[f"service.{one['name']}"] = one["sandbox"]
+    told = {f"probe.{phase}" for phase in profiles}
+    extra = {name for name, (_, source) in table.items() if source == "probe"} - told
+    demand(not extra, "it tells of a probe that never was")
+    holds = True
+    for phase, profile in profiles.items():
+        value, source = table.get(f"probe.{phase}", ([], "probe"))
+        reports: dict[int, Any] = {}
+        for item in value if source == "probe" else []:
+            report = fits(item["report"], "report", "a probe's report")
+            for number in item["replicates"]:
+                demand(is_integer(number) and number not in reports, "a replicate has two reports")
+                reports[number] = report
+        every = reports.keys() == {one["replicate"] for one in result["replicates"]}
+        demand(every or result["status"] == "failed", f"not every container of `{phase}` was probed")
+        by_runc = runtime == "runc"
+        holds = holds and all(is_as_pinned(one, profile, by_runc=by_runc) for one in reports.values())
+    demand(holds or result["failure"] == "sandbox", "the sandbox was weaker than its profile")
+
+
+def at(table: Any, path: str, default: Any = None) -> Any:
+    """Return what stands at a key path."""
+    for name in path.split("."):
+        table = table.get(name) if isinstance(table, dict) else None
+    return default if table is None else table
+
+
+# 9. What the files say, and whether they agree.
 
 
 @dataclass
@@ -1420,16 +2197,22 @@ class Contents:
         demand(hashlib.sha256(data).hexdigest() == self.digests[name], f"`{name}` changed while it was read")
         return data
 
+    def facts(self) -> dict[str, tuple[Any, str]]:
+        """Return the environment's facts, each with who says so, by name."""
+        table = parse(self.bytes("environment.json", MAX_LISTING), "environment.json", "\n")
+        facts = fits(fits(table, "environment", "environment.json")["facts"], "<fact>", "a fact")
+        names = [fact["name"] for fact in facts]
+        demand(names == sorted(set(names)), "the facts are not sorted, or one stands twice")
+        return {fact["name"]: (fact["value"], fact["source"]) for fact in facts}
+
     def read(self) -> None:
         """Read lock, blueprint and result."""
         self.lock = fits(parse(self.bytes("lock.json", 4 << 20), "lock.json"), "locked", "lock.json")
         fits(self.identity, "import" if self.is_import else "identity", "the identity")
         source = self.bytes("blueprint.toml", MAX_RECORD)
         demand(self.lock["blueprint"].encode() == source, "`blueprint.toml` is not the text in `lock.json`")
-        try:
-            self.blueprint = tomllib.loads(self.lock["blueprint"])
-        except (ValueError, RecursionError) as error:
-            raise RefusedError("`blueprint.toml` is not TOML") from error
+        if not self.is_import:
+            self.blueprint = read_blueprint(self.lock["blueprint"])
         self.result = fits(
             parse(self.bytes("result.json", MAX_LISTING), "result.json", "\n"), "result", "result.json"
         )
@@ -1453,7 +2236,10 @@ def check_contents(
     if not report.run("contents", contents.read):
         return None
     checks: dict[str, Callable[[Contents], str | None]] = {"lock": check_lock, "blueprint": check_blueprint}
-    checks |= {"environment": check_environment, "sbom": check_inventory, "marks": check_marks}
+    checks |= {"environment": check_environment, "probe": check_probes, "sbom": check_inventory}
+    checks["marks"] = check_marks
+    if not redactor:
+        checks["commitments"] = check_commitments
     for name, check in ({"lock": check_import} if contents.is_import else checks).items():
         report.run(name, lambda check=check: check(contents))  # type: ignore[misc]
     skipped: list[str] = []
@@ -1464,12 +2250,6 @@ def check_contents(
     report.run("claims", lambda: check_claims(contents, redactor and redactor[1]))
     if contents.is_import:
         report.skip("origin", "imported from logs that nobody signed: nothing was launched")
-    else:
-        report.skip("sandbox", "that sandbox, resources and services follow from the blueprint, by its rules")
-        report.skip("probe", "that the probe's reports are what the sandbox allows")
-        report.skip("packages", "the packages that the inventory lists")
-    if COMMITMENTS in digests and not redactor:
-        report.skip("commitments", f"`{COMMITMENTS}` against the samples")
     for why in dict.fromkeys(skipped):
         report.skip("intervals", why)
     return contents
@@ -1496,15 +2276,10 @@ def check_lock(contents: Contents) -> str:
     """Check that result and provenance are of the run that the lock pins, and name all that it is made of."""
     check_names(contents)
     signed = contents.signed.provenance["buildDefinition"]["resolvedDependencies"]
-    wanted = list(dependencies(contents.identity, inputs_of(contents.blueprint)))
+    inputs = {one["name"]: one for kind in ("model", "data") for one in contents.blueprint[kind]}
+    wanted = list(dependencies(contents.identity, inputs))
     demand(signed == wanted, "the signed provenance names other inputs than the lock pins")
     return f"{contents.result['lock']}, made of {len(wanted)} things by digest"
-
-
-def inputs_of(blueprint: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the tables of models and data by name, in the lock's order."""
-    kinds = ("model", "data")
-    return {item["name"]: {"kind": kind, **item} for kind in kinds for item in blueprint.get(kind, [])}
 
 
 def dependencies(identity: Any, inputs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -1515,7 +2290,7 @@ def dependencies(identity: Any, inputs: Mapping[str, Any]) -> Iterator[dict[str,
     yield {"name": "code", "digest": {"gitCommit": code["commit"], "gitTree": code["tree"]}}
     for pin in identity["inputs"]:
         item = inputs[pin["name"]]
-        public = item.get("access", "public") == "public" and item["sha256"] == pin["sha256"]
+        public = item["access"] == "public" and item["sha256"] == pin["sha256"]
         uri = {"uri": item["uri"]} if public and item["uri"].startswith(("http://", "https://")) else {}
         yield {"name": f"{pin['kind']}/{pin['name']}", "digest": {"sha256": pin["sha256"]}, **uri}
     for one in identity.get("services", []):
@@ -1543,7 +2318,7 @@ def check_import(contents: Contents) -> None:
     demand(
         contents.result["status"] == "succeeded" and marks <= {"partial"}, "an import has no failure or mark"
     )
-    facts, inventory = read_facts(contents), contents.bytes("sbom.cdx.json", MAX_LISTING)
+    facts, inventory = contents.facts(), contents.bytes("sbom.cdx.json", MAX_LISTING)
     own = all(name.startswith(("launcher.", "harness.")) for name in facts)
     empty = {
         "bomFormat": "CycloneDX",
@@ -1576,127 +2351,30 @@ def imported_text(identity: Any) -> str:
     return made
 
 
-def frozen(value: Any) -> Any:
-    """Return a TOML value as the lock holds it: floats and times as texts."""
-    if isinstance(value, float):
-        return {"$float": repr(value)}
-    if isinstance(value, datetime | date | time):
-        return {"$datetime": value.isoformat()}
-    if isinstance(value, list):
-        return [frozen(item) for item in value]
-    return {name: frozen(item) for name, item in value.items()} if isinstance(value, dict) else value
-
-
-def thawed(value: Any) -> Any:
-    """Return the number in `{"$float": ...}`, and all else as it is."""
-    return float(value["$float"]) if isinstance(value, dict) and set(value) == {"$float"} else value
-
-
-# Where the identity says what the blueprint says, and what the blueprint means where it is silent.
-DECLARED: Final[tuple[tuple[str, str, Any], ...]] = (
-    ("name", "blueprint.name", None),
-    ("version", "blueprint.version", None),
-    ("image.platform", "image.platform", "linux/amd64"),
-    ("code.commit", "code.commit", None),
-    ("code.path", "code.path", ""),
-    ("config", "config", {}),
-    ("run.command", "run.command", None),
-    ("run.env", "run.env", {}),
-    ("run.seeds", "run.seeds", [0]),
-    ("run.determinism", "run.determinism", "metric"),
-    ("run.format", "run.format", "samples"),
-    ("run.resumable", "run.resumable", False),
-    ("score.labels", "score.labels", None),
-    ("score.command", "score.command", None),
-    ("redactable", "bundle.redactable", False),
-    ("sandbox.network", "sandbox.network", "none"),
-    ("sandbox.runtime", "sandbox.runtime", "runc"),
-)
-
-
-def at(table: Any, path: str, default: Any = None) -> Any:
-    """Return what stands at a key path."""
-    for name in path.split("."):
-        table = table.get(name) if isinstance(table, dict) else None
-    return default if table is None else table
-
-
 def check_blueprint(contents: Contents) -> None:
-    """Check that the identity is what the blueprint's own words say, as far as they say it directly."""
+    """Check that the identity is what its blueprint and its own pins give."""
     blueprint, identity = contents.blueprint, contents.identity
-    inputs, image = inputs_of(blueprint), identity["image"]
-    said = [(place, at(identity, place), frozen(at(blueprint, key, usual))) for place, key, usual in DECLARED]
-    said += [
-        ("image", image["index"] or image["manifest"], at(blueprint, "image.ref", "").rpartition("@")[2]),
-        ("lock files", sorted(identity["code"]["lockfiles"]), sorted(at(blueprint, "code.lockfiles", []))),
-        ("inputs", [declared_input(pin, "variant_of") for pin in identity["inputs"]],
-         [declared_input(item, "variant-of") for item in inputs.values()]),
-        ("services", [one["name"] for one in identity.get("services", [])],
-         [one["name"] for one in blueprint.get("service", [])]),
-        ("metrics", identity["metrics"], list(declared_metrics(blueprint["metric"]))),
-    ]  # fmt: skip
-    for name, pinned, declared in said:
-        demand(canonical(pinned) == canonical(declared), f"the lock is not its blueprint's: {name} differs")
-    for pin in identity["inputs"]:
-        item = inputs[pin["name"]]
-        own = pin["sha256"] == item["sha256"]
-        kept = item.get("size", pin["size"]) == pin["size"] if own else "slot" in item
-        demand(kept, f"the lock pins other bytes of `{pin['name']}` than its blueprint")
+    derived = identity_of(blueprint, identity)
+    differing = {name for name in {*derived, *identity} if derived.get(name) != identity.get(name)}
+    same = canonical(derived) == canonical(identity)
+    demand(same, f"the lock's identity is not its blueprint's: {', '.join(sorted(differing))} differ")
+    asked = [blueprint["image"]["ref"], *(one["image"] for one in blueprint["service"])]
+    images = [identity["image"], *(one["image"] for one in identity.get("services", []))]
+    for ref, image in zip(asked, images, strict=True):
+        named = fits(image, "image", "an image")["index"] or image["manifest"]
+        same = named == ref.rpartition("@")[2] and image["platform"] == blueprint["image"]["platform"]
+        demand(same, "the lock pins another image than its blueprint names")
     committed = identity["redactable"] == (COMMITMENTS in contents.digests)
     demand(committed, f"there is `{COMMITMENTS}` exactly where the blueprint asks for it")
     pinned = identity.get("predictions")
-    scored = pinned is None or ("score" in blueprint and len(pinned) == len(contents.seeds))
+    scored = pinned is None or (blueprint["score"] and len(pinned) == len(contents.seeds))
     demand(scored, "the lock pins predictions that its blueprint does not score")
-
-
-def declared_input(item: Mapping[str, Any], variant: str) -> dict[str, Any]:
-    """Return what both lock and blueprint say of an input."""
-    usual = {"unpack": "none", "role": "input", "split": "other"}
-    said = {name: item.get(name, default) for name, default in usual.items()}
-    return {"kind": item["kind"], "name": item["name"], "variant": item.get(variant), **said}
-
-
-def declared_metrics(tables: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Give the metrics of a blueprint as the lock holds them, every default filled in."""
-    decided = any(table.get("primary") for table in tables)
-    for index, table in enumerate(tables):
-        interval = {"method": None, "level": 0.95, **table.get("ci", {})}
-        threshold, published, again = map(table.get, ("threshold", "published", "reproduce"))
-        if again is not None:
-            again = {"abs": again.get("abs"), "sample_agreement": again.get("sample-agreement")}
-        if published is not None:
-            published = {"value": float(published["value"]), "decimals": published["decimals"]}
-        yield {
-            **{name: table[name] for name in ("name", "definition")},
-            "of": table.get("of", "prediction"),
-            **{name: frozen(table.get(name, {})) for name in ("where", "parameters")},
-            "primary": table.get("primary", False) or (not decided and index == 0),
-            "direction": table.get("direction", "higher"),
-            "ci": real(interval),
-            "threshold": threshold and real({"min": None, "max": None, "on": "value", **threshold}),
-            "published": frozen(published),
-            "reproduce": again and real(again),
-        }
-
-
-def real(table: Mapping[str, Any]) -> Any:
-    """Return a table with its numbers as frozen doubles."""
-    return {name: frozen(float(one)) if is_number(one) else one for name, one in table.items()}
-
-
-def read_facts(contents: Contents) -> dict[str, Any]:
-    """Return the facts of the environment, name to value."""
-    table = parse(contents.bytes("environment.json", MAX_LISTING), "environment.json", "\n")
-    facts = fits(table, "environment", "environment.json")["facts"]
-    demand(isinstance(facts, list), "`environment.json` has no list of facts")
-    names = [fits(fact, "fact", "a fact")["name"] for fact in facts]
-    demand(names == sorted(set(names)), "the facts are not sorted, or one stands twice")
-    return {fact["name"]: fact["value"] for fact in facts}
 
 
 def check_environment(contents: Contents) -> None:
     """Check that the environment is of the images, sandbox and attempts of lock and result."""
-    facts, identity, result = read_facts(contents), contents.identity, contents.result
+    identity, result = contents.identity, contents.result
+    facts = {name: value for name, (value, _) in contents.facts().items()}
     images = {"": identity["image"]}
     images |= {f"service.{one['name']}.": one["image"] for one in identity.get("services", [])}
     for prefix, image in images.items():
@@ -1706,24 +2384,25 @@ def check_environment(contents: Contents) -> None:
     pinned, profile = identity["sandbox"], facts.get("sandbox.profile")
     runtime = at(profile, "runtime")
     applied = {**{name: value for name, value in pinned.items() if name != "profile"}, "runtime": runtime}
-    same = canonical(profile) == canonical({**applied, "profile": sha256_of(applied)})
+    same = isinstance(runtime, str) and profile == {**applied, "profile": sha256_of(applied)}
     demand(same, "the environment's sandbox is not the lock's")
     signed = at(contents.signed.provenance, "buildDefinition.internalParameters.runtime")
     asked = runtime == signed and runtime in (pinned["runtime"], "runsc")
     demand(asked, "it ran under another runtime than was asked for and signed")
-    for number, name in enumerate(pinned["widenings"], 1):
-        said = f"sandbox widened ({number} of {len(pinned['widenings'])}): {name}: "
-        named = any(one.startswith(said) for one in result["deviations"])
-        demand(named, "the result does not name a widening of the sandbox")
-    check_attempts(facts.get("launch.attempts", []), result)
+    opened_up = pinned["widenings"]
+    for number, name in enumerate(opened_up, 1):
+        said = f"sandbox widened ({number} of {len(opened_up)}): {name}: {(OPENS | IMPLIED)[name]}"
+        demand(said in result["deviations"], "the result does not name a widening of the sandbox")
+    check_attempts(facts.get("launch.attempts"), result)
 
 
 def check_attempts(listed: Any, result: Any) -> None:
     """Check that the attempts listed are those that the result says ran its replicates."""
+    demand(listed, "the environment does not say which attempts there were")
     said = {each["replicate"]: one["attempt"] for one in listed for each in one["replicates"]}
-    latest = max((one["attempt"] for one in listed), default=result["attempt"])
     own = [one["invocation_id"] for one in listed if one["attempt"] == result["attempt"]]
-    fit = latest == result["attempt"] and own in ([], [result["invocation_id"]])
+    latest = max(one["attempt"] for one in listed)
+    fit = latest == result["attempt"] and own == [result["invocation_id"]]
     demand(fit, "the attempts are not those up to this one")
     ran = {one["replicate"]: one.get("attempt") or result["attempt"] for one in result["replicates"]}
     kept = {one["replicate"] for one in result["replicates"] if "attempt" in one}
@@ -1732,22 +2411,44 @@ def check_attempts(listed: Any, result: Any) -> None:
 
 
 def check_inventory(contents: Contents) -> None:
-    """Check that the bill of materials is CycloneDX, and of the lock's image."""
+    """Check that the bill of materials is CycloneDX of the lock's image, and lists what it refers to."""
     image = contents.identity["image"]
-    inventory = parse(contents.bytes("sbom.cdx.json", MAX_LISTING), "sbom.cdx.json", "\n")
-    component = at(inventory, "metadata.component", {})
-    found = [
-        (one["name"], one["value"]) for one in component["properties"] if one["name"] != "evalctl:unread"
-    ]
-    wanted = [("oci:config", image["config"]), ("oci:platform", image["platform"])]
-    wanted += [("oci:diff_id", layer) for layer in image["diff_ids"]]
-    demand(
-        found == wanted and component["version"] == image["manifest"], "`sbom.cdx.json` is of another image"
-    )
+    found = parse(contents.bytes("sbom.cdx.json", MAX_LISTING), "sbom.cdx.json", "\n")
+    own = f"pkg:oci/image@{image['manifest'].replace(':', '%3A')}"
     space = uuid.uuid5(uuid.NAMESPACE_URL, f"{PREFIX}sbom")
+    layers = [("oci:diff_id", layer) for layer in image["diff_ids"]]
+    said = [("oci:config", image["config"]), ("oci:platform", image["platform"]), *layers]
+    properties = [{"name": name, "value": value} for name, value in said]
+    component = found["metadata"]["component"]
+    stated = [one for one in component["properties"] if one["name"] != "evalctl:unread"]
+    head = {
+        **{"type": "container", "bom-ref": own, "name": "image", "version": image["manifest"]},
+        **{"hashes": [{"alg": "SHA-256", "content": image["manifest"][7:]}], "properties": properties},
+    }
+    demand({**component, "properties": stated} == head, "`sbom.cdx.json` is of another image")
     serial = f"urn:uuid:{uuid.uuid5(space, '1 ' + image['manifest'])}"
-    said = [inventory.get(name) for name in ("bomFormat", "specVersion", "version", "serialNumber")]
-    demand(said == ["CycloneDX", "1.6", 1, serial], "`sbom.cdx.json` is not CycloneDX 1.6 of the image")
+    kind = [found.get(name) for name in ("bomFormat", "specVersion", "version", "serialNumber")]
+    demand(kind == ["CycloneDX", "1.6", 1, serial], "`sbom.cdx.json` is not CycloneDX 1.6 of the image")
+    names = [own]
+    for one in found.get("components", []):
+        texts = (one["bom-ref"], one["type"], one["name"], one.get("version", ""))
+        demand(all(isinstance(text, str) for text in texts), "a component has no reference")
+        names.append(one["bom-ref"])
+        if one["bom-ref"] not in LISTS:
+            brought = [item["value"] for item in one["properties"] if item["name"] == "evalctl:layer"]
+            well = len(brought) == 1 and brought[0] in image["diff_ids"] and one["purl"].startswith("pkg:")
+            demand(well, "a component is of no layer of the image, or has no package URL")
+    edges = found.get("dependencies", [])
+    members = [each for edge in edges for each in edge.get("dependsOn", [])]
+    named = [edge["ref"] for edge in edges] + members
+    for one in found["compositions"]:
+        demand(one["aggregate"] in ("complete", "incomplete", "unknown"), "a composition is of no known kind")
+        named += [*one.get("assemblies", []), *one.get("dependencies", [])]
+    once = len({*names}) == len(names) and len({*members}) == len(members) == len(names) - 1
+    demand(once and {*named} <= {*names}, "a component stands in no list or in two, or is not listed")
+
+
+LISTS: Final = frozenset(f"packages:{name}" for name in ("deb", "rpm", "apk", "conda", "pypi", "npm"))
 
 
 def marks_of(identity: Any) -> set[str]:
@@ -1836,7 +2537,7 @@ def decimal_text(value: float | None) -> str | None:
     return None if value is None else double(rounded(value))
 
 
-# 8. Metrics, computed again from the samples.
+# 10. Metrics, computed again from the samples.
 
 
 class Samples:
@@ -1922,16 +2623,8 @@ class Metric:
         self.label = label(parameters["class"]) if "class" in parameters else None
         self.average, self.digits = parameters.get("average"), parameters.get("digits", 15)
         self.is_share = self.kind == "accuracy@1" or self.label is not None
-        averaged = self.kind in LABELLED and self.average in ("macro", "micro", "weighted")
-        demand(
-            self.kind in MEASURED or self.is_share or averaged, f"the metric {self.kind[:80]!a} is not known"
-        )
-        means = self.kind in MEASURED and self.kind != "rmse@1"
-        usual = "wilson" if self.is_share else "student" if means else "bootstrap"
-        self.method: str = spec["ci"]["method"] or usual
+        self.method: str = spec["ci"]["method"] or methods_of(self.kind, parameters)[0]
         self.level = thawed(spec["ci"]["level"])
-        well = self.method in (usual, "bootstrap") and is_number(self.level) and 0 < self.level < 1
-        demand(well, f"the interval of the metric {spec['name'][:80]!a} is not one of its definition")
         self.sums: list[list[Any]] = [[] for _ in range(replicates)]  # numerator, denominator, actual
         self.labels: list[dict[str, list[Any]]] = [{} for _ in range(replicates)]
         self.errors = self.items = self.trials = 0
@@ -2228,7 +2921,7 @@ def check_metrics(contents: Contents, skipped: list[str]) -> str:
     demand(size <= MAX_SAMPLES, f"`{SAMPLES}` is too large")
     empty = not size and not result["metrics"] and result["verdict"] == "none"
     demand(empty or result["status"] == "succeeded", "a failed run has samples or a score")
-    metrics = list(metrics_of(contents))
+    metrics = list(metrics_of(contents)) if result["status"] == "succeeded" else []
     with contents.folder.open(SAMPLES) as descriptor:
         samples = Samples(descriptor, size)
         confusion, failed = count_samples(samples, metrics, contents.seeds)
@@ -2317,7 +3010,7 @@ def compare_metrics(contents: Contents, metrics: list[Metric], skipped: list[str
     demand(len(metrics) == len(result["metrics"]), "the result has other metrics than the lock")
     declared = [{}] * len(metrics) if contents.is_import else contents.blueprint["metric"]
     for metric, claimed, table in zip(metrics, result["metrics"], declared, strict=True):
-        published = {"source": "", **table["published"]} if "published" in table else None
+        published = table.get("published")
         wanted = metric.expected(claimed, published, skipped)
         student = wanted["ci"] and metric.method == "student"
         leeway = quantile_leeway(metric.level) * (wanted["ci"][1] - wanted["ci"][0]) if student else 0.0
@@ -2341,7 +3034,7 @@ def is_same(ours: Any, theirs: Any, leeway: float = 0.0) -> bool:
     return type(ours) is type(theirs) and bool(ours == theirs)
 
 
-# 9. Redacted bundles: what is given out, against what the original's signer committed to.
+# 11. Redacted bundles: what is given out, against what the original's signer committed to.
 
 FIXED: Final = frozenset(("failed", "item", "replicate", "seed", "weight"))
 MAX_CELLS, MAX_OPENINGS = 500_000, 64 << 20
@@ -2390,14 +3083,96 @@ def check_redacted(contents: Contents, redactor: Signed, skipped: list[str], rep
 
 def lines_of(contents: Contents, name: str) -> Iterator[Any]:
     """Give the JSON of each line of a file, the digest of which is signed."""
+    for line in raw_lines(contents, name):
+        demand(line.endswith(b"\n"), f"the last line of `{name}` has no line feed")
+        yield parse(line, f"a line of `{name}`", "\n")
+
+
+def raw_lines(contents: Contents, name: str) -> Iterator[bytes]:
+    """Give each line of a file, the digest of which is signed, with its line feed."""
     state, rest = hashlib.sha256(), b""
     for chunk in contents.folder.chunks(name):
         state.update(chunk)
         *lines, rest = (rest + chunk).split(b"\n")
+        yield from (line + b"\n" for line in lines)
         demand(len(rest) <= 4 << 20, f"a line of `{name}` is too long")
-        yield from (parse(line, f"a line of `{name}`") for line in lines)
-    demand(not rest, f"the last line of `{name}` has no line feed")
+    yield from [rest] if rest else []
     demand(state.hexdigest() == contents.digests[name], f"`{name}` changed while it was read")
+
+
+def cells_of(forms: list[Any]) -> list[str]:
+    """Return the columns that hold what a sample contributes to each metric."""
+    return [f"metric.{index}" for index in range(len(forms))]
+
+
+def read_header(header: Any) -> tuple[list[str], list[Any]]:
+    """Return the columns of each sample and the form of each metric's contributions."""
+    keys, schema = {"schema", "columns", "metrics"}, "evalctl/commitments/v1"
+    well = isinstance(header, dict) and header.keys() == keys and header["schema"] == schema
+    demand(well, "the commitments have no header")
+    names, forms = header["columns"], header["metrics"]
+    short = fits(names, "<string>", "columns") and len(names) <= 2048 >= len(
+        fits(forms, "<table>", "metrics")
+    )
+    own = {*cells_of(forms)} == {name for name in names if name.startswith("metric.")}
+    own = own and FIXED | {"id"} <= {*names}
+    demand(short and names == sorted(set(names)) and own, "the columns are not those that must be")
+    return names, forms
+
+
+def form_of(metric: Metric) -> str:
+    """Return how the contributions to a metric are written."""
+    if metric.kind in MEASURED:
+        return "number"
+    if metric.method != "wilson":
+        return "ranks"
+    return "right" if metric.kind == "accuracy@1" else "class"
+
+
+def check_commitments(contents: Contents) -> str:
+    """Check that there is one commitment to each part of a bundle that may be redacted.
+
+    What they commit to cannot be checked: the salts are with whoever launched it.
+    """
+    if COMMITMENTS not in contents.digests:
+        return "none, and none asked for"
+    size = contents.folder.files[SAMPLES][0]
+    ways = [Metric(spec, 1, primary=False) for spec in contents.identity["metrics"]]
+    labels: list[set[str]] = [set() for _ in ways]
+    count, fields = 0, set[str]()
+    with contents.folder.open(SAMPLES) as descriptor:
+        for sample in Samples(descriptor, size).all():
+            count, fields = count + 1, fields | sample.keys()
+            for way, found in zip(ways, labels, strict=True):
+                if way.label is not None and way.matches(sample):
+                    found.update(way.outcome(sample))
+    wanted: list[Any] = [{"form": form_of(way)} for way in ways] if count else []
+    for form, way, found in zip(wanted, ways, labels, strict=False):
+        if form["form"] == "ranks" and way.label is not None:
+            ranks = sorted(found - {""})
+            form["rank"] = ranks.index(way.label) + 1 if way.label in ranks else 0
+    lines = lines_of(contents, COMMITMENTS)
+    names, forms = read_header(next(lines, None))
+    demand(canonical(forms) == canonical(wanted), "the contributions are in another form than is needed")
+    demand(fields <= {*names}, "there is a field of the samples that is not committed to")
+    parts, samples = [], 0
+    for kind, name, cells in parts_of(lines, "commitment"):
+        demand(all(map(KINDS["hex"], cells.values())), "a commitment is no SHA-256")
+        demand(kind != "sample" or cells.keys() == {*names}, "a sample has other columns")
+        samples += kind == "sample"
+        parts += [(kind, name)] if kind != "sample" else []
+    demand(parts == list(committed_parts(contents)), "there is not one commitment for each part")
+    demand(samples == count and count * len(names) <= MAX_CELLS and size <= 16 << 20, "samples, or too many")
+    return f"to {len(parts)} parts and {samples} samples; what they commit to needs the salts"
+
+
+def committed_parts(contents: Contents) -> Iterator[tuple[str, str]]:
+    """Give kind and name of each part of the bundle that is committed to, but of the samples."""
+    yield from (("result", name) for name in sorted({*contents.result, "discrepancies-count"}))
+    yield from (("file", path) for path in sorted(contents.digests.keys() - {COMMITMENTS, SUMS}))
+    for number, line in enumerate(raw_lines(contents, "events.jsonl")):
+        if b'"source":"launcher"' in line and parse_loosely(line, "an event").get("source") == "launcher":
+            yield "event", f"{number:09}"
 
 
 def parts_of(lines: Iterator[Any], key: str) -> Iterator[tuple[str, str, Any]]:
@@ -2436,8 +3211,7 @@ class Contributed(Metric):
         self, spec: Mapping[str, Any], replicates: int, form: Any, cell: str, *, primary: bool
     ) -> None:
         super().__init__(spec, replicates, primary=primary)
-        wilson = "right" if self.kind == "accuracy@1" else "class"
-        self.form = "number" if self.kind in MEASURED else wilson if self.method == "wilson" else "ranks"
+        self.form = form_of(self)
         ranked = {"rank"} if self.form == "ranks" and self.label is not None else set[str]()
         well = form.get("form") == self.form and form.keys() == {"form", *ranked}
         demand(
@@ -2524,7 +3298,7 @@ class GivenOut:
         demand(not contents.is_import and contents.identity["redactable"], "no launch allowed to redact it")
         demand(contents.folder.files[OPENINGS][0] <= MAX_OPENINGS, f"`{OPENINGS}` is too large")
         committed, given = lines_of(contents, COMMITMENTS), lines_of(contents, OPENINGS)
-        self._read_header(next(committed, None))
+        self._read_forms(*read_header(next(committed, None)))
         demand(next(given, None) == {"schema": "evalctl/openings/v1"}, "the openings have no header")
         events, parts, openings = hashlib.sha256(), {}, parts_of(given, "opening")
         opening = next(openings, None)
@@ -2548,23 +3322,8 @@ class GivenOut:
         demand(opening is None, "something is given out that was never committed to")
         self._compare(parts, events.hexdigest())
 
-    def _read_header(self, header: Any) -> None:
-        keys = {"schema", "columns", "metrics"}
-        well = (
-            isinstance(header, dict)
-            and header.keys() == keys
-            and header["schema"] == "evalctl/commitments/v1"
-        )
-        demand(well, "the commitments have no header")
-        names, forms = (
-            fits(header["columns"], "[text]", "columns"),
-            fits(header["metrics"], "[table]", "metrics"),
-        )
-        cells = [f"metric.{index}" for index in range(len(forms))]
-        own = {*cells} == {name for name in names if name.startswith("metric.")} and FIXED | {"id"} <= {
-            *names
-        }
-        demand(names == sorted(set(names)) and own, "the columns are not those that must be")
+    def _read_forms(self, names: list[str], forms: list[Any]) -> None:
+        cells = cells_of(forms)
         self.columns, self.stays = frozenset(names), FIXED | {*cells}
         self.gone = {one for word in self.withheld for one in FIELDS.get(word, ()) if one in self.columns}
         if self.contents.result["status"] == "succeeded":
@@ -2659,7 +3418,7 @@ class GivenOut:
         return f"{len(self.samples)} samples contributed to {len(self.metrics)} metrics"
 
 
-# 10. The command line.
+# 12. The command line.
 
 
 def main(arguments: list[str]) -> int:
