@@ -467,7 +467,8 @@ def load_key(data: bytes, what: str) -> Key:
 
     try:
         name, point = point_of(data.decode().strip())
-        if name == "ssh-ed25519":
+        if name == ED25519:
+            refuse_weak(point)
             edwards = ed25519.Ed25519PublicKey.from_public_bytes(point)
             check: Callable[[bytes, bytes], None] = edwards.verify
         else:
@@ -478,7 +479,7 @@ def load_key(data: bytes, what: str) -> Key:
     except ValueError as error:
         raise MisuseError(f"{what} is no Ed25519 or P-256 public key in its one form") from error
     blob = key_blob(name, point)
-    return Key(fingerprint_of(hashlib.sha256(blob).digest()), check, point if name == "ssh-ed25519" else None)
+    return Key(fingerprint_of(hashlib.sha256(blob).digest()), check, point if name == ED25519 else None)
 
 
 ED25519, P256 = "ssh-ed25519", "ecdsa-sha2-nistp256"
@@ -504,6 +505,14 @@ def point_of(text: str) -> tuple[str, bytes]:
     if not one_line or base64.b64encode(key_blob(name, point)).decode() != encoded:
         raise ValueError("OpenSSH")
     return name, point
+
+
+def refuse_weak(point: bytes) -> None:
+    """Raise `ValueError` for a point of small order, under which anybody can sign, or spelled otherwise."""
+    y, order = int.from_bytes(point, "little") & ~(1 << 255), 2**255 - 19
+    eight = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+    if y >= order or y in (0, 1, order - 1, eight, order - eight):
+        raise ValueError("a weak point")
 
 
 def key_blob(name: str, point: bytes) -> bytes:
@@ -718,6 +727,14 @@ def is_bundle_folder(path: str) -> bool:
     return path == "attestations" or (path.partition("/")[0] in FOLDERS and is_portable(path))
 
 
+def refuse_collisions(paths: Iterable[str]) -> None:
+    """Refuse paths that are one on a file system which does not tell A from a."""
+    files = [*paths]
+    folders = {path[:end] for path in files for end, letter in enumerate(path) if letter == "/"}
+    names = [*files, *folders]
+    demand(len(set(map(str.lower, names))) == len(names), "two names differ in capitals alone")
+
+
 def sums_of(digests: Mapping[str, str]) -> bytes:
     """Return the lines that `sha256sum -c` reads, sorted by path."""
     return b"".join(f"{digests[path]}  {path}\n".encode() for path in sorted(digests))
@@ -927,6 +944,7 @@ def _witness(line: str) -> tuple[tuple[str, bytes], bytes]:
     identity = note_key_id(name, material)
     named = re.fullmatch(r"[^\s+\x00-\x1f\x7f-\x9f]{1,256}", name) and said == identity.hex()
     demand(named and len(material) == 33 and material[0] == 4, "`witnesses` are keys of witnesses")
+    refuse_weak(material[1:])
     return (name, identity), material[1:]
 
 
@@ -1092,6 +1110,11 @@ class Signed:
     lock_type: str
 
     @property
+    def is_read(self) -> bool:
+        """Say whether a known key signed each of them."""
+        return None not in (self.provenance, self.result, self.lock)
+
+    @property
     def redaction(self) -> Any:
         """Return what the signed result says is withheld, None where it says nothing of it."""
         return self.result and self.result.get("redaction")
@@ -1138,6 +1161,7 @@ def verify(path: Path, policy: Policy, now: datetime) -> Report:
 def verify_folder(folder: Folder, policy: Policy, now: datetime, report: Report) -> None:
     """Check files, signatures, statements and trust, and then what the files say."""
     demand(sum(facts[0] for facts in folder.files.values()) <= MAX_BYTES, "the bundle is too large")
+    refuse_collisions(folder.files)
     for name in (*sorted(RECORDS), PROVENANCE, RESULT, LOCK):
         demand(name in folder.files, f"the bundle has no `{name}`")
     inside = [name for name in folder.files if name.startswith("attestations/")]
@@ -1153,7 +1177,7 @@ def verify_folder(folder: Folder, policy: Policy, now: datetime, report: Report)
     before = (
         check_original(folder, digests, kept, Evidence({}, {}, policy, now), report) if is_redacted else own
     )
-    if own is None or before is None or (is_redacted and not own[1].result):
+    if own is None or before is None:
         return
     evidence, signed = before
     proof = (kept if is_redacted else sealed).get(LEDGER_PROOF)
@@ -1161,14 +1185,15 @@ def verify_folder(folder: Folder, policy: Policy, now: datetime, report: Report)
         report.run(
             "ledger-proof", lambda: demand(LEDGER_PROOF not in sealed, "a redacted bundle is in no ledger")
         )
-    signers = frozenset(one.signer for one in evidence.signed(RESULT))
-    recorded = Recorded(proof, signed, signers, "sha256:" + evidence.digests[SUMS], policy.pins)
+    maker = evidence.attestations[PROVENANCE].signer
+    recorded = Recorded(proof, signed, maker, "sha256:" + evidence.digests[SUMS], policy.pins)
     if proof is not None:
         report.run("original:ledger-proof" if is_redacted else "ledger-proof", recorded.check)
-    demanded = {policy.principals[one].ledger for one in signers} - {None}
+    both = ({one.signer for one in evidence.signed(path)} for path in (PROVENANCE, RESULT))
+    demanded = {policy.principals[one].ledger for one in set.intersection(*both)} - {None}
     if demanded or recorded.pin:
         report.run("trust:ledger", lambda: recorded.check_pin(demanded))
-    if report.verdict == "failed" or None in (signed.provenance, signed.result, signed.lock):
+    if report.verdict == "failed" or not (signed.is_read and own[1].is_read):
         report.skip("contents", "nothing is parsed before its signature holds")
         return
     contents = check_contents(
@@ -1245,7 +1270,7 @@ def check_agreement(evidence: Evidence, signed: list[Signed]) -> None:
     for name in ("lock", "blueprint", "invocation", "builder", "import", "redact"):
         values = {canonical(about[name]) for about in found.said() if name in about}
         demand(len(values) <= 1, f"the signed statements name different values for the {name}")
-    if None in (found.provenance, found.result, found.lock):
+    if not found.is_read:
         raise SkippedError("a statement by an unknown key is not read")
 
 
@@ -1299,7 +1324,7 @@ class Recorded:
 
     data: bytes | None
     signed: Signed
-    signers: frozenset[str]
+    maker: str
     digest: str
     pins: Sequence[Pin] = ()
     attempt: Any = None
@@ -1359,7 +1384,7 @@ class Recorded:
         demand(entry == (named.get("ledger"), named.get("ledgerEntry")), "the signer names another ledger")
         same = (attempt["lock"], attempt["blueprint"]) == (external["lock"], external["blueprint"])
         demand(same and attempt["invocationId"] == invocation, "the ledger recorded another run")
-        demand(attempt["signer"] in self.signers, "the ledger recorded another signer")
+        demand(attempt["signer"] == self.maker, "the ledger recorded another signer")
 
     def compare(self, contents: "Contents") -> None:
         """Check that the ledger recorded the attempt for what lock and result say it is."""
@@ -1425,9 +1450,12 @@ def named_note_key(
     if (name, identity) in known:
         return 4, known[name, identity]
     match = re.fullmatch(r"w3id\.org/evalctl-launcher/(ledger|witness)/([0-9a-f]{64})", name, re.ASCII)
-    if match is None or (match[1] == "ledger" and name != origin):
+    if match is None:
         return 0, None
     kind, point = 1 if match[1] == "ledger" else 4, bytes.fromhex(match[2])
+    refuse_weak(point)
+    if kind == 1 and name != origin:
+        return 0, None
     return kind, point if identity == note_key_id(name, bytes([kind]) + point) else None
 
 
@@ -3057,6 +3085,7 @@ def check_original(
         well = all(is_bundle_file(path) and KINDS["hex"](sha256) for path, sha256 in listed.items())
         none = {SUMS, ORIGINAL, OPENINGS}.isdisjoint(listed) and len(listed) <= MAX_FILES
         demand(well and none and sums_of(listed) == data, f"`{ORIGINAL}` lists what no bundle holds")
+        refuse_collisions(listed)
         demand(hashlib.sha256(data).hexdigest() == digests[ORIGINAL], f"`{ORIGINAL}` changed")
         evidence.digests = {**listed, SUMS: digests[ORIGINAL]}
 
