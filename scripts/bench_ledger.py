@@ -62,7 +62,7 @@ def make_ledger(home: Path, size: int) -> Path:
         path = book.path / Tile(BUNDLE, start // WIDTH, len(group)).path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pack_entries(group))
-    # The last attempt is recorded as ever, so that there is a tally of all.
+    # The last attempt is recorded as ever, so that there are counts of all.
     book.record(cast("Attempt", last))
     book.close(lambda _: cast("Outcome", ended))
     bundle = home.parent / "bundle"

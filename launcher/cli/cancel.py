@@ -57,7 +57,8 @@ def cancel(
     if as_json:
         print_json({key: state.get(key) for key in ("invocation_id", "lock", "attempt", "outcome", "bundle")})
     else:
-        say(f"attempt {state.get('attempt')} was stopped: {state.get('failure') or state.get('outcome')}")
+        ended = state.get("failure") or state.get("outcome")
+        say(f"attempt {state.get('attempt')} at its lock was stopped: {ended}")
         print(state.get("bundle") or "none")
     return 0
 

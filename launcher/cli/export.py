@@ -14,7 +14,7 @@ from launcher.store.files import write_atomically
 
 if TYPE_CHECKING:
     from launcher.store.home import Home
-    from launcher.verify import Contents
+from launcher.verify import Contents
 
 _VERIFIER = Path(__file__).parent.parent / "exports" / "evalctl_verify.py"
 
@@ -122,9 +122,11 @@ def _verified(home: "Home", bundle: str, trust: Path | None) -> "tuple[Contents,
     from launcher.spec.bundle import SUMS
     from launcher.store.bundles import find_bundle
     from launcher.verify import verify
+    from launcher.verify.remembered import remembered
 
     path = find_bundle(home, bundle)
-    verification = verify(path, read_verifying_policy(home, trust, None), datetime.now(UTC))
+    policy = read_verifying_policy(home, trust, None)
+    verification = remembered(home, verify(path, policy, datetime.now(UTC)))
     if verification.verdict != "verified" or verification.contents is None:
         raise _refused(bundle, tampered=verification.verdict == "failed")
     sums = (path / SUMS).read_bytes()

@@ -8,6 +8,7 @@ from shlex import quote
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from launcher.cli.choices import Draft, Limit, read_choices
 from launcher.cli.connect import EngineChoice, connect
@@ -26,7 +27,8 @@ from launcher.cli.options import (
     TimestampUrl,
 )
 from launcher.cli.output import hint, print_json, say, say_next
-from launcher.cli.results import as_object, exit_code, place_object
+from launcher.cli.places import place_here
+from launcher.cli.results import as_object, exit_code
 from launcher.cli.runtimes import read_runtime
 from launcher.cli.secrets import SecretFiles, read_secrets
 from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy, require_online
@@ -34,7 +36,7 @@ from launcher.cli.site import SiteFile, read_site
 from launcher.cli.targets import Target, read_target
 from launcher.digest import sha256_hex
 from launcher.launch import launch as launch_blueprint
-from launcher.ledger.view import Place, place_of
+from launcher.ledger.view import LedgerPlace
 from launcher.report.progress import make_reporter
 from launcher.report.reading import BundleView, read_view
 from launcher.report.terminal import summary
@@ -112,10 +114,11 @@ def launch(
     finally:
         reporter.close()
     changed = (*_drift(target, file, request), *missing_timestamps(signer, reused=launched.reused))
-    view, place = read_view(launched.bundle), place_of(home, launched.bundle)
+    view = read_view(launched.bundle)
+    place = place_here(home, launched.bundle)
     path = copy_out(launched.bundle, out) if out else launched.bundle
     if as_json:
-        more = {"remarks": (*launched.remarks, *changed), "ledger": place_object(place)}
+        more = {"remarks": (*launched.remarks, *changed), "ledger": place.as_json() if place else None}
         print_json({**as_object(view, path), "reused": launched.reused, **more})
     else:
         _print(view, path, place)
@@ -125,9 +128,9 @@ def launch(
     return exit_code(view)
 
 
-def _print(view: BundleView, path: Path, place: Place | None) -> None:
+def _print(view: BundleView, path: Path, place: LedgerPlace | None) -> None:
     """Print the result and the bundle's path, and say where the attempt stands in its ledger."""
-    print(summary(view))
+    print(summary(replace(view, place=place)))
     print(path)
     if place is not None:
         say(place.in_words)

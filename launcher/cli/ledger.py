@@ -1,6 +1,7 @@
 """`evalctl ledger`: every launch attempt of this home, proofs out of the log, and who else looked at it."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,24 +10,28 @@ import typer
 from launcher.cli.connect import connect
 from launcher.cli.options import BundleName, Json
 from launcher.cli.output import hint, print_json, say, say_next
-from launcher.cli.signing import read_verifying_policy
+from launcher.cli.reproductions import read_own_policy
 from launcher.errors import CheckFailedError, EvalctlError, MalformedError
 from launcher.ledger.audit import Audit, audit, refuse_fork
 from launcher.ledger.book import Book
 from launcher.ledger.checkpoint import Checkpoint, read_checkpoint, short_origin, witness_key
-from launcher.ledger.folder import CHECKPOINT, WITNESSED, LogFolder, read_bounded
+from launcher.ledger.folder import CHECKPOINT, LogFolder, read_bounded
+from launcher.ledger.looks import Looks, looks_under
 from launcher.ledger.proof import MAX_PROOF_BYTES, Proof, read_proof
 from launcher.ledger.seen import seen_checkpoints, supersede
 from launcher.ledger.witness import witness as witness_log
-from launcher.report.counted import attempt_object, known_witnesses, listing
+from launcher.report.counted import attempt_object, listing, looked_at, state_lines
 from launcher.runs.leftovers import reap_left_overs
 from launcher.spec.bundle import LEDGER_PROOF
-from launcher.store.bundles import bundle_digest, find_bundle
+from launcher.store.attested import put_file, read_attested
+from launcher.store.bundles import find_bundle
 from launcher.store.files import write_atomically
 from launcher.store.home import Home, find_home, make_private
 from launcher.trust.key_files import load_signer, new_key
 from launcher.trust.keys import Signer
 from launcher.trust.notes import MAX_NOTE_BYTES
+
+_NOBODY = {**Looks().as_json(), "witnessed_size": None, "witnessed_at": None}
 
 LedgerFolder = Annotated[
     Path | None, typer.Argument(metavar="DIR", help="A ledger's folder; default: this home's own.")
@@ -37,35 +42,34 @@ def show(as_json: Json = False) -> int:
     """Show every launch attempt of this home, counted.
 
     Attempts count together by signer, blueprint, data and metric, whatever their locks, seeds and
-    outcomes. A ledger that no witness known to the trust policy has co-signed is local: its owner could
-    have begun another one.
+    outcomes; what other keys attempted at the same is said beside. A ledger that no witness known to the
+    trust policy has co-signed is local: its owner could have begun another one.
     """
     home = find_home()
     reap_left_overs(home, connect, say)
     book = Book(home)
     if not book.exists:
         if as_json:
-            print_json({"attempts": [], "size": 0, "root": None, "witnessed": False})
+            print_json({"attempts": [], "origin": None, "size": 0, "root": None, **_NOBODY})
         else:
             say("nothing was launched from this home yet")
         return 0
     book.seal()
     found = audit(book.folder)
-    witnesses = _witnesses(home, found.checkpoint)
+    looks = looks_under(found.cosigned, read_own_policy(home)) if found.cosigned else Looks()
     if as_json:
         print_json(
             {
                 "attempts": [attempt_object(row) for row in found.rows],
                 **_as_object(found.checkpoint),
-                "witnessed": bool(witnesses),
-                "witnesses": list(witnesses),
+                **looks.as_json(),
+                "witnessed_size": found.cosigned.size if found.cosigned else None,
+                "witnessed_at": looked_at(looks),
             }
         )
         return 0
     print("\n".join(listing(found.rows)))
-    print(f"ledger {found.checkpoint.origin}")
-    said = f"witnessed by {', '.join(witnesses)}" if witnesses else "local, not witnessed"
-    print(f"{found.checkpoint.size} entries, root {found.checkpoint.root.hex()} ({said})")
+    print("\n".join(state_lines(found.checkpoint, found.cosigned, looks)))
     return 0
 
 
@@ -83,8 +87,11 @@ def prove(
     home = find_home()
     path = find_bundle(home, bundle)
     proof = _new_proof(home, path)
+    if out is None:
+        put_file(path, LEDGER_PROOF, proof.data)
+    else:
+        write_atomically(out, proof.data)
     place = out or path / LEDGER_PROOF
-    write_atomically(place, proof.data)
     if as_json:
         print_json({"proof": str(place), "entry": proof.index, **_as_object(proof.checkpoint)})
     else:
@@ -207,24 +214,16 @@ def _as_object(checkpoint: Checkpoint) -> dict[str, Any]:
     return {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()}
 
 
-def _witnesses(home: Home, checkpoint: Checkpoint) -> tuple[str, ...]:
-    policy = read_verifying_policy(home, None, None)
-    kept = LogFolder(Book(home).path).checkpoint(WITNESSED)
-    return known_witnesses(policy, [each for each in (checkpoint, kept) if each])
-
-
 def _new_proof(home: Home, path: Path) -> Proof:
     """Return a fresh proof of the outcome that names the bundle at `path`."""
-    book = Book(home)
+    attested, book = read_attested(path), Book(home)
     own = book.seal() if book.exists else None
-    try:
-        old = read_proof(read_bounded(path / LEDGER_PROOF, MAX_PROOF_BYTES))
-        is_its_own = old.outcome.bundle == bundle_digest(path)
+    with suppress(KeyError, CheckFailedError):
+        old = read_proof(attested.files[LEDGER_PROOF])
+        is_its_own = old.outcome.bundle == attested.digest
         if own and is_its_own and old.checkpoint.origin == own.origin and old.index < own.size:
             return book.prove(old.attempt, old.outcome, old.index)
-    except (FileNotFoundError, CheckFailedError):
-        pass
-    proof = book.find(path) if own is not None else None
+    proof = book.find(attested.digest) if own is not None else None
     if proof is None:
         raise CheckFailedError(
             f"this home's ledger has no outcome that names `{path}`",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.cli.connect import connect
 from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
-from launcher.ledger.view import places_in
+from launcher.cli.places import explained, number_text, read_places
 from launcher.report.text import WIDTH, cut_middle, table, wrapped
 from launcher.runs.leftovers import reap_left_overs
 from launcher.spec.redaction import Redaction
@@ -38,7 +38,7 @@ def list_bundles(
     found = [(each.state, each.alive) for each in attempts_in(home)]
     found += [(record, False) for record in redactions_in(home)]
     found.sort(key=lambda each: str(each[0].get("began") or ""))
-    places = places_in(home, [state.get("counted") for state, _ in found])
+    places = read_places(home, [state for state, _ in found])
     attempts = [
         {**{key: state.get(key) for key in _KEYS}, "running": alive, **place}
         for (state, alive), place in zip(found, places, strict=True)
@@ -51,7 +51,7 @@ def list_bundles(
         print_json({"attempts": attempts})
         return 0
     if attempts:
-        print("\n".join((*_shown(attempts), *_redactions(attempts))))
+        print("\n".join((*_shown(attempts), *_redactions(attempts), *explained(attempts))))
         for digest, (_, words) in reproduced.items():
             print("\n".join(wrapped(f"{digest.removeprefix('sha256:')[:_DIGITS]}: {words}", indent=2)))
     else:
@@ -98,7 +98,4 @@ def _row(attempt: Mapping[str, Any]) -> tuple[str, ...]:
         outcome = f"imported, {attempt['origin']} origin"
     outcome = ", ".join([outcome, *(attempt["marks"] or ()), *(["redacted"] if attempt["redaction"] else [])])
     verdict = "-" if attempt["verdict"] in (None, "none") else str(attempt["verdict"])
-    number = "-" if attempt["origin"] else str(attempt["attempt"])
-    if attempt["of"] is not None:
-        number = f"{attempt['position']} of {attempt['of']}"
-    return bundle, began, outcome, verdict, number, str(attempt["name"] or "-")
+    return bundle, began, outcome, verdict, number_text(attempt), str(attempt["name"] or "-")

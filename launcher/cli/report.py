@@ -10,9 +10,11 @@ import typer
 
 from launcher.cli.options import BundleName, Json, TrustedKey, TrustPolicy
 from launcher.cli.output import print_json, say_next
+from launcher.cli.places import place_verified
 from launcher.cli.signing import read_verifying_policy
 from launcher.cli.verify import EXIT_CODES, say_stranger
 from launcher.errors import CheckFailedError, EvalctlError, MalformedError
+from launcher.ledger.view import LedgerPlace
 from launcher.report.record import Finding, Record, read_surroundings
 from launcher.spec.sample import Sample
 from launcher.store.bundles import find_bundle
@@ -20,6 +22,7 @@ from launcher.store.files import write_atomically
 from launcher.store.home import find_home
 from launcher.verify import Contents, Verification, load_contents
 from launcher.verify import verify as verify_bundle
+from launcher.verify.remembered import remembered
 
 
 class Format(StrEnum):
@@ -52,8 +55,9 @@ def report(
     path = find_bundle(home, bundle)
     if out is not None:
         _refuse_place(out, path)
-    verification = verify_bundle(path, read_verifying_policy(home, trust, key), datetime.now(UTC))
-    record = read_record(path, verification)
+    policy = read_verifying_policy(home, trust, key)
+    verification = remembered(home, verify_bundle(path, policy, datetime.now(UTC)))
+    record = read_record(path, verification, place_verified(home, path, verification, policy))
     chosen = format_ or (Format.markdown if out and out.suffix == ".md" else Format.html)
     text = _written(record, chosen)
     if out is not None:
@@ -81,7 +85,7 @@ def report(
     return EXIT_CODES[verification.verdict]
 
 
-def read_record(path: Path, verification: Verification) -> Record:
+def read_record(path: Path, verification: Verification, place: LedgerPlace | None = None) -> Record:
     """Return what the report is made of; raises `CheckFailedError` where the bundle does not verify."""
     if verification.verdict == "failed" or verification.digest is None:
         failed = [check for check in verification.checks if check.status == "failed"]
@@ -101,7 +105,7 @@ def read_record(path: Path, verification: Verification) -> Record:
     )
     contents, samples = _read(path, verification.contents)
     around = read_surroundings(path, verification.digest, contents.result)
-    return Record(finding, contents.blueprint, contents.lock, contents.result, samples, around)
+    return Record(finding, contents.blueprint, contents.lock, contents.result, samples, around, place)
 
 
 def _read(path: Path, verified: Contents | None) -> tuple[Contents, tuple[Sample, ...]]:

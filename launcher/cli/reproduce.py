@@ -25,6 +25,7 @@ from launcher.cli.options import (
     TimestampUrl,
 )
 from launcher.cli.output import hint, print_json, say, say_next
+from launcher.cli.places import place_here
 from launcher.cli.secrets import SecretFiles, read_secrets
 from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy, require_online
 from launcher.cli.site import SiteFile, read_site
@@ -38,6 +39,7 @@ from launcher.store.bundles import copy_out, find_bundle, require_empty
 from launcher.store.home import find_home
 from launcher.trust.keys import Signer
 from launcher.verify import verify
+from launcher.verify.remembered import remembered
 
 EXIT_CODES = {"identical": 0, "equivalent": 0, "diverged": 1, "inconclusive": 5, "not-runnable": 4}
 
@@ -93,7 +95,7 @@ def reproduce(
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     reporter.stage("verifying the original")
     try:
-        original = Original(path, verify(path, policy, datetime.now(UTC)))
+        original = Original(path, remembered(home, verify(path, policy, datetime.now(UTC))))
         if original.verification.verdict == "verified":
             scope = replace(scope, secrets=read_secrets(secret))
         settings = FetchSettings(blueprint_dir or path, offline=offline, say=reporter.stage)
@@ -103,10 +105,14 @@ def reproduce(
         reporter.close()
     place = copy_out(reproduced.bundle, out) if out and reproduced.bundle else reproduced.bundle
     remarks = missing_timestamps(own)
+    counted = place_here(home, reproduced.bundle) if reproduced.bundle else None
     if as_json:
-        print_json({**_as_object(original, reproduced, place), "scope": scope.name, "remarks": remarks})
+        told = {"scope": scope.name, "remarks": remarks, "ledger": counted.as_json() if counted else None}
+        print_json({**_as_object(original, reproduced, place), **told})
     else:
         _print(reproduced, place, scope)
+        if counted is not None:
+            say(counted.in_words)
         _say_more(original, reproduced, own, remarks)
         if reproduced.statement:
             say_next(f"evalctl verify {quote(bundle)}")

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from launcher.ledger.view import Place
 from launcher.report.reading import BundleView
 
 _INFRASTRUCTURE = frozenset({"engine", "image", "input", "interrupted"})
@@ -26,13 +25,6 @@ def as_object(view: BundleView, path: Path) -> dict[str, Any]:
         "origin": result.origin,
         "redaction": result.redaction.as_json() if result.redaction else None,
     }
-
-
-def place_object(place: Place | None) -> dict[str, Any] | None:
-    """Return where an attempt stands in its ledger; `of` is null where that is not this home's."""
-    if place is None:
-        return None
-    return {"origin": place.ledger, "entry": place.entry, "position": place.position, "of": place.of}
 
 
 def exit_code(view: BundleView) -> int:

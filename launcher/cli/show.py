@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from launcher.cli.options import BundleName, Json
 from launcher.cli.output import print_json
 from launcher.cli.reproductions import counted_here, read_own_policy
-from launcher.cli.results import as_object, place_object
-from launcher.ledger.view import place_of
+from launcher.cli.results import as_object
+from launcher.ledger.view import ledger_place
 from launcher.report.reading import read_view
 from launcher.report.terminal import full
 from launcher.store.bundles import find_bundle
@@ -27,13 +27,14 @@ def show(
     home = find_home()
     path = find_bundle(home, bundle)
     view = read_view(path)
-    place = place_of(home, path)
-    tally, words = counted_here(path, read_own_policy(home))
+    policy = read_own_policy(home)
+    place = ledger_place(home, path, lambda: policy)
+    tally, words = counted_here(path, policy)
     if as_json:
         told: dict[str, Any] = {"signer": view.signer, "reproductions": view.reproductions}
-        told |= {"reproduced": tally.as_json() if tally else None, "ledger": place_object(place)}
+        told |= {"reproduced": tally.as_json() if tally else None}
+        told |= {"ledger": place.as_json() if place else None}
         print_json({**as_object(view, path), **told})
     else:
-        counted = (("ledger", place.in_words),) if place else ()
-        print(full(replace(view, reproduced=words, about=(*view.about, *counted))))
+        print(full(replace(view, reproduced=words, place=place)))
     return 0

@@ -10,6 +10,7 @@ import typer
 
 from launcher.cli.options import BundleName, Json, TrustedKey, TrustPolicy
 from launcher.cli.output import hint, print_json, say, say_next
+from launcher.cli.places import place_verified
 from launcher.cli.signing import read_verifying_policy, under_policy
 from launcher.errors import CheckFailedError, MalformedError
 from launcher.report.findings import verification as render
@@ -54,7 +55,8 @@ def verify(
     if outcomes:
         verification = _with_outcomes(home, verification, outcomes, policy, now)
     if as_json:
-        print_json(_as_object(verification))
+        place = place_verified(home, path, verification, policy) if verification.ledger else None
+        print_json({**_as_object(verification), "ledger": place.as_json() if place else None})
     else:
         print(_shown(verification))
         say_stranger(verification, bundle, trust)

@@ -8,26 +8,27 @@ from launcher.errors import CheckFailedError
 from launcher.ledger.checkpoint import Checkpoint, check_signature, cosigners, named_key
 from launcher.ledger.count import Row, rows
 from launcher.ledger.entries import read_entry
-from launcher.ledger.folder import LogFolder
+from launcher.ledger.folder import WITNESSED, LogFolder
 from launcher.ledger.tiles import WIDTH, Hashes, leaf_hashes, tiles_of
 from launcher.ledger.tree import fold
 from launcher.trust.notes import NoteKey
 
 
 class Audit(Struct, frozen=True):
-    """A log that is whole: its checkpoint, its attempts, and the witnesses whose cosignatures hold."""
+    """A log that is whole: its checkpoint, its attempts, and the newest checkpoint with a cosignature."""
 
     checkpoint: Checkpoint
     rows: list[Row]
-    witnesses: tuple[NoteKey, ...]
     hashes: Hashes
+    cosigned: Checkpoint | None = None
 
 
-def audit(folder: LogFolder, seen: Iterable[Checkpoint] = (), known: tuple[NoteKey, ...] = ()) -> Audit:
+def audit(folder: LogFolder, seen: Iterable[Checkpoint] = ()) -> Audit:
     """Check the log in `folder` from its entries up, and against the checkpoints of it that were `seen`.
 
-    Raises `CheckFailedError` for anything that is wrong: a hash, a signature, an entry, a count, a log that
-    became shorter, and one with another past.
+    One that witnesses co-signed, where it is beside the log, is among those. Raises `CheckFailedError` for
+    anything that is wrong: a hash, a signature, an entry, a count, a log that became shorter, and one with
+    another past.
     """
     checkpoint = folder.checkpoint()
     if checkpoint is None:
@@ -36,9 +37,19 @@ def audit(folder: LogFolder, seen: Iterable[Checkpoint] = (), known: tuple[NoteK
     entries = list(folder.entries(0, checkpoint.size))
     levels = _levels(folder, checkpoint.size, leaf_hashes(entries))
     refuse_other_past(checkpoint, levels)
-    for before in seen:
+    cosigned = _cosigned(folder, checkpoint)
+    for before in (*seen, *([cosigned] if cosigned else [])):
         refuse_fork(before, checkpoint, levels)
-    return Audit(checkpoint, rows(map(read_entry, entries)), cosigners(checkpoint, known), levels)
+    return Audit(checkpoint, rows(map(read_entry, entries)), levels, cosigned)
+
+
+def _cosigned(folder: LogFolder, checkpoint: Checkpoint) -> Checkpoint | None:
+    """Return the newest checkpoint of the log with a cosignature that holds, None where there is none."""
+    for found in (checkpoint, folder.checkpoint(WITNESSED)):
+        if found is not None and cosigners(found):
+            check_signature(found, own_key(checkpoint))
+            return found
+    return None
 
 
 def own_key(checkpoint: Checkpoint) -> NoteKey:

@@ -1,7 +1,7 @@
 """The ledger of a home: its key, its log, and what they add up to.
 
-The key stands with the home's others, not in the log's folder: that one may be given to anybody. The tally
-beside it is only ever made of the log and saves reading all of it.
+The key stands with the home's others, not in the log's folder: that one may be given to anybody. The counts
+beside it are only ever made of the log and save reading all of it.
 """
 
 import fcntl
@@ -18,20 +18,19 @@ from launcher.digest import sha256_hex
 from launcher.errors import CheckFailedError, EvalctlError, InfrastructureError
 from launcher.ledger.audit import own_key, refuse_fork
 from launcher.ledger.checkpoint import Checkpoint, check_signature, cosigners, ledger_key
-from launcher.ledger.count import OpenAttempt, Tally
+from launcher.ledger.count import Counts, OpenAttempt
 from launcher.ledger.entries import Attempt, Outcome, entry_bytes, read_entry
 from launcher.ledger.folder import WITNESSED, LogFolder
 from launcher.ledger.log import Disk, End, FileSystem, Log, damaged
 from launcher.ledger.proof import Proof, make_proof
 from launcher.ledger.witness import merged
-from launcher.store.bundles import bundle_digest
 from launcher.store.files import write_atomically
 from launcher.store.home import Home, make_private
 from launcher.store.journal import open_lock
 from launcher.trust.key_files import load_signer, new_key
 from launcher.trust.keys import Signer
 
-# How far the tally's file may fall behind the log.
+# How far the file of counts may fall behind the log.
 _BEHIND: Final = 32
 
 
@@ -76,10 +75,10 @@ class Book(Struct, frozen=True):
         Raises `InfrastructureError` where that cannot be done.
         """
         with self._opened() as (log, _, end):
-            tally = self._tally(log, end)
-            placed = replace(attempt, position=1 + tally.total(attempt))
+            counts = self._counts(log, end)
+            placed = replace(attempt, position=1 + counts.total(attempt))
             log.append(end, entry_bytes(placed))
-            self._keep(tally.added([placed]))
+            self._keep(log.key.name, counts.added([placed]))
             return Counted(log.key.name, end.size, placed, placed.position)
 
     def seal(self) -> Checkpoint:
@@ -92,14 +91,14 @@ class Book(Struct, frozen=True):
         if not self.exists:
             return []
         with self._opened() as (log, signer, end):
-            tally = self._tally(log, end)
-            found = [(each, made) for each in tally.open.values() if (made := outcome(each))]
+            counts = self._counts(log, end)
+            found = [(each, made) for each in counts.open.values() if (made := outcome(each))]
             if not found:
                 return []
-            tally, new = tally.added(made for _, made in found), end
+            counts, new = counts.added(made for _, made in found), end
             for _, made in found:
                 new = log.append(new, entry_bytes(made))
-            self._keep(tally)
+            self._keep(log.key.name, counts)
             checkpoint = log.seal(new, signer)
             shown = (checkpoint, log.folder.hashes(checkpoint.size))
             return [
@@ -109,22 +108,34 @@ class Book(Struct, frozen=True):
 
     def total(self, attempt: Attempt) -> int:
         """Return how many attempts count together with `attempt`, itself included."""
-        return self.tally().total(attempt)
+        return self.counts().total(attempt)
 
     def prove(self, attempt: Attempt, outcome: Outcome, index: int) -> Proof:
         """Return a new proof of an outcome at `index`, under a witnessed checkpoint where that has it.
 
-        Raises `CheckFailedError` where the log has another entry there, or not the hashes that were signed.
+        Raises `InfrastructureError` where the log has another entry there, or other hashes than were signed.
         """
         checkpoint = self.seal()
-        witnessed = checkpoint if _cosigned(checkpoint) else self.folder.checkpoint(WITNESSED)
-        if witnessed is not None and index < witnessed.size:
-            checkpoint = witnessed
-        return make_proof(attempt, outcome, index, (checkpoint, self.folder.hashes(checkpoint.size)))
+        try:
+            witnessed = checkpoint if _cosigned(checkpoint) else self.folder.checkpoint(WITNESSED)
+            if witnessed is not None and index < witnessed.size:
+                checkpoint = witnessed
+            return make_proof(attempt, outcome, index, (checkpoint, self.folder.hashes(checkpoint.size)))
+        except CheckFailedError as error:
+            raise damaged(self.path, error.in_words) from error
 
-    def find(self, bundle: Path) -> Proof | None:
-        """Return the proof of the outcome that names a bundle, None where there is none."""
-        digest, size = bundle_digest(bundle), self.seal().size
+    def find(self, digest: str) -> Proof | None:
+        """Return the proof of the outcome that names a bundle's digest, None where there is none.
+
+        Raises `InfrastructureError` for a damaged log.
+        """
+        size = self.seal().size
+        try:
+            return self._find(digest, size)
+        except CheckFailedError as error:
+            raise damaged(self.path, error.in_words) from error
+
+    def _find(self, digest: str, size: int) -> Proof | None:
         named = digest.encode()
         for index, data in enumerate(self.folder.entries(0, size)):
             if named not in data:
@@ -149,10 +160,10 @@ class Book(Struct, frozen=True):
         self.disk.write(self.path / WITNESSED, kept.data, durable=True)
         return kept
 
-    def tally(self) -> Tally:
+    def counts(self) -> Counts:
         """Return what all entries add up to."""
         with self._opened() as (log, _, end):
-            return self._tally(log, end)
+            return self._counts(log, end)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Log, Signer, End]]:
@@ -194,33 +205,34 @@ class Book(Struct, frozen=True):
         return entry
 
     @property
-    def _tally_file(self) -> Path:
-        return self.home.root / "ledger.tally"
+    def _counts_file(self) -> Path:
+        return self.home.root / "ledger.counts"
 
-    def _tally(self, log: Log, end: End) -> Tally:
-        kept = self._read_tally()
+    def _counts(self, log: Log, end: End) -> Counts:
+        kept = self._read_counts(log.key.name)
         if kept.size > end.size:
             raise CheckFailedError(
                 f"{kept.size} entries were here, and {end.size} are left", code="ledger-damaged"
             )
         return kept.added(map(read_entry, log.folder.entries(kept.size, end.size)))
 
-    def _read_tally(self) -> Tally:
-        """Return the tally that was kept; one that a crash spoilt counts for nothing."""
+    def _read_counts(self, origin: str) -> Counts:
+        """Return the counts that were kept; another ledger's, or what a crash spoilt, count for nothing."""
         try:
-            sha256, _, data = self._tally_file.read_bytes().partition(b"\n")
+            sha256, _, data = self._counts_file.read_bytes().partition(b"\n")
             if sha256_hex(data).encode() == sha256:
-                return Tally.from_json(parse_json(data, what="the tally"))
+                kept = parse_json(data, what="the counts")
+                return Counts.from_json(kept) if kept["origin"] == origin else Counts()
         except (OSError, EvalctlError, ValueError, KeyError, TypeError):
             pass
-        return Tally()
+        return Counts()
 
-    def _keep(self, tally: Tally) -> None:
+    def _keep(self, origin: str, counts: Counts) -> None:
         # What is large is written less often: reading a few entries again costs less.
-        behind = min(_BEHIND, 1 + (len(tally.counts) + len(tally.open)) // 64)
-        if tally.size >= self._read_tally().size + behind:
-            data = canonical_bytes(tally.as_json())
-            write_atomically(self._tally_file, sha256_hex(data).encode() + b"\n" + data, durable=False)
+        behind = min(_BEHIND, 1 + (len(counts.groups) + len(counts.open)) // 64)
+        if counts.size >= self._read_counts(origin).size + behind:
+            data = canonical_bytes({"origin": origin, **counts.as_json()})
+            write_atomically(self._counts_file, sha256_hex(data).encode() + b"\n" + data, durable=False)
 
 
 def _cosigned(checkpoint: Checkpoint) -> bool:

@@ -63,8 +63,11 @@ def named_key(name: str) -> NoteKey | None:
 
 
 def short_origin(origin: str) -> str:
-    """Return an origin as people are shown it."""
-    return origin.removeprefix(ORIGIN_PREFIX)[:_SHORT] if named_key(origin) else origin[:64]
+    """Return an origin, or a witness's name, as people are shown it."""
+    match = _OWN.fullmatch(origin)
+    if match is None:
+        return origin[:64]
+    return f"{'' if origin.startswith(ORIGIN_PREFIX) else 'witness '}{match[1][:_SHORT]}"
 
 
 def read_checkpoint(data: bytes) -> Checkpoint:

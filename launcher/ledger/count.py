@@ -1,6 +1,6 @@
 """How many attempts count together: by one signer, of one blueprint, over the same data, for one metric."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -34,6 +34,12 @@ def group_keys(attempt: Attempt) -> tuple[str, ...]:
     return _group_keys(attempt.signer, attempt.suite.name, attempt.data, metrics)
 
 
+def question_keys(attempt: Attempt) -> tuple[str, ...]:
+    """Return the names of the same groups whoever signed: one for each name of `group_keys`, in its order."""
+    metrics = tuple(attempt.metrics.items())
+    return _group_keys("", attempt.suite.name, attempt.data, metrics)
+
+
 @lru_cache(maxsize=1024)
 def _group_keys(
     signer: str, blueprint: str, data: tuple[str, ...], metrics: tuple[tuple[str, tuple[str, ...]], ...]
@@ -53,44 +59,60 @@ class OpenAttempt(Struct, frozen=True, gc=False):
     invocation_id: str
 
 
-class Tally(Struct, frozen=True):
-    """What the first `size` entries of a ledger add up to."""
+class Counts(Struct, frozen=True):
+    """What the first `size` entries of a ledger add up to.
+
+    `groups` counts attempts by their `group_keys`, and by their `question_keys`.
+    """
 
     size: int = 0
-    counts: Mapping[str, int] = {}
+    groups: Mapping[str, int] = {}
     open: Mapping[int, OpenAttempt] = {}
 
-    def added(self, entries: Iterable[Entry]) -> "Tally":
-        """Return the tally with the entries that follow."""
-        size, counts, unfinished = self.size, dict(self.counts), dict(self.open)
+    def added(self, entries: Iterable[Entry]) -> "Counts":
+        """Return the counts with the entries that follow."""
+        size, groups, unfinished = self.size, dict(self.groups), dict(self.open)
         for entry in entries:
             if isinstance(entry, Outcome):
                 close(unfinished, entry)
             else:
-                for key in group_keys(entry):
-                    counts[key] = counts.get(key, 0) + 1
+                for key in (*group_keys(entry), *question_keys(entry)):
+                    groups[key] = groups.get(key, 0) + 1
                 unfinished[size] = OpenAttempt(
                     size, entry.sha256, entry.lock, entry.attempt, entry.invocation_id
                 )
             size += 1
-        return Tally(size, counts, unfinished)
+        return Counts(size, groups, unfinished)
 
     def total(self, attempt: Attempt) -> int:
         """Return how many attempts are counted together with this one, over the metric that has the most."""
-        return max(self.counts.get(key, 0) for key in group_keys(attempt))
+        return self.total_of(group_keys(attempt))
+
+    def others(self, attempt: Attempt) -> int:
+        """Return how many attempts other keys made at the same, over the metric that has the most."""
+        return self.others_of(group_keys(attempt), question_keys(attempt))
+
+    def total_of(self, keys: Iterable[str]) -> int:
+        """Return what `total` does, of an attempt with these `group_keys`."""
+        return max((self.groups.get(key, 0) for key in keys), default=0)
+
+    def others_of(self, keys: Sequence[str], questions: Sequence[str]) -> int:
+        """Return what `others` does, of an attempt with these `group_keys` and `question_keys`."""
+        both = zip(keys, questions, strict=False)
+        return max((self.groups.get(whole, 0) - self.groups.get(own, 0) for own, whole in both), default=0)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the tally for a file."""
+        """Return the counts for a file."""
         rows = [
             [each.index, each.of, each.lock, each.attempt, each.invocation_id] for each in self.open.values()
         ]
-        return {"size": self.size, "counts": dict(self.counts), "open": rows}
+        return {"size": self.size, "groups": dict(self.groups), "open": rows}
 
     @classmethod
-    def from_json(cls, value: Any) -> "Tally":
+    def from_json(cls, value: Any) -> "Counts":
         """Read what `as_json` returned; raises `ValueError`, `KeyError` or `TypeError` for anything else."""
         rows = [OpenAttempt(*row) for row in value["open"]]
-        return cls(int(value["size"]), dict(value["counts"]), {row.index: row for row in rows})
+        return cls(int(value["size"]), dict(value["groups"]), {row.index: row for row in rows})
 
 
 def close(unfinished: dict[int, OpenAttempt], outcome: Outcome) -> None:
@@ -105,13 +127,17 @@ def close(unfinished: dict[int, OpenAttempt], outcome: Outcome) -> None:
 
 
 class Row(Struct, frozen=True, gc=False):
-    """One attempt as it is listed: `position` of `total` that count together, for the most tried metric."""
+    """One attempt as it is listed: `position` of `total` that count together, for the most tried metric.
+
+    `others` is how many attempts other keys made at the same.
+    """
 
     index: int
     attempt: Attempt
     outcome: Outcome | None
     position: int
     total: int
+    others: int
 
 
 def rows(entries: Iterable[Entry]) -> list[Row]:
@@ -119,30 +145,36 @@ def rows(entries: Iterable[Entry]) -> list[Row]:
 
     Raises `CheckFailedError` for outcomes without an attempt, and for a position that is not the right one.
     """
-    attempts: dict[int, tuple[Attempt, tuple[str, ...]]] = {}
+    attempts: dict[int, tuple[Attempt, tuple[str, ...], tuple[str, ...]]] = {}
     outcomes: dict[int, Outcome] = {}
-    counts: dict[str, int] = {}
+    groups: dict[str, int] = {}
     unfinished: dict[int, OpenAttempt] = {}
     for index, entry in enumerate(entries):
         if isinstance(entry, Outcome):
             close(unfinished, entry)
             outcomes[entry.index] = entry
             continue
-        keys = group_keys(entry)
+        keys, questions = group_keys(entry), question_keys(entry)
         position = 0
         for key in keys:
-            counts[key] = count = counts.get(key, 0) + 1
+            groups[key] = count = groups.get(key, 0) + 1
             position = max(position, count)
+        for key in questions:
+            groups[key] = groups.get(key, 0) + 1
         if position != entry.position:
             raise CheckFailedError(
                 "the ledger counts its attempts wrongly",
                 code="bad-ledger",
                 context=f"entry {index} says {entry.position}, and is number {position}",
             )
-        attempts[index] = (entry, keys)
+        attempts[index] = (entry, keys, questions)
         unfinished[index] = OpenAttempt(index, entry.sha256, entry.lock, entry.attempt, entry.invocation_id)
-    totals = {keys: max(map(counts.__getitem__, keys)) for _, keys in attempts.values()}
+    counts = Counts(groups=groups)
+    totals = {
+        keys: (counts.total_of(keys), counts.others_of(keys, questions))
+        for _, keys, questions in attempts.values()
+    }
     return [
-        Row(index, attempt, outcomes.get(index), attempt.position, totals[keys])
-        for index, (attempt, keys) in attempts.items()
+        Row(index, attempt, outcomes.get(index), attempt.position, *totals[keys])
+        for index, (attempt, keys, _) in attempts.items()
     ]

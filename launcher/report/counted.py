@@ -1,12 +1,13 @@
 """The attempts of a ledger as people read them: what counts together stands together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from launcher.ledger.checkpoint import Checkpoint, cosigners
+from launcher.ledger.checkpoint import Checkpoint
 from launcher.ledger.count import Row
+from launcher.ledger.looks import Looks
 from launcher.report.text import one_line, table, wrapped
-from launcher.trust.policy import Policy
 
 _HEADER = ("attempt", "began (UTC)", "outcome", "bundle", "what for")
 _MOST_SHOWN = 6
@@ -22,6 +23,9 @@ def listing(rows: Sequence[Row]) -> list[str]:
     for (signer, name, data), together in groups.items():
         inputs = f"{len(data)} input{'' if len(data) == 1 else 's'}"
         lines += [*wrapped(f"{name} over {inputs}, by {signer}")]
+        others = max(row.others for row in together)
+        if others:
+            lines += [*wrapped(f"and {others} by other keys, at the same", indent=2)]
         lines += [*wrapped(f"metrics: {_metrics(together)}", indent=2)]
         lines += [*table([_HEADER, *map(_row, together)]), ""]
     return lines
@@ -39,6 +43,7 @@ def attempt_object(row: Row) -> dict[str, Any]:
         "entry": row.index,
         "position": row.position,
         "of": row.total,
+        "others": row.others,
         "interrupted": outcome is not None and not ended,
         "failure": outcome.failure if outcome else None,
         "verdict": outcome.verdict if outcome else None,
@@ -53,15 +58,28 @@ def attempt_object(row: Row) -> dict[str, Any]:
     }
 
 
-def known_witnesses(policy: Policy, checkpoints: Iterable[Checkpoint]) -> tuple[str, ...]:
-    """Return the names of the policy's witnesses that co-signed one of the checkpoints of a ledger."""
-    names: dict[str, None] = {}
-    for checkpoint in checkpoints:
-        pins = [pin for pin in policy.ledgers.values() if pin.origin == checkpoint.origin]
-        for pin in pins:
-            signed = cosigners(checkpoint, pin.witnesses)
-            names |= dict.fromkeys(key.name for key in pin.witnesses if key in signed)
-    return tuple(names)
+def state_lines(checkpoint: Checkpoint, cosigned: Checkpoint | None, looks: Looks) -> list[str]:
+    """Return which ledger it is, what it holds, and who looked at how much of it, and when."""
+    said = looks.in_words
+    if cosigned is not None and cosigned.size < checkpoint.size:
+        said += f", when it had {cosigned.size} of its {checkpoint.size} entries"
+    if (moment := looked_at(looks)) is not None:
+        said += f", at {moment[:16].replace('T', ' ')} UTC as they say"
+    return [
+        f"ledger {checkpoint.origin}",
+        f"{checkpoint.size} entries, root {checkpoint.root.hex()}",
+        *wrapped(said),
+    ]
+
+
+def looked_at(looks: Looks) -> str | None:
+    """Return when the last witness says that it looked, in RFC 3339; None where none did."""
+    if looks.last is None:
+        return None
+    try:
+        return datetime.fromtimestamp(looks.last, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, OSError, ValueError):
+        return None
 
 
 def _metrics(rows: Sequence[Row]) -> str:

@@ -28,7 +28,7 @@ def markdown(record: Record) -> str:
     """Return the report; the same record gives the same text."""
     about, result = record.blueprint.about, record.result
     marks = "".join(f" {code(mark)}" for mark in sections.marks(result))
-    name = f"{code(about.name)} {code(about.version)}, {attempt_text(result)}"
+    name = f"{code(about.name)} {code(about.version)}, {attempt_text(result, record.place)}"
     parts = [
         [f"# Evaluation report: {code(about.title or about.name)}"],
         [f"{name}, began {code(sections.time_text(record.around.started))}{marks}"],

@@ -84,7 +84,7 @@ def page_values(record: Record) -> Mapping[str, Any]:
         "about": record.blueprint.about,
         "result": record.result,
         "cells": sections.strip(record),
-        "attempt": attempt_text(record.result),
+        "attempt": attempt_text(record.result, record.place),
         "marks": sections.marks(record.result),
         "untrusted": finding.verdict == "untrusted",
         "signer": ", ".join(finding.signers) or around.signer,

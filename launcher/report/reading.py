@@ -10,6 +10,7 @@ from launcher.canonical import parse_json, thaw
 from launcher.digest import sha256_hex
 from launcher.environment.facts import read_environment
 from launcher.errors import CheckFailedError, EvalctlError
+from launcher.ledger.view import LedgerPlace
 from launcher.report.software import runtime_text, software_text
 from launcher.report.wording import selection_text
 from launcher.spec import bundle
@@ -58,7 +59,7 @@ class BundleView(Struct, frozen=True):
 
     `about` are words and what they stand for, from the lock, the environment and the provenance; `where` says
     which samples a metric is over, by its name, where those are not all. `reproduced` is what somebody who
-    checked the reproductions found, in words.
+    checked the reproductions found, in words; `place` is what a ledger says of the attempt.
     """
 
     digest: str
@@ -70,6 +71,7 @@ class BundleView(Struct, frozen=True):
     confusion: Confusion | None = None
     last_words: LastWords | None = None
     where: Mapping[str, str] = {}
+    place: LedgerPlace | None = None
 
 
 def read_view(path: Path) -> BundleView:

@@ -10,6 +10,7 @@ from launcher.canonical import parse_json
 from launcher.digest import digest_of, sha256_hex
 from launcher.environment.facts import Fact, read_facts
 from launcher.errors import CheckFailedError, MalformedError
+from launcher.ledger.view import LedgerPlace
 from launcher.report.reading import Confusion, LastWords, read_confusion, read_last_words
 from launcher.report.usage import Step, Usage, read_steps, read_usage
 from launcher.spec import bundle
@@ -66,7 +67,7 @@ class Surroundings(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True):
-    """Everything a report is made of."""
+    """Everything a report is made of; `place` is what a ledger says of the attempt."""
 
     finding: Finding
     blueprint: Blueprint
@@ -74,6 +75,7 @@ class Record(Struct, frozen=True):
     result: Result
     samples: Sequence[Sample]
     around: Surroundings
+    place: LedgerPlace | None = None
 
 
 def read_surroundings(path: Path, digest: str, result: Result) -> Surroundings:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from launcher.ledger.view import LedgerPlace
 from launcher.metrics.contributions import what_stays
 from launcher.report.record import Record
 from launcher.report.reproduced import reproduced_text, who_reproduced
@@ -52,7 +53,8 @@ class Cell(Struct, frozen=True):
 def strip(record: Record) -> tuple[Cell, ...]:
     """Return the verdict strip; what nobody verified is only claimed, and never shown as good."""
     result, signature = record.result, _verification(record)
-    cells = [_thresholds(result), _completeness(record), _reproductions(record), _published(result)]
+    cells = [_thresholds(result), _completeness(record), *_attempts(record)]
+    cells += [_reproductions(record), _published(result)]
     if record.finding.verdict == "untrusted":
         cells = [Cell(f"{cell.label}, as claimed", "plain", cell.head, cell.detail) for cell in cells]
     return (*_origin(result), *_redaction(result), cells[0], signature, *cells[1:])
@@ -107,6 +109,21 @@ def _completeness(record: Record) -> Cell:
     detail = f"samples answered; {ended} of {_counted(len(result.replicates), 'replicate')} succeeded"
     detail += f"; marked {', '.join(result.marks)}" if result.marks else ""
     return Cell("Completeness", "good" if whole else "warn", f"{answered} of {total}", detail)
+
+
+def _attempts(record: Record) -> Iterator[Cell]:
+    """Yield which of how many attempts it is; nothing for what evalctl did not launch."""
+    place = record.place
+    if record.result.origin is not None:
+        return
+    if place is None:
+        yield Cell("Attempts", "warn", "Not counted", "no ledger shows how many there were")
+        return
+    several = (place.of or 0) + (place.others or 0) > 1
+    others = f"and {place.others} by other keys, " if place.others else ""
+    head = f"{place.position} of {place.of}" if place.of else f"Number {place.position}"
+    scope = "over all locks" if place.of else "of how many, nobody here can tell"
+    yield Cell("Attempts", "warn" if several else "plain", head, f"{scope}, {others}{place.where}")
 
 
 def _reproductions(record: Record) -> Cell:
@@ -257,6 +274,7 @@ def _caveats(record: Record) -> Iterator[Caveat]:
     if result.samples.errors:
         failed = _counted(result.samples.errors, "sample")
         yield Caveat(f"{failed} failed; the definitions say how those count.")
+    yield from _about_attempts(record.place)
     yield from _about_metrics(result)
     yield from _about_sandbox(record)
     for check in finding.checks:
@@ -276,6 +294,21 @@ def _about_redaction(record: Record) -> Iterator[Caveat]:
     yield Caveat(f"Parts of the bundle were taken away, {redaction.said}.")
     for words in what_stays(record.blueprint.metrics) if redaction.takes_samples else ():
         yield Caveat("Of each sample, withheld or not, stays", words)
+
+
+def _about_attempts(place: LedgerPlace | None) -> Iterator[Caveat]:
+    if place is None:
+        return
+    if place.of is not None and place.of > 1:
+        count = f"{place.of} attempts count together, of which this is number {place.position}"
+        same = "same signer, blueprint name, data and metric"
+        yield Caveat(f"{count}: {same}; the ledger had {place.size} entries.")
+    if place.others:
+        more = "1 attempt more was" if place.others == 1 else f"{place.others} attempts more were"
+        yield Caveat(f"{more} made with other keys at the same blueprint name, data and metric.")
+    if not place.looks.known:
+        unseen = "no known witness co-signed the ledger"
+        yield Caveat(f"How many attempts there were is the word of whoever launched it: {unseen}.")
 
 
 def _about_metrics(result: Result) -> Iterator[Caveat]:

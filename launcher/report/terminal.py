@@ -29,7 +29,7 @@ def summary(view: BundleView) -> str:
     result = view.result
     primary = [metric for metric in result.metrics if metric.primary]
     others = [metric for metric in result.metrics if not metric.primary]
-    lines = [*_headline(result), *_failure(view)]
+    lines = [*_headline(view), *_failure(view)]
     for metric in primary:
         lines += _block(metric)
     if primary and others:
@@ -42,7 +42,7 @@ def summary(view: BundleView) -> str:
 def full(view: BundleView) -> str:
     """Return everything `evalctl show` prints about a bundle."""
     result = view.result
-    parts = [[*_headline(result), *_failure(view)]]
+    parts = [[*_headline(view), *_failure(view)]]
     parts += [_block(metric, whole=True, where=view.where) for metric in result.metrics if metric.primary]
     others = [metric for metric in result.metrics if not metric.primary]
     parts.append([*metric_table(others), *_selections(others, view.where)])
@@ -54,11 +54,13 @@ def full(view: BundleView) -> str:
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def _headline(result: Result) -> list[str]:
-    about = result.blueprint
+def _headline(view: BundleView) -> list[str]:
+    result, about = view.result, view.result.blueprint
     ended = f"verdict {result.verdict}" if result.failure is None else "no score"
-    status = f"imported, {result.origin} origin" if result.origin else result.status
-    return wrapped(f"{about.name} {about.version}: {status}, {ended}, {attempt_text(result)}")
+    if result.origin:
+        return wrapped(f"{about.name} {about.version}: imported, {result.origin} origin, {ended}")
+    attempt = attempt_text(result, view.place)
+    return wrapped(f"{about.name} {about.version}: {result.status}, {ended}, {attempt}")
 
 
 def _failure(view: BundleView) -> list[str]:
@@ -196,7 +198,9 @@ def _remarks(result: Result) -> Iterator[str]:
 
 
 def _about(view: BundleView) -> Iterator[str]:
-    said = [("lock", view.result.lock), ("bundle", view.digest), *view.about, ("signer", view.signer)]
+    place = (("ledger", view.place.in_words),) if view.place else ()
+    said = [("lock", view.result.lock), ("bundle", view.digest), *view.about, *place]
+    said.append(("signer", view.signer))
     for word, text in said:
         yield from _line(word, cut(text, _LONGEST_TEXT), _SHORT_WORD)
     if view.reproductions:

@@ -4,9 +4,13 @@ Rounding happens here, once, when a number becomes text.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from launcher.spec.blueprint import Threshold
 from launcher.spec.result import MetricResult, Result, round12
+
+if TYPE_CHECKING:
+    from launcher.ledger.view import LedgerPlace
 
 _SHARES = frozenset({"accuracy@1", "precision@1", "recall@1"})
 
@@ -92,11 +96,20 @@ def numbered(numbers: Sequence[int], word: str = "replicate") -> str:
     return f"{word}{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
 
 
-def attempt_text(result: Result) -> str:
-    """Return `attempt 3`, and which replicates an earlier attempt ran."""
+def attempt_text(result: Result, place: "LedgerPlace | None") -> str:
+    """Return `attempt 3 of 5` as the ledger counts, or the lock's number; and what an earlier attempt ran.
+
+    Of what was imported there was no attempt.
+    """
     earlier: dict[int, list[int]] = {}
     for run in result.replicates:
         if run.attempt is not None:
             earlier.setdefault(run.attempt, []).append(run.replicate)
-    taken = [f"{numbered(runs)} from attempt {number}" for number, runs in sorted(earlier.items())]
-    return "; ".join([f"attempt {result.attempt}", *taken])
+    taken = [f"{numbered(runs)} from attempt {number} at it" for number, runs in sorted(earlier.items())]
+    at_lock = f"{result.attempt} at this lock"
+    if result.origin is not None:
+        return "imported"
+    if place is None:
+        return "; ".join([f"attempt {at_lock}", *taken])
+    differs = taken or result.attempt != place.position
+    return "; ".join([f"attempt {place.number}{f', {at_lock}' if differs else ''}", *taken])

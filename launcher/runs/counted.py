@@ -5,7 +5,7 @@ from typing import Any
 
 from launcher.errors import EvalctlError
 from launcher.ledger.book import Book, Counted
-from launcher.ledger.count import OpenAttempt, group_keys
+from launcher.ledger.count import OpenAttempt, group_keys, question_keys
 from launcher.ledger.entries import Attempt as Entry
 from launcher.ledger.entries import Outcome
 from launcher.ledger.proof import Proof
@@ -66,8 +66,13 @@ def journal_facts(counted: Counted | None) -> dict[str, Any] | None:
     """Return what the journal keeps of an attempt's place, for lists of many attempts."""
     if counted is None:
         return None
-    groups = list(group_keys(counted.attempt))
-    return {"entry": counted.index, "position": counted.attempt.position, "groups": groups}
+    groups, questions = group_keys(counted.attempt), question_keys(counted.attempt)
+    return {
+        "entry": counted.index,
+        "position": counted.attempt.position,
+        "groups": list(groups),
+        "questions": list(questions),
+    }
 
 
 def _entry(edges: Edges, request: LaunchRequest, resolution: Resolution, attempt: Attempt) -> Entry:

@@ -11,7 +11,7 @@ from launcher.digest import sha256_hex
 from launcher.errors import CheckFailedError, InfrastructureError
 from launcher.spec import bundle
 from launcher.store.directory import walk
-from launcher.store.files import create_atomically
+from launcher.store.files import create_atomically, write_atomically
 
 _MAX_SUMS_BYTES = 64 << 20
 
@@ -93,6 +93,16 @@ def add_files(folder: Path, files: Mapping[str, bytes]) -> None:
             if isinstance(error, InfrastructureError):
                 raise _not_writable(folder / name, error.context) from error
             raise
+
+
+def put_file(folder: Path, name: str, data: bytes) -> None:
+    """Put an attestation in the place of the one of its name; no link inside `folder` is followed.
+
+    Raises `InfrastructureError` where `folder` cannot be written.
+    """
+    place = folder / name
+    with _held(place.parent, inside=place.parent != folder) as held:
+        write_atomically(held / place.name, data)
 
 
 @contextmanager

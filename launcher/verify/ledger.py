@@ -7,13 +7,13 @@ from msgspec.structs import replace
 
 from launcher.errors import CheckFailedError, EvalctlError
 from launcher.ledger.checkpoint import check_signature, cosigners, named_key, short_origin
+from launcher.ledger.looks import looks_under, pin_of
 from launcher.ledger.proof import Proof, read_proof
 from launcher.spec import bundle
 from launcher.spec.lock import pins_from
 from launcher.trust.attestations import AttestationReport
 from launcher.trust.checks import Check, failed
 from launcher.trust.ledgers import PinnedLedger
-from launcher.trust.notes import NoteKey
 from launcher.trust.policy import Policy
 from launcher.verify.contents import Contents
 from launcher.verify.redacted import Original
@@ -51,7 +51,7 @@ def check_pins(proof: Proof | None, report: AttestationReport, policy: Policy) -
     """
     keys = (policy.key_for(signer) for signer in report.signers)
     demanded = {key.ledger: key.name for key in keys if key and key.ledger}
-    pin = None if proof is None else _pin(proof, policy)
+    pin = None if proof is None else pin_of(proof.checkpoint, policy)
     if not demanded and pin is None:
         return []
     name = "trust:ledger"
@@ -59,10 +59,15 @@ def check_pins(proof: Proof | None, report: AttestationReport, policy: Policy) -
         if pin is None or pin.name != ledger:
             said = "there is no proof of it" if proof is None else "the proof is another ledger's"
             return [Check(name, "failed", f"`{signer}` counts attempts in the ledger `{ledger}`: {said}")]
-    lacking = [key.name for key in pin.witnesses if key not in _known(proof, pin)] if pin and proof else []
-    if lacking:
+    if pin and proof and (lacking := _lacking(proof, pin)):
         return [Check(name, "failed", f"not co-signed by {', '.join(lacking)}")]
     return [Check(name, "ok", f"pinned as `{pin.name}`")] if pin else []
+
+
+def _lacking(proof: Proof, pin: PinnedLedger) -> list[str]:
+    """Return the names of the pinned ledger's witnesses that did not co-sign."""
+    signed = cosigners(proof.checkpoint, pin.witnesses)
+    return [key.name for key in pin.witnesses if key not in signed]
 
 
 def check_original_proof(
@@ -77,25 +82,9 @@ def check_original_proof(
 
 def _in_words(proof: Proof, policy: Policy) -> str:
     """Say what a proof shows of an attempt: of how many it is one, only the ledger itself can tell."""
-    attempt = f"attempt {proof.attempt.position}, recorded in ledger {short_origin(proof.checkpoint.origin)}"
-    pin = _pin(proof, policy)
-    known = _known(proof, pin) if pin else ()
-    if known:
-        return f"{attempt} (witnessed by {', '.join(key.name for key in known)})"
-    strangers = len(cosigners(proof.checkpoint))
-    place = f"pinned as `{pin.name}`" if pin else "local"
-    seen = f"co-signed by {strangers} whom nobody here knows" if strangers else "not witnessed"
-    return f"{attempt} ({place}, {seen})"
-
-
-def _pin(proof: Proof, policy: Policy) -> PinnedLedger | None:
-    key = named_key(proof.checkpoint.origin)
-    pins = (pin for pin in policy.ledgers.values() if pin.origin == proof.checkpoint.origin)
-    return next((pin for pin in pins if key is not None and pin.public == key.public), None)
-
-
-def _known(proof: Proof, pin: PinnedLedger) -> tuple[NoteKey, ...]:
-    return tuple(key for key in cosigners(proof.checkpoint, pin.witnesses) if key in pin.witnesses)
+    ledger = short_origin(proof.checkpoint.origin)
+    looks = looks_under(proof.checkpoint, policy)
+    return f"attempt {proof.attempt.position}, recorded in ledger {ledger} ({looks.in_words})"
 
 
 def compare_attempt(proof: Proof, contents: Contents) -> None:

@@ -5,8 +5,10 @@ from msgspec.structs import replace
 from launcher.errors import EvalctlError
 from launcher.ledger.audit import refuse_fork
 from launcher.ledger.book import Book
-from launcher.ledger.checkpoint import Checkpoint
+from launcher.ledger.entries import Attempt
+from launcher.ledger.proof import Proof
 from launcher.ledger.seen import remember
+from launcher.ledger.view import counted_text
 from launcher.store.home import Home
 from launcher.trust.checks import Check, failed
 from launcher.verify.verdict import Verification
@@ -31,12 +33,12 @@ def remembered(home: Home, verification: Verification) -> Verification:
     return replace(verification, checks=(*verification.checks, check))
 
 
-def _held(home: Home, checkpoint: Checkpoint) -> str:
-    book = Book(home)
+def _held(home: Home, proof: Proof) -> str:
+    book, checkpoint = Book(home), proof.checkpoint
     own = book.folder.checkpoint() if book.exists else None
     if own is not None and own.origin == checkpoint.origin:
         refuse_fork(checkpoint, own, book.folder.hashes(own.size))
-        return "it is a beginning of this home's own ledger"
+        return f"it is a beginning of this home's own ledger{_counted(book, proof.attempt)}"
     others = remember(home.seen_ledgers, checkpoint)
     if not others:
         return f"seen with {checkpoint.size} entries, and kept"
@@ -45,3 +47,13 @@ def _held(home: Home, checkpoint: Checkpoint) -> str:
         f"seen with {checkpoint.size} entries, and kept; whether {others} earlier look{plural} had the same "
         "past, only the ledger's folder can show: `evalctl ledger verify DIR`"
     )
+
+
+def _counted(book: Book, attempt: Attempt) -> str:
+    """Return of how many it is one, where the home's ledger can be read to its end."""
+    try:
+        counts = book.counts()
+    except EvalctlError:
+        return ""
+    number = counted_text(attempt.position, counts.total(attempt), counts.others(attempt))
+    return f", which counts it as attempt {number}"

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from launcher.errors import CheckFailedError
-from launcher.ledger.checkpoint import Checkpoint
+from launcher.ledger.proof import Proof
 from launcher.spec import bundle
 from launcher.store.directory import Inventory, walk
 from launcher.trust.attestations import AttestationReport, check_attestations
@@ -28,7 +28,10 @@ from launcher.verify.samples import sample_source
 
 
 class Verification(Struct, frozen=True):
-    """The whole answer about one bundle; `result` and `samples` are there once they can be trusted."""
+    """The whole answer about one bundle; `contents` are there once they can be trusted.
+
+    `ledger` is the proof that its attempt (a redacted bundle's original's) stands in the ledger it names.
+    """
 
     verdict: Literal["verified", "failed", "untrusted"]
     digest: str | None
@@ -37,7 +40,7 @@ class Verification(Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     reproductions: tuple[CountedReproduction, ...] = ()
     contents: "Contents | None" = None
-    ledger: Checkpoint | None = None
+    ledger: Proof | None = None
 
     @property
     def tally(self) -> Tally:
@@ -78,8 +81,7 @@ def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification
         more.extend(check_commitments(contents, inventory, files, digests))
     if contents is not None and proof is not None:
         more.append(checked("ledger-entry", partial(compare_attempt, proof, contents)))
-    answer = _answer(report, digest, (*checks, *more), contents)
-    return answer if proof is None else replace(answer, ledger=proof.checkpoint)
+    return replace(_answer(report, digest, (*checks, *more), contents), ledger=proof)
 
 
 def _verify_redacted(
@@ -108,7 +110,7 @@ def _verify_redacted(
     contents, more = check_redacted(inventory, digests, report, original)
     if contents is not None and proof is not None:
         more.append(checked("original:ledger-entry", partial(compare_attempt, proof, contents)))
-    return _answer(both, digest, (*checks, *more), contents)
+    return replace(_answer(both, digest, (*checks, *more), contents), ledger=proof)
 
 
 def _answer(

@@ -1,10 +1,9 @@
-"""Best of five, told each way: by `ledger show`, witnesses, pins in a policy, verifiers that remember."""
+"""The ledger's commands: witnesses, pins in a policy, verifiers that remember, proofs that are made again."""
 
 import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,94 +12,10 @@ from launcher.ledger.checkpoint import witness_key
 from launcher.ledger.folder import LogFolder
 from launcher.spec.bundle import LEDGER_PROOF
 from launcher.trust.key_files import load_signer, new_key
-from launcher.trust.policy_edit import initial_policy
 from launcher.verify.remembered import remembered
 from tests.conftest import Evalctl
-from tests.fakes.world import SmallWorld, copy_world
-from tests.trust.sealed_bundle import NOW
-
-METRIC_LINE = "metrics: accuracy (accuracy@1)"
-
-
-def shown(evalctl: Evalctl) -> Any:
-    return json.loads(evalctl("ledger", "show", "--json").out)
-
-
-def keep(folder: Path, place: Path) -> Path:
-    return Path(shutil.copytree(folder, place))
-
-
-def pinned(world: SmallWorld, origin: str, witnesses: str = "", *, of_key: bool = True) -> Path:
-    """A policy that trusts the world's key, with a ledger of this origin."""
-    text = initial_policy("me", world.signer.public, NOW)
-    if of_key:
-        text = text.replace("[keys.me]\n", '[keys.me]\nledger = "ours"\n')
-    key = bytes.fromhex(origin[-64:])
-    line = load_public_point(key)
-    path = world.root / "pinned.toml"
-    path.write_text(f'{text}\n[ledgers.ours]\norigin = "{origin}"\npublic = "{line}"\n{witnesses}')
-    return path
-
-
-def load_public_point(point: bytes) -> str:
-    from launcher.trust.keys import PublicKey
-
-    return PublicKey("ssh-ed25519", point).openssh
-
-
-def test_five_attempts_of_one_lock_are_five(world: SmallWorld, evalctl: Evalctl) -> None:
-    for _ in range(5):
-        assert evalctl("launch", world.write(), "--rerun").code == 0
-    answer = shown(evalctl)
-    assert [(each["attempt"], each["position"], each["of"]) for each in answer["attempts"]] == [
-        (count, count, 5) for count in range(1, 6)
-    ]
-    assert (answer["size"], answer["witnessed"]) == (10, False)
-    page = evalctl("ledger", "show").out
-    assert "3 of 5" in page
-    assert "local, not witnessed" in page
-    best = answer["attempts"][2]["bundle"]
-    assert "attempt 3 of 5" in evalctl("show", best).out
-    assert "3 of 5" in evalctl("list").out
-    proof = next(line for line in evalctl("verify", best).out.split("ok  ") if "ledger-proof" in line)
-    assert "attempt 3, recorded in ledger" in proof
-    assert "of 5" not in proof
-
-
-def test_five_seeds_are_five_locks_and_five_attempts(world: SmallWorld, evalctl: Evalctl) -> None:
-    for seed in range(5):
-        file = world.write(run=f'command = ["answer"]\nseeds = [{seed}]')
-        done = evalctl("launch", file, "--json")
-        assert json.loads(done.out)["ledger"]["of"] == seed + 1
-    found = shown(evalctl)["attempts"]
-    assert len({each["lock"] for each in found}) == 5
-    assert [(each["attempt"], each["position"], each["of"]) for each in found] == [
-        (1, count, 5) for count in range(1, 6)
-    ]
-    page = evalctl("show", found[4]["bundle"]).out
-    assert "verdict none, attempt 1\n" in page, "this lock was launched once"
-    assert "attempt 5 of 5 over all locks" in page
-
-
-def test_five_homes_are_local_ledgers_and_refused_where_one_is_pinned(
-    world: SmallWorld, world_template: Path, evalctl: Evalctl
-) -> None:
-    world.launch()
-    policy = pinned(world, Book(world.home).seal().origin)
-    for count in range(5):
-        other = copy_world(world_template, world.root / f"home-{count}")
-        bundle = other.launch(signer=world.signer).bundle
-        done = evalctl("verify", bundle, "--trust", policy)
-        assert done.code == 3
-        assert "another ledger's" in " ".join(done.out.split())
-        local = " ".join(evalctl("verify", bundle).out.split())
-        assert "attempt 1, recorded in ledger" in local
-        assert "(local, not witnessed)" in local
-    own = world.launch(rerun=True).bundle
-    done = evalctl("verify", own, "--trust", policy)
-    assert (done.code, "pinned as `ours`" in done.out) == (0, True)
-    (own / LEDGER_PROOF).unlink()
-    assert evalctl("verify", own, "--trust", policy).code == 3
+from tests.fakes.world import SmallWorld
+from tests.ledger.pasts import keep, pinned, shown, words
 
 
 def test_a_pin_with_another_key_is_not_this_ledger(world: SmallWorld, evalctl: Evalctl) -> None:
@@ -114,49 +29,6 @@ def test_a_pin_with_another_key_is_not_this_ledger(world: SmallWorld, evalctl: E
     assert evalctl("verify", bundle, "--trust", policy).code == 3
     policy.write_text(text.replace('ledger = "ours"', 'ledger = "theirs"'))
     assert evalctl("verify", bundle, "--trust", policy).code == 2
-
-
-def test_a_truncated_ledger_is_refused_by_all_who_saw_it(world: SmallWorld, evalctl: Evalctl) -> None:
-    book = Book(world.home)
-    world.launch()
-    early = keep(book.path, world.root / "early")
-    bundle = world.launch(rerun=True).bundle
-    late = keep(book.path, world.root / "late")
-    assert evalctl("ledger", "witness", late).code == 0
-    assert evalctl("ledger", "verify", late).code == 0
-    for command in ("witness", "verify"):
-        done = evalctl("ledger", command, early)
-        assert (done.code, "truncated" in done.err) == (1, True), command
-    shutil.rmtree(book.path)
-    keep(early, book.path)
-    assert evalctl("ledger", "verify").code == 1
-    done = evalctl("verify", bundle)
-    assert (done.code, "truncated" in done.out) == (1, True)
-
-
-@pytest.fixture
-def forked(world: SmallWorld) -> tuple[Path, Path, Path, Path]:
-    """Two pasts of one ledger, each with its second attempt's bundle; the home has the second."""
-    world.launch()
-    saved = keep(world.home.root, world.root / "saved")
-    first = keep(world.launch(rerun=True).bundle, world.root / "first")
-    one = keep(Book(world.home).path, world.root / "one")
-    shutil.rmtree(world.home.root)
-    keep(saved, world.home.root)
-    second = keep(world.launch(rerun=True).bundle, world.root / "second")
-    two = keep(Book(world.home).path, world.root / "two")
-    return one, first, two, second
-
-
-def test_a_forked_ledger_is_refused_by_all_who_saw_the_other(
-    world: SmallWorld, evalctl: Evalctl, forked: tuple[Path, Path, Path, Path]
-) -> None:
-    one, first, two, second = forked
-    assert evalctl("ledger", "witness", one).code == 0
-    assert evalctl("ledger", "witness", two).code == 1
-    done = evalctl("verify", first)
-    assert (done.code, "ledger-seen" in done.out, "forked" in done.out) == (1, True, True)
-    assert evalctl("verify", second).code == 0
 
 
 @pytest.mark.parametrize("command", ["witness", "verify"])
@@ -226,12 +98,20 @@ def test_a_witness_that_the_policy_knows_makes_it_witnessed(world: SmallWorld, e
     assert evalctl("ledger", "prove", bundle).code == 0
     done = evalctl("verify", bundle, "--trust", policy)
     assert (done.code, "witnessed by" in done.out) == (0, True)
-    assert "co-signed by 1 whom" in " ".join(evalctl("verify", bundle).out.split())
+    stranger = f"(local, co-signed by witness {answer['key'][34:46]}, whom the policy does not know)"
+    assert stranger in words(evalctl("verify", bundle).out)
+    assert stranger in words(evalctl("show", bundle).out)
+    assert stranger[1:-1] in words(evalctl("ledger", "show").out)
     shutil.copy(policy, world.home.trust)
-    assert shown(evalctl)["witnessed"] is True
+    told = shown(evalctl)
+    assert (told["witnessed"], told["witnessed_size"]) == (True, 2)
+    assert (told["witnesses"], told["strangers"]) == ([answer["key"].partition("+")[0]], [])
+    assert "witnessed by witness" in words(evalctl("show", bundle).out)
     world.launch(rerun=True)
     again = json.loads(evalctl("ledger", "witness", keep(book.path, world.root / "more"), "--json").out)
     assert (again["since"], again["size"]) == (2, 4)
+    page = words(evalctl("ledger", "show").out)
+    assert f"witnessed by witness {answer['key'][34:46]}, when it had 2 of its 4 entries, at 20" in page
 
 
 def test_a_cosignature_that_does_not_hold_is_refused(world: SmallWorld, evalctl: Evalctl) -> None:
@@ -282,5 +162,100 @@ def key_at(path: Path) -> Path:
 
 
 def test_an_empty_home_has_an_empty_ledger(evalctl: Evalctl, world: SmallWorld) -> None:
-    assert shown(evalctl) == {"attempts": [], "size": 0, "root": None, "witnessed": False}
+    nobody = {"witnessed": False, "witnesses": [], "strangers": [], "witnessed_size": None}
+    empty = {"attempts": [], "origin": None, "size": 0, "root": None, **nobody, "witnessed_at": None}
+    assert shown(evalctl) == empty
     assert not Book(world.home).exists
+
+
+def test_a_proof_is_written_through_no_link(world: SmallWorld, evalctl: Evalctl) -> None:
+    bundle = keep(world.launch().bundle, world.root / "copy")
+    outside = bundle.rename(world.root / "outside") / "attestations"
+    shutil.copytree(outside.parent, bundle, ignore=shutil.ignore_patterns("attestations"))
+    (bundle / "attestations").symlink_to(outside)
+    before = {path.name: path.stat().st_mtime_ns for path in outside.iterdir()}
+    done = evalctl("ledger", "prove", bundle)
+    assert (done.code, "link" in done.err or "regular" in done.err) == (1, True), done.err
+    assert {path.name: path.stat().st_mtime_ns for path in outside.iterdir()} == before
+
+
+def test_a_link_in_the_place_of_a_proof_is_replaced(world: SmallWorld, evalctl: Evalctl) -> None:
+    bundle = world.launch().bundle
+    proof = (bundle / LEDGER_PROOF).read_bytes()
+    elsewhere = world.root / "elsewhere"
+    out = world.root / "out"
+    out.symlink_to(elsewhere)
+    assert evalctl("ledger", "prove", bundle, "--out", out).code == 0
+    assert (out.is_symlink(), out.read_bytes(), elsewhere.exists()) == (False, proof, False)
+
+
+@pytest.mark.parametrize("part", ["tile/0/000.p/2", "tile/entries/000.p/2", "checkpoint", "witnessed"])
+def test_a_damaged_ledger_proves_nothing(world: SmallWorld, evalctl: Evalctl, part: str) -> None:
+    bundle = world.launch().bundle
+    before = (bundle / LEDGER_PROOF).read_bytes()
+    (Book(world.home).path / part).write_bytes(b"odd")
+    for name in ("given", "lost"):
+        if name == "lost":
+            (bundle / LEDGER_PROOF).unlink()
+        done = evalctl("ledger", "prove", bundle)
+        if part.startswith("tile/0"):
+            assert done.code == 0, "hashes follow from the entries, and are made again"
+            continue
+        assert (done.code, "damaged" in done.err) == (4, True), (part, name, done.err)
+        if name == "given":
+            assert (bundle / LEDGER_PROOF).read_bytes() == before
+        else:
+            assert not (bundle / LEDGER_PROOF).exists()
+
+
+def test_what_no_ledger_counted_has_no_proof(world: SmallWorld, evalctl: Evalctl, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for place in (tmp_path / "empty", tmp_path / "absent"):
+        assert evalctl("ledger", "prove", place).code in (1, 2)
+    other = keep(world.launch().bundle, world.root / "other")
+    shutil.rmtree(Book(world.home).path)
+    Book(world.home).key_path.unlink()
+    done = evalctl("ledger", "prove", other)
+    assert (done.code, "no outcome that names" in done.err) == (1, True)
+
+
+def test_a_home_that_moved_its_ledger_away_begins_another(world: SmallWorld, evalctl: Evalctl) -> None:
+    for _ in range(2):
+        world.launch(rerun=True)
+    book = Book(world.home)
+    before = shown(evalctl)["origin"]
+    book.path.rename(world.root / "away")
+    book.key_path.rename(world.root / "key")
+    book.key_path.with_name("ledger.pub").unlink()
+    done = evalctl("launch", world.write(), "--rerun")
+    assert (done.code, "attempt 1 of 1, 3 at this lock" in words(done.out)) == (0, True), done.err
+    assert shown(evalctl)["origin"] != before
+
+
+def test_a_co_signed_checkpoint_of_another_past_is_found(
+    world: SmallWorld, evalctl: Evalctl, forked: tuple[Path, Path, Path, Path]
+) -> None:
+    one, _, two, _ = forked
+    assert evalctl("ledger", "witness", one).code == 0
+    shutil.copy(one / "checkpoint", two / "witnessed")
+    for command in ("verify", "witness"):
+        done = evalctl("ledger", command, two)
+        assert (done.code, "forked" in done.err) == (1, True)
+    shutil.copy(one / "checkpoint", Book(world.home).path / "witnessed")
+    assert evalctl("ledger", "show").code == 1
+
+
+def test_another_bundles_proof_says_nothing_of_this_one(world: SmallWorld, evalctl: Evalctl) -> None:
+    first, second = world.launch().bundle, world.launch(rerun=True).bundle
+    assert json.loads(evalctl("show", second, "--json").out)["ledger"]["position"] == 2
+    (second / LEDGER_PROOF).write_bytes((first / LEDGER_PROOF).read_bytes())
+    assert json.loads(evalctl("show", second, "--json").out)["ledger"] is None
+    assert "attempt 2 at this lock" in evalctl("show", second).out
+
+
+def test_lists_say_where_the_ledger_cannot_be_read(world: SmallWorld, evalctl: Evalctl) -> None:
+    world.launch()
+    (Book(world.home).path / "checkpoint").write_bytes(b"no checkpoint")
+    done = evalctl("list")
+    assert (done.code, "cannot be told" in done.err, "1 at lock" in done.out) == (0, True, True)
+    assert json.loads(evalctl("list", "--json").out)["attempts"][0]["of"] is None

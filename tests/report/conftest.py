@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from launcher.cli.report import read_record
 from launcher.report.record import Record
 from launcher.trust.policy import empty_policy
 from tests.fakes.world import SmallWorld, copy_world
 from tests.report import stories
+from tests.report.golden import record_of
 
 STORIES = ("several_seeds", "failed", "partial", "hostile")
 Story = Callable[[str], tuple[SmallWorld, Path]]
@@ -36,6 +36,6 @@ def record(story: Story) -> Callable[[str], Record]:
     def read(name: str) -> Record:
         world, bundle = story("several_seeds" if name == "stranger" else name)
         policy = empty_policy() if name == "stranger" else None
-        return read_record(bundle, world.verify(bundle, policy))
+        return record_of(world, bundle, policy)
 
     return read

@@ -6,10 +6,14 @@
 import re
 from pathlib import Path
 
+from launcher.cli.places import place_verified
+from launcher.cli.report import read_record
 from launcher.report.markdown import markdown
 from launcher.report.page import html_page
 from launcher.report.record import Record
+from launcher.trust.policy import Policy
 from tests.cli.transcripts import RULES
+from tests.fakes.world import SmallWorld
 
 FOLDER = Path(__file__).parent / "golden"
 NAMES = ("several_seeds", "failed", "stranger")
@@ -29,6 +33,13 @@ _PLACES = (
     (r"'sha256-[^']*'", "'sha256-...'"),
 )
 _STEPS = re.compile(r"(?:<tr><th scope=\"row\" class=\"long\">[a-z]+</th><td>launcher</td>.*\n)+")
+
+
+def record_of(world: SmallWorld, bundle: Path, policy: Policy | None = None) -> Record:
+    """Return what the report of a bundle is made of, as the command reads it."""
+    judged = policy or world.policy
+    verification = world.verify(bundle, judged)
+    return read_record(bundle, verification, place_verified(world.home, bundle, verification, judged))
 
 
 def expected(record: Record) -> dict[str, str]:

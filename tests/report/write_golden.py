@@ -3,7 +3,6 @@
 import tempfile
 from pathlib import Path
 
-from launcher.cli.report import read_record
 from launcher.trust.policy import empty_policy
 from tests.fakes.world import copy_world, make_template
 from tests.report import golden, stories
@@ -18,7 +17,7 @@ def main() -> None:
             told = "several_seeds" if name == "stranger" else name
             bundle = getattr(stories, told)(world)
             policy = empty_policy() if name == "stranger" else None
-            record = read_record(bundle, world.verify(bundle, policy))
+            record = golden.record_of(world, bundle, policy)
             for ending, text in golden.expected(record).items():
                 golden.FOLDER.mkdir(exist_ok=True)
                 (golden.FOLDER / f"{name}.{ending}").write_text(text)
