@@ -19,8 +19,10 @@ from launcher.metrics.confusion import ConfusionCounts
 from launcher.metrics.evaluation import matches
 from launcher.metrics.label_codes import LabelCodes
 from launcher.metrics.tally import View
+from launcher.metrics.views import Scores
 from launcher.spec.result import SampleCounts
 from launcher.spec.sample import Sample
+from launcher.spec.sample_block import Block
 
 Where = Mapping[str, str]
 
@@ -60,9 +62,9 @@ class Items:
         self.of_place: array[int] | None = None
         self._last: tuple[str | None, str] | None = None
 
-    def add(self, samples: Sequence[Sample]) -> None:
+    def add(self, samples: Block) -> None:
         """Add samples of the first replicate."""
-        if self.of_place is None and [sample.epoch for sample in samples].count(None) == len(samples):
+        if self.of_place is None and samples.lacks("epoch"):
             self.count += len(samples)
             self._last = (samples[-1].task, samples[-1].id)
             return
@@ -108,16 +110,16 @@ class Collection:
     def add(self, samples: Sequence[Sample]) -> None:
         """Add the next samples."""
         if samples[0].replicate == samples[-1].replicate:
-            self._add_part(samples)
+            self._add_part(Block.of(samples))
             return
         for _, part in groupby(samples, key=lambda sample: sample.replicate):
-            self._add_part(list(part))
+            self._add_part(Block(list(part)))
 
-    def _enter(self, part: Sequence[Sample]) -> None:
+    def _enter(self, part: Block) -> None:
         """Go on to the replicate that the part is of; raises `MalformedError` unless it ran with its seed."""
         replicate = part[0].replicate or 0
         expected = self._seeds[replicate] if replicate < self.replicates else None
-        for sample in part if {sample.seed for sample in part} != {expected} else ():
+        for sample in part if part.values("seed").count(expected) < len(part) else ():
             if sample.seed != expected:
                 raise MalformedError(
                     f"the sample {ascii(sample.id)[:80]} is of replicate {replicate}, seed {sample.seed}",
@@ -146,7 +148,7 @@ class Collection:
         if len(self._answered) < self.replicates:
             raise uneven(len(self._answered))
 
-    def _add_part(self, part: Sequence[Sample]) -> None:
+    def _add_part(self, part: Block) -> None:
         """Add samples of one replicate."""
         self._enter(part)
         codes = labels_of(part, self._labels)
@@ -161,27 +163,24 @@ class Collection:
             self._add_column(index, part, codes, choices[frozenset(one.where.items())])
         self._place += len(part)
 
-    def _add_column(
-        self, index: int, part: Sequence[Sample], codes: Codes | None, found: Sequence[int] | None
-    ) -> None:
+    def _add_column(self, index: int, part: Block, codes: Codes | None, found: Sequence[int] | None) -> None:
         one = self.wanted[index]
         if found is None:
             self.errors[index] += _count_failed(part, one.view)
             one.column.add(part, codes)
         elif found:
-            chosen = [part[place] for place in found]
+            chosen = part.chosen(found)
             self.errors[index] += sum(map(one.view.is_failed, chosen))
             one.column.add(chosen, labels_of(chosen, self._labels))
 
-    def _add_weights(self, part: Sequence[Sample]) -> None:
+    def _add_weights(self, part: Block) -> None:
         self.size += len(part)
         self.failed += _count_failed(part, None)
-        given = [sample.weight for sample in part]
         if self.weights is None:
-            if given.count(None) == len(given):
+            if part.lacks("weight"):
                 return
             self.weights = array("d", [1.0]) * (self.size - len(part))
-        self.weights.extend([1.0 if weight is None else weight for weight in given])
+        self.weights.extend([1.0 if weight is None else weight for weight in part.values("weight")])
 
 
 _encoder: Final = msgspec.json.Encoder()
@@ -196,9 +195,11 @@ def uneven(replicate: int) -> MalformedError:
     )
 
 
-def _count_failed(part: Sequence[Sample], view: View | None) -> int:
+def _count_failed(part: Block, view: View | None) -> int:
     """Count the samples that failed: as the view has it, or else at all."""
-    errors = [sample.error for sample in part]
-    if errors.count(None) < len(part) or None in [sample.prediction for sample in part]:
-        return sum(sample.is_failed if view is None else view.is_failed(sample) for sample in part)
-    return 0
+    if part.lacks("error"):
+        if isinstance(view, Scores) or type(None) not in part.types("prediction"):
+            return 0
+        if view is None and part.lacks("prediction"):
+            return list(map(bool, part.values("scores"))).count(False)
+    return sum(sample.is_failed if view is None else view.is_failed(sample) for sample in part)

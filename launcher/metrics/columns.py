@@ -6,13 +6,13 @@ ordinal. Where a metric is only asked which samples are right, its outcomes are 
 
 import operator
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from launcher.metrics.label_codes import LabelCodes, too_many_labels
 from launcher.metrics.tally import Outcome, View
 from launcher.metrics.views import Labels, Scores
-from launcher.spec.sample import Sample
+from launcher.spec.sample_block import ABSENT, Block
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ class Column(Protocol):
     def width(self) -> int:
         """Return how many bytes a sample takes."""
 
-    def add(self, samples: Sequence[Sample], codes: Codes | None) -> None:
+    def add(self, samples: Block, codes: Codes | None) -> None:
         """Add samples, whose labels have these codes where there are any."""
 
     def ordinals(self) -> "Ordinals":
@@ -52,18 +52,16 @@ class NumberColumn:
         self._view = view
         self._values = array("d")
 
-    def add(self, samples: Sequence[Sample], codes: Codes | None) -> None:
+    def add(self, samples: Block, codes: Codes | None) -> None:
         """Add the samples' numbers; raises `MalformedError` for a sample that has none."""
         del codes
         self._values.extend(self._numbers(samples))
 
-    def _numbers(self, samples: Sequence[Sample]) -> list[float]:
+    def _numbers(self, samples: Block) -> list[float]:
         if isinstance(self._view, Scores):
-            name = self._view.name
-            try:
-                return [sample.scores[name] for sample in samples]  # type: ignore[index]
-            except (KeyError, TypeError):
-                pass
+            columns = samples.columns("scores") or {}
+            if self._view.name in columns:
+                return columns[self._view.name]
         return [self._view.outcome(sample) for sample in samples]
 
     def ordinals(self) -> "Ordinals":
@@ -86,7 +84,7 @@ class LabelColumn:
         self._codes = codes
         self._pairs = array("Q")
 
-    def add(self, samples: Sequence[Sample], codes: Codes | None) -> None:
+    def add(self, samples: Block, codes: Codes | None) -> None:
         """Add the samples' labels; raises `MalformedError` where they are missing or too many."""
         refuse_unlabelled(samples)
         if codes is None:
@@ -123,11 +121,11 @@ class RightColumn:
     def __init__(self) -> None:
         self._right = array("B")
 
-    def add(self, samples: Sequence[Sample], codes: Codes | None) -> None:
+    def add(self, samples: Block, codes: Codes | None) -> None:
         """Add whether the samples' predictions are right."""
         refuse_unlabelled(samples)
         if codes is not None:
-            self._right.extend(map(operator.eq, *codes))
+            self._right.frombytes(bytes(list(map(operator.eq, *codes))))
             return
         outcomes = map(_LABELS.outcome, samples)
         self._right.extend([target == prediction for target, prediction in outcomes])
@@ -152,7 +150,7 @@ class ClassColumn:
         self._label, self._codes = label, codes
         self._kinds = array("B")
 
-    def add(self, samples: Sequence[Sample], codes: Codes | None) -> None:
+    def add(self, samples: Block, codes: Codes | None) -> None:
         """Add whether the samples' targets and predictions are the label."""
         refuse_unlabelled(samples)
         code: Any = self._label
@@ -174,23 +172,23 @@ class ClassColumn:
         return lambda kind: (self._label if kind & 1 else "", self._label if kind & 2 else "")
 
 
-def refuse_unlabelled(samples: Sequence[Sample]) -> None:
+def refuse_unlabelled(samples: Block) -> None:
     """Raise `MalformedError` for the first sample without a target."""
-    if None in [sample.target for sample in samples]:
+    if type(None) in samples.types("target"):
         for sample in samples:
             _LABELS.outcome(sample)
 
 
-def labels_of(samples: Sequence[Sample], known: LabelCodes) -> Codes | None:
+def labels_of(samples: Block, known: LabelCodes) -> Codes | None:
     """Return the codes of the samples' targets and predictions; None where one is missing or too many."""
-    targets = [sample.target for sample in samples]
-    if None in targets:
+    if type(None) in samples.types("target"):
         return None
-    predictions = [sample.prediction for sample in samples]
-    if [sample.error for sample in samples].count(None) < len(samples):
+    target_codes = known.codes(samples.values("target"), samples.types("target"))
+    predictions, types = samples.values("prediction"), samples.types("prediction")
+    if not samples.lacks("error"):
         predictions = [None if sample.error is not None else sample.prediction for sample in samples]
-    target_codes = known.codes(targets)
-    prediction_codes = known.codes(predictions)
+        types = types | ABSENT
+    prediction_codes = known.codes(predictions, types)
     if target_codes is None or prediction_codes is None:
         return None
     return target_codes, prediction_codes

@@ -13,7 +13,7 @@ from launcher.metrics.labels import label_key
 
 MAX_LABELS: Final = 100_000
 MAX_LABEL_BYTES: Final = 8 << 20
-_PLAIN: Final = ({str}, {int})
+_PLAIN: Final = (frozenset({str}), frozenset({int}))
 
 
 class LabelCodes:
@@ -37,13 +37,15 @@ class LabelCodes:
         """Return the code of a label, -1 where no value had it."""
         return self._codes.get(label, -1)
 
-    def codes(self, values: Sequence[Any]) -> list[int] | None:
-        """Return the code of each value, None being a failed item's prediction; None: they are too many."""
+    def codes(self, values: Sequence[Any], types: frozenset[type]) -> list[int] | None:
+        """Return the code of each value, None being a failed item's prediction; None: they are too many.
+
+        `types` are those of the values, or more.
+        """
         if self.overflowed:
             return None
-        kinds = set(map(type, values))
-        if kinds in _PLAIN:
-            codes = self._look_up(values, self._direct[kinds.pop()])
+        if types in _PLAIN:
+            codes = self._look_up(values, self._direct[next(iter(types))])
         else:
             codes = [0 if value is None else self._code(value) for value in values]
         if len(self._codes) > MAX_LABELS or self._bytes > MAX_LABEL_BYTES:
@@ -52,9 +54,11 @@ class LabelCodes:
         return codes
 
     def _look_up(self, values: Sequence[Any], known: dict[Any, int]) -> list[int]:
-        if unknown := set(values).difference(known):
-            known.update((value, self._code(value)) for value in unknown)
-        return list(map(known.__getitem__, values))
+        try:
+            return list(map(known.__getitem__, values))
+        except KeyError:
+            known.update((value, self._code(value)) for value in set(values).difference(known))
+            return list(map(known.__getitem__, values))
 
     def _code(self, value: Any) -> int:
         key = label_key(value)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Numbers:
 
     def squares(self, mean: float) -> float:
         """Return the sum of squared residuals of items that each weigh 1 / n."""
-        return math.fsum(square for part in self._squares(mean) for square in part)
+        return math.fsum(chain.from_iterable(self._squares(mean)))
 
     def _squares(self, mean: float) -> Iterator[list[float]]:
         for start in range(0, len(self._values), _STEP):

@@ -1,7 +1,7 @@
 """The samples of a bundle, read as a stream: the very bytes that were hashed, as often as they are needed."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -24,7 +24,7 @@ class SampleSource(Struct, frozen=True):
     file: FoundFile
     sha256: str
 
-    def blocks(self) -> Iterator[list[Sample]]:
+    def blocks(self) -> Iterator[Sequence[Sample]]:
         """Give the samples in order; raises `CheckFailedError` in the end unless they are what was hashed."""
         state = hashlib.sha256()
         with reopen(self.path, {SAMPLES: self.file}) as inventory:

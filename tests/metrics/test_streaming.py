@@ -90,6 +90,18 @@ def test_a_stream_gives_the_results_of_the_whole(left: list[list[Sample]], size:
     assert repr(found) == repr(Evaluated(evaluate(METRICS, samples, seeds), found.counts, confusion(samples)))
 
 
+@pytest.mark.parametrize("error", [None, "broken"])
+@pytest.mark.parametrize("prediction", [None, "a"])
+def test_failed_items_are_counted_without_a_look_at_each(prediction: str | None, error: str | None) -> None:
+    tables: tuple[dict[str, float] | None, ...] = ({"s": 1}, {}, None, {"s": 0, "t": 2})
+    samples = [
+        Sample(f"{at}", prediction, scores=scores, replicate=0, seed=0) for at, scores in enumerate(tables)
+    ]
+    samples.append(Sample("5", "b", error=error, replicate=0, seed=0))
+    for chosen in (samples, samples[:4]):
+        assert streamed((), chosen, [0], 9).counts == sample_counts(chosen)
+
+
 def test_replicates_that_answered_other_items_are_refused() -> None:
     samples = [Sample(key, "a", "a", replicate=0, seed=0) for key in "xy"]
     for answered in ("x", "xz", "xyz"):

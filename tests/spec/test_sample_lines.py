@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from launcher.canonical import canonical_bytes
 from launcher.errors import MalformedError
 from launcher.spec import sample_lines
 from launcher.spec.sample import MAX_BUNDLE_LINE, Sample, bundle_samples, read_bundle_samples
+from launcher.spec.sample_block import Block
 from launcher.spec.sample_lines import sample_blocks
 
 ODD_NUMBERS = (
@@ -115,14 +118,62 @@ def test_blocks_are_read_as_lines_are(lines: list[bytes], size: int, block: int,
     assert found == outcome(lambda: read_bundle_samples(data))
 
 
-def test_everyday_samples_take_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    left = [
-        Sample(f"i{number:04}", "a", number % 3, {"s": 0.25, "t": 1}, {"g": "x"}, error=None)
-        for number in range(1000)
-    ]
+@pytest.mark.parametrize(
+    "sample",
+    [
+        Sample("", "a", 2, {"s": 0.25, "t": 1}, {"g": "x"}),
+        Sample("", "a", "b"),
+        Sample("", scores={"s": 5e-7, "t": -0.5}),
+        Sample("", scores={"s": 0}, weight=1.5),
+    ],
+)
+def test_everyday_samples_take_the_fast_way(monkeypatch: pytest.MonkeyPatch, sample: Sample) -> None:
+    left = [replace(sample, id=f"i{number:04}") for number in range(1000)]
     data = bundle_samples([left], [1]).data
     monkeypatch.delattr(sample_lines, "read_bundle_line")
     assert sum(len(block) for block in sample_blocks([data])) == 1000
+
+
+SCORES = st.fixed_dictionaries({"s": st.floats(1e-9, 1e18) | st.sampled_from(ODD_NUMBERS)})
+ALIKE = st.sampled_from(
+    [
+        st.fixed_dictionaries({"prediction": TEXTS, "target": TEXTS}),
+        st.fixed_dictionaries({"scores": SCORES}),
+        st.fixed_dictionaries({"scores": st.dictionaries(TEXTS, st.just(0.5), max_size=2)}),
+        st.fixed_dictionaries({"scores": SCORES, "prediction": TEXTS}),
+    ]
+).flatmap(lambda tables: st.lists(tables, min_size=1, max_size=8))
+
+
+@settings(max_examples=300, deadline=None)
+@given(ALIKE, st.lists(LINES, max_size=1), st.integers(1, 300))
+def test_lines_of_one_shape_are_read_as_all_others_are(
+    tables: list[dict[str, Any]], more: list[bytes], block: int
+) -> None:
+    found = [{"id": f"i{at}", "replicate": 0, "seed": 3, **table} for at, table in enumerate(tables)]
+    data = b"".join(line + b"\n" for line in [spelled(table, "canonical") for table in found] + more)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sample_lines, "_BLOCK", block)
+        assert outcome(lambda: (one for samples in sample_blocks([data]) for one in samples)) == outcome(
+            lambda: read_bundle_samples(data)
+        )
+        with suppress(MalformedError):
+            for samples in sample_blocks([data]):
+                assert_knows_its_samples(samples)
+
+
+def assert_knows_its_samples(block: Block) -> None:
+    """Check what a block says of its fields, which no look at the samples need have told."""
+    for field in Sample.__struct_fields__:
+        values = [getattr(sample, field) for sample in block]
+        assert block.values(field) == values
+        assert block.types(field) == set(map(type, values))
+        assert block.lacks(field) == (values.count(None) == len(values))
+    for field in ("scores", "groups"):
+        tables = block.values(field)
+        alike = None not in tables and all(table.keys() == tables[0].keys() for table in tables)
+        columns = {name: [table[name] for table in tables] for name in tables[0]} if alike else None
+        assert block.columns(field) == columns
 
 
 def test_a_line_without_end_is_refused_before_it_is_held() -> None:
