@@ -6,6 +6,7 @@ lines of a bundle are canonical and in order, and that integers have no fraction
 
 from typing import Final
 
+from launcher.spec.fields import TIME
 from launcher.spec.json_types import ANY, COUNT, HEX, NUMBER, Schema, document, said, table
 from launcher.spec.sample_fields import MAX_ERROR, MAX_NAMES, MAX_SEED, MAX_TEXT
 
@@ -73,10 +74,14 @@ def events_schema() -> Schema:
 
 def bundle_events_schema() -> Schema:
     """Return the schema of one line of a bundle's events.jsonl."""
-    at = {"type": "string", "format": "date-time", "description": "When it began, UTC."}
+    at = {"type": "string", "format": "date-time", "pattern": f"^{TIME}$"}
     launcher = table(
-        {"source": {"const": "launcher"}, "at": at, "step": _STEP},
-        {"seconds": said(_SECONDS, "How long it took."), "detail": {"type": "object"}},
+        {"source": {"const": "launcher"}, "step": _STEP},
+        {
+            "at": said(at, "When it began, UTC; an import, which has no clock, does not say."),
+            "seconds": said(_SECONDS, "How long it took."),
+            "detail": {"type": "object"},
+        },
     )
     container = table({"source": {"const": "container"}, "replicate": _INDEX, "step": _STEP}, _EVENT)
     text = "One line of a bundle's events.jsonl: a step of the launcher, or one that a container told of."

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from launcher.canonical import MAX_INTEGER
 from launcher.spec.json_types import COUNT, FLAG, Schema, array, document, said, table, words
 
 _SECONDS: Final[Schema] = {"type": "number", "minimum": 0}
@@ -30,7 +31,7 @@ _GPU: Final = table(
         "utilisation": {"type": "number", "minimum": 0, "description": "Busy share in percent."},
         "memory_bytes": COUNT,
         "power_watts": {"type": "number", "minimum": 0},
-        "temperature_celsius": {"type": "integer"},
+        "temperature_celsius": {"type": "integer", "minimum": -MAX_INTEGER, "maximum": MAX_INTEGER},
         "sm_clock_mhz": COUNT,
     },
 )

@@ -56,6 +56,7 @@ from launcher.verify.marks import shortcomings, widenings
 from launcher.verify.metrics import compare_metric, compare_numbers
 from launcher.verify.pinned import compare_lock
 from launcher.verify.reading import MAX_SUMS_BYTES, read_parsed
+from launcher.verify.records import check_records
 from launcher.verify.samples import sample_source
 
 
@@ -157,6 +158,7 @@ def check_redacted(
         _check_numbers(contents, given, redaction),
         checked("claims", compare_signed),
         *shortcomings(contents, original.digests),
+        check_records(inventory, digests),
         *_skipped(contents, redaction),
     ]
 

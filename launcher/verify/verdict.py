@@ -23,6 +23,7 @@ from launcher.verify.contents import Contents
 from launcher.verify.examination import check_contents
 from launcher.verify.ledger import check_original_proof, check_pins, check_proof, compare_attempt
 from launcher.verify.reading import read_parsed, read_signed
+from launcher.verify.records import check_records
 from launcher.verify.redacted import check_redacted, read_original, together
 from launcher.verify.samples import sample_source
 
@@ -77,6 +78,7 @@ def _verify(inventory: Inventory, policy: Policy, now: datetime) -> Verification
     files = read_parsed(inventory, digests)
     source = sample_source(inventory, digests[bundle.SAMPLES])
     contents, more = check_contents(files, source, digests, report)
+    more.append(check_records(inventory, digests))
     if contents is not None and report.provenance is not None:
         more.extend(check_commitments(contents, inventory, files, digests))
     if contents is not None and proof is not None:

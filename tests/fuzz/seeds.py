@@ -11,6 +11,7 @@ from launcher.trust.sigstore import open_envelope
 from tests.bundles.case import honest
 from tests.bundles.keys import ALICE, ALICE_P256
 from tests.bundles.lies_about_kinds import egress, foreign
+from tests.bundles.lies_about_records import EVENT_LINES, RESOURCE_LINES
 from tests.bundles.policies import policy
 
 FOLDER = Path(__file__).parent / "seeds"
@@ -37,6 +38,8 @@ def _made() -> Mapping[str, tuple[bytes, ...]]:
         "blueprint": (files[bundle.BLUEPRINT],),
         "result": (files[bundle.RESULT],),
         "samples": (files[bundle.SAMPLES], foreign()[bundle.SAMPLES]),
+        "events": (EVENT_LINES,),
+        "resources": (RESOURCE_LINES,),
         "container-samples": (b'{"id":"a","prediction":1,"seconds":0.5}\n{"id":"b","error":"x"}\n',),
         "environment": (files[bundle.ENVIRONMENT],),
         "probe": tuple(_probes(files[bundle.ENVIRONMENT])),

@@ -25,6 +25,7 @@ from launcher.spec.openings import read_openings
 from launcher.spec.predicates import EvaluationResult, LockStatement, Provenance
 from launcher.spec.probe import report_from_json
 from launcher.spec.reading import read_blueprint
+from launcher.spec.record_lines import check_event_lines, check_resource_lines
 from launcher.spec.reproduction import Reproduction
 from launcher.spec.result import Result
 from launcher.spec.sample import read_container_samples
@@ -75,6 +76,25 @@ def _samples(data: bytes) -> list[Any]:
 
 def _bytewise(data: bytes) -> Iterable[bytes]:
     return (data[start : start + 7] for start in range(0, len(data), 7))
+
+
+def _records(check: Callable[[Iterable[bytes]], int]) -> Target:
+    """Return a target that reads lines in blocks, in pieces and one by one, which come to the same."""
+
+    def read(data: bytes) -> None:
+        found = [_outcome(check, pieces) for pieces in ([data], _bytewise(data))]
+        lines = [_outcome(check, [line + b"\n"]) for line in data.split(b"\n")[:-1]]
+        whole = sum(lines) if data.endswith(b"\n") and None not in lines else None if data else 0
+        assert found == [whole, whole], (found, whole)
+
+    return read
+
+
+def _outcome(check: Callable[[Iterable[bytes]], int], pieces: Iterable[bytes]) -> Any:
+    try:
+        return check(pieces)
+    except EvalctlError:
+        return None
 
 
 def _canonical(data: bytes) -> None:
@@ -135,6 +155,8 @@ TARGETS: Mapping[str, Target] = {
     "blueprint": lambda data: read_blueprint(data, file="it", supported_only=False),
     "result": _value(Result.from_json),
     "samples": _samples,
+    "events": _records(check_event_lines),
+    "resources": _records(check_resource_lines),
     "container-samples": read_container_samples,
     "environment": _environment,
     "probe": _value(report_from_json),

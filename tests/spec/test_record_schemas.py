@@ -21,15 +21,19 @@ from launcher.canonical import canonical_bytes, parse_json
 from launcher.errors import CheckFailedError, MalformedError
 from launcher.metrics.reference import references
 from launcher.runs.events import MAX_LINE_BYTES, EventLog, events_bytes, read_container_events
+from launcher.runs.resources import Used, resources_bytes
 from launcher.spec.blueprint import Published, Threshold
 from launcher.spec.image import ImagePins
 from launcher.spec.lock import CodePins, InputPin, Pins, check_lock, make_lock, pins_from, read_lock
 from launcher.spec.predicates import Suite
 from launcher.spec.reading import read_blueprint
+from launcher.spec.record_lines import check_event_lines, check_resource_lines
 from launcher.spec.result import ConfidenceInterval, MetricResult, ReplicateOutcome, Result, SampleCounts
 from launcher.spec.sample import bundle_samples, read_bundle_samples, read_container_samples
 from launcher.spec.schema import NAMES, schema_of
+from launcher.spec.usage import GpuReading, LimitsHit, Usage, UsageSample
 from tests.fakes.world import Recorder
+from tests.runs.outcomes import DONE
 from tests.spec.write_schemas import FOLDER, text_of
 
 CHECKOUT = Path(__file__).parents[2]
@@ -105,6 +109,21 @@ def bundle_events() -> list[dict[str, Any]]:
         log.add("engine", seconds=None, detail={})
     told = read_container_events(b"\n".join(json.dumps(row).encode() for row in EVENTS), 1)
     return [json.loads(line) for line in events_bytes([*log.events(), *told]).splitlines()]
+
+
+def resource_lines() -> list[dict[str, Any]]:
+    samples = (
+        UsageSample(
+            0.5, 0.25, 0.0, 4096, 1024, 3072, 0, 0, 3, (GpuReading("GPU-1", 50.0, 1, 70.5, 40, 1200),)
+        ),
+        UsageSample(1.5, 1.0),
+    )
+    watched = Usage("cgroup-v2", 1.0, samples, 8192, 4, LimitsHit(0, 1, 0))
+    containers = [
+        Used(0, "run", replace(DONE, seconds=1.5, usage=watched)),
+        Used(0, "run", replace(DONE, max_rss_bytes=7), "server"),
+    ]
+    return [json.loads(line) for line in resources_bytes(containers).splitlines()]
 
 
 def results() -> list[dict[str, Any]]:
@@ -198,12 +217,20 @@ READERS: Mapping[str, Callable[[Any], bool]] = {
     "samples": lambda document: reads(read_container_samples, line(document)),
     "events": lambda document: reads(lambda data: read_container_events(data, 0), line(document)),
     "bundle-samples": lambda document: reads(read_bundle_samples, canonical_bytes(document) + b"\n"),
+    "bundle-events": lambda document: reads(
+        lambda data: check_event_lines([data]), canonical_bytes(document) + b"\n"
+    ),
+    "resources": lambda document: reads(
+        lambda data: check_resource_lines([data]), canonical_bytes(document) + b"\n"
+    ),
     "result": lambda document: reads(lambda data: Result.from_json(parse_json(data)), line(document)),
 }
 DOCUMENTS: Mapping[str, list[dict[str, Any]]] = {
     "samples": SAMPLES,
     "events": EVENTS,
     "bundle-samples": bundle_lines(),
+    "bundle-events": bundle_events(),
+    "resources": resource_lines(),
     "result": results(),
 }
 
@@ -213,11 +240,6 @@ def test_what_evalctl_writes_is_valid(name: str) -> None:
     for document in DOCUMENTS[name]:
         Draft202012Validator(schema_of(name)).validate(document)
         assert READERS[name](document)
-
-
-def test_the_events_that_evalctl_writes_are_valid() -> None:
-    for document in bundle_events():
-        Draft202012Validator(schema_of("bundle-events")).validate(document)
 
 
 def test_the_locks_that_evalctl_writes_are_valid() -> None:
