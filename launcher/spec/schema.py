@@ -13,7 +13,7 @@ NAMES: Final = (
     *("blueprint", "lock", "samples", "events", "result"),
     *("bundle-samples", "bundle-events", "resources", "environment", "commitments", "openings"),
     *("launch", "provenance", "evaluation-result", "lock-statement", "imported", "reproduction"),
-    "ledger-entry",
+    *("ledger-entry", "trust"),
 )
 
 
@@ -33,6 +33,10 @@ def schema_of(name: str) -> Schema:
         from launcher.spec.environment_schema import environment_schema
 
         return environment_schema()
+    if name == "trust":
+        from launcher.spec.trust_schema import trust_schema
+
+        return trust_schema()
     if name == "resources":
         from launcher.spec.usage_schema import resources_schema
 

@@ -16,20 +16,22 @@ from launcher.trust.timestamps import Authority, read_certificates
 
 MAX_POLICY_BYTES: Final = 1 << 20
 MAX_MEMBERS: Final = 64
-HEAD_FIELDS: Final = ("version", "expires", "keys", "rules", "timestamps", "ledgers")
-KEY_FIELDS: Final = (
-    "public",
-    "roles",
-    "valid-from",
-    "valid-until",
-    "revoked-from",
-    "reason",
-    "builders",
-    "ledger",
-)
-RULE_FIELDS: Final = ("threshold", "from", "predicate", "max-age")
-AUTHORITY_FIELDS: Final = ("certificate", "valid-from", "valid-until")
-LEDGER_FIELDS: Final = ("origin", "public", "witnesses")
+# The fields of the file, and of each of its tables.
+FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "": ("version", "expires", "keys", "rules", "timestamps", "ledgers"),
+    "keys": (
+        *("public", "roles", "valid-from", "valid-until", "revoked-from", "reason", "builders", "ledger"),
+    ),
+    "rules": ("threshold", "from", "predicate", "max-age"),
+    "timestamps": ("certificate", "valid-from", "valid-until"),
+    "ledgers": ("origin", "public", "witnesses"),
+}
+# What somebody may look for under another name.
+_OTHER_ROLES: Final = {
+    "launch": "a launch is admitted by the signature of its lock, `lock`",
+    "provenance": "provenance and result are signed together, `result`",
+    "imported": "an import is signed as a bundle is, `lock` and `result`",
+}
 _MAX_VERSION: Final = 2**53 - 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 _Read = TypeVar("_Read")
@@ -59,7 +61,7 @@ class _Reader:
 
     def policy(self, value: Mapping[str, Any]) -> Policy:
         """Return the policy, or raise one `MalformedError` with every problem."""
-        self._attempt("", lambda: _known_fields(value, HEAD_FIELDS))
+        self._attempt("", lambda: _known_fields(value, ""))
         head = self._attempt("", lambda: (_version(value), _expires(value)))
         tables = self._attempt("", lambda: (_tables(value, "keys"), _tables(value, "rules"))) or ({}, {})
         keys: dict[str, TrustedKey] = {}
@@ -108,14 +110,14 @@ class _Reader:
 
 
 def _read_key(name: str, table: Mapping[str, Any], others: Mapping[str, TrustedKey]) -> TrustedKey:
-    _known_fields(table, KEY_FIELDS)
+    _known_fields(table, "keys")
     if not _NAME.fullmatch(name):
         raise _malformed("a key's name is made of letters, digits, `_` and `-`")
     public = load_public(_text(table, "public"))
     roles = _names(table, "roles")
-    for role in roles:
-        if role not in ROLES:
-            raise _malformed(f"unknown role `{role}`; the roles are {', '.join(ROLES)}")
+    for role in sorted(roles):
+        if not _is_role(role):
+            raise _unknown_role(role)
     key = TrustedKey(
         name=name,
         public=public,
@@ -137,7 +139,7 @@ def _read_key(name: str, table: Mapping[str, Any], others: Mapping[str, TrustedK
 
 
 def _read_authority(name: str, table: Mapping[str, Any]) -> Authority:
-    _known_fields(table, AUTHORITY_FIELDS)
+    _known_fields(table, "timestamps")
     if not _NAME.fullmatch(name):
         raise _malformed("an authority's name is made of letters, digits, `_` and `-`")
     authority = Authority(
@@ -151,7 +153,7 @@ def _read_authority(name: str, table: Mapping[str, Any]) -> Authority:
 
 
 def _read_ledger(name: str, table: Mapping[str, Any]) -> PinnedLedger:
-    _known_fields(table, LEDGER_FIELDS)
+    _known_fields(table, "ledgers")
     if not _NAME.fullmatch(name):
         raise _malformed("a ledger's name is made of letters, digits, `_` and `-`")
     public = load_public(_text(table, "public"))
@@ -173,9 +175,9 @@ def _refuse_empty_period(begin: datetime | None, end: datetime | None) -> None:
 
 
 def _read_rule(role: str, table: Mapping[str, Any], keys: Mapping[str, Any]) -> Rule:
-    _known_fields(table, RULE_FIELDS)
+    _known_fields(table, "rules")
     if not _is_role(role):
-        raise _malformed(f"unknown role; the roles are {', '.join(ROLES)}")
+        raise _unknown_role(role)
     members = _names(table, "from")
     if len(members) > MAX_MEMBERS:
         raise _malformed(f"`from` names {len(members)} keys; at most {MAX_MEMBERS} signatures are looked at")
@@ -199,10 +201,23 @@ def _max_age(role: Role, table: Mapping[str, Any]) -> timedelta | None:
         raise _malformed(f"`max-age`: {error}") from error
 
 
-def _known_fields(table: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def _known_fields(table: Mapping[str, Any], name: str) -> None:
     for field in table:
-        if field not in known:
-            raise _malformed(f"unknown field {field[:80]!a}; the fields are {', '.join(known)}")
+        if field not in FIELDS[name]:
+            raise _malformed(f"unknown field {field[:80]!a}; {_advice(field, FIELDS[name], 'fields')}")
+
+
+def _advice(word: str, known: tuple[str, ...], what: str) -> str:
+    """Return what a mistyped word was meant to be, else all that there are."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word[:80].lower().replace("_", "-"), known, n=1, cutoff=0.7)
+    return f"did you mean `{close[0]}`?" if close else f"the {what} are {', '.join(known)}"
+
+
+def _unknown_role(role: str) -> MalformedError:
+    because = f": {_OTHER_ROLES[role]}" if role in _OTHER_ROLES else f"; {_advice(role, ROLES, 'roles')}"
+    return _malformed(f"unknown role {role[:80]!a}{because}")
 
 
 def _tables(value: Mapping[str, Any], field: str) -> Mapping[str, Mapping[str, Any]]:

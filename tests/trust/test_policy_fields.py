@@ -14,15 +14,7 @@ from msgspec.structs import replace
 from launcher.errors import EvalctlError, MalformedError
 from launcher.spec.predicates import LOCK_TYPE, RESULT_TYPE
 from launcher.trust.policy import CLOCK_SKEW, EVIDENCE_ROLES, ROLES, Claim, Policy
-from launcher.trust.policy_file import (
-    AUTHORITY_FIELDS,
-    HEAD_FIELDS,
-    KEY_FIELDS,
-    LEDGER_FIELDS,
-    MAX_MEMBERS,
-    RULE_FIELDS,
-    read_policy,
-)
+from launcher.trust.policy_file import FIELDS, MAX_MEMBERS, read_policy
 from tests.trust.sealed_bundle import ALICE, BOB, MALLORY, NOW, ed25519_signer, p256_signer
 
 BUILDER = "https://example.org/gpu-07"
@@ -139,10 +131,7 @@ VIOLATIONS: Mapping[tuple[str, str], list[Violation]] = {
     ],
 }
 CAROL = f'\n[keys.carol]\npublic = "{p256_signer(9).public.openssh}"\nroles = ["result"]\n'
-SPELLED = {("", field) for field in HEAD_FIELDS} | {("keys", field) for field in KEY_FIELDS}
-SPELLED |= {("rules", field) for field in RULE_FIELDS}
-SPELLED |= {("timestamps", field) for field in AUTHORITY_FIELDS}
-SPELLED |= {("ledgers", field) for field in LEDGER_FIELDS}
+SPELLED = {(table, field) for table, fields in FIELDS.items() for field in fields}
 # What is not judged with a claim: the version goes by what was seen here before, authorities by tokens,
 # ledgers by proofs.
 ELSEWHERE = {
@@ -169,6 +158,7 @@ def policy_of(case: Violation) -> Policy:
 
 def test_every_field_of_the_format_has_a_violation() -> None:
     assert VIOLATIONS.keys() | ELSEWHERE.keys() == SPELLED
+    assert FIELDS.keys() - {""} == set(FIELDS[""]) - {"version", "expires"}, "the fields of every table"
     tests = Path(__file__).parent.parent
     sources = "".join(path.read_text() for path in tests.glob("*/test_*.py"))
     assert [name for name in ELSEWHERE.values() if f"def {name}(" not in sources] == []
@@ -202,7 +192,11 @@ MALFORMED = [
     ("# of alice", "valid-to = 2027-06-01T00:00:00Z", "unknown field 'valid-to'"),
     ("threshold = 1", "threshold = 1\nquorum = 1", "unknown field 'quorum'"),
     ("[rules.lock]", "[rules.locks]", "unknown role"),
-    ('roles = ["lock", "result"]', 'roles = ["lock", "admin"]', "unknown role `admin`"),
+    ('roles = ["lock", "result"]', 'roles = ["lock", "admin"]', "unknown role 'admin'; the roles are lock"),
+    ('roles = ["lock", "result"]', 'roles = ["lock", "results"]', "did you mean `result`?"),
+    ('roles = ["lock", "result"]', 'roles = ["submission"]', "unknown role 'submission'; the roles are"),
+    ("[rules.lock]", "[rules.launch]", "admitted by the signature of its lock, `lock`"),
+    ("threshold = 2", 'threshold = 2\nmax_age = "1d"', "did you mean `max-age`?"),
     ('roles = ["lock", "result"]', "roles = []", "at least one"),
     ("# of alice", "valid-from = 2027-06-01T00:00:00", "its zone"),
     ("# of alice", "valid-until = 2027-06-01T00:00:00", "its zone"),
@@ -275,11 +269,11 @@ VALUES = st.recursive(
     ),
     max_leaves=4,
 )
-FIELDS = st.dictionaries(st.sampled_from([*HEAD_FIELDS, *KEY_FIELDS, *RULE_FIELDS, "other"]), VALUES)
+TABLES = st.dictionaries(st.sampled_from([*FIELDS[""], *FIELDS["keys"], *FIELDS["rules"], "other"]), VALUES)
 HEADS = st.sampled_from(["keys", "rules", "keys.alice", "keys.bob", "rules.lock", "rules.root", "keys.a.b"])
 
 
-@given(FIELDS, st.lists(st.tuples(HEADS, FIELDS), max_size=4))
+@given(TABLES, st.lists(st.tuples(HEADS, TABLES), max_size=4))
 def test_whatever_the_fields_hold_is_a_policy_or_our_error(
     head: dict[str, str], tables: list[tuple[str, dict[str, str]]]
 ) -> None:

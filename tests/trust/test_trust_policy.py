@@ -150,7 +150,7 @@ FAULTS = {
     "a private key": (BOB.public.openssh, "-----BEGIN PRIVATE KEY-----", "private key"),
     "no roles": ('roles = ["lock", "result"]', "", "`roles`"),
     "empty roles": ('["lock", "result"]', "[]", "`roles`"),
-    "an unknown role": ('["lock", "result"]', '["lock", "king"]', "unknown role `king`"),
+    "an unknown role": ('["lock", "result"]', '["lock", "king"]', "unknown role 'king'"),
     "a role twice": ('["lock", "result"]', '["lock", "lock"]', "twice"),
     "a rule for an unknown role": ("[rules.lock]", "[rules.king]", "unknown role"),
     "threshold 0": ("threshold = 1", "threshold = 0", "`threshold`"),
