@@ -28,39 +28,37 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-DEFAULT_RESAMPLES = 1000
 MIN_RESAMPLES = 100
 MAX_RESAMPLES = 100_000
 MAX_CELLS = 1 << 26
 
 
-def resampled_values(
-    tally: Tallied, statistics: Sequence[Statistic], resamples: int
-) -> list[list[float] | None]:
-    """Return each statistic's values over the same resamples; None where its columns are too many to hold."""
+def can_resample(tally: Tallied, statistic: Statistic) -> bool:
+    """Say whether the statistic's columns are few enough to be held for each group of items."""
+    return len(tally.items) * len(tally.present) * statistic.width <= MAX_CELLS
+
+
+def resampled_values(tally: Tallied, statistics: Sequence[Statistic], resamples: int) -> list["Array"]:
+    """Return each statistic's values over the same resamples."""
     import numpy as np
 
-    replicates, groups = len(tally.present), len(tally.items)
-    arithmetic = Arithmetic(_divide, np.sqrt)
-    held = [groups * replicates * statistic.width <= MAX_CELLS for statistic in statistics]
-    features = [
-        features_of(tally, statistic) if fits else None
-        for statistic, fits in zip(statistics, held, strict=True)
-    ]
-    values: list[list[float]] = [[] for _ in statistics]
-    widest = max(
-        (replicates * one.width for one, fits in zip(statistics, held, strict=True) if fits), default=1
-    )
-    for counts in draws([count for _, count in tally.items], resamples, widest):
+    arithmetic = Arithmetic(_divide, np.sqrt, lambda function, *columns: function(*columns))
+    features = [features_of(tally, statistic) for statistic in statistics]
+    values = [np.empty(resamples) for _ in statistics]
+    widest = max(len(tally.present) * statistic.width for statistic in statistics)
+    start = 0
+    for counts in draws(tally.counts, resamples, widest):
         for statistic, feature, found in zip(statistics, features, values, strict=True):
-            if feature is not None:
-                found.extend(_values(feature.sums(counts), statistic, arithmetic).tolist())
-    return [found if fits else None for found, fits in zip(values, held, strict=True)]
+            found[start : start + len(counts)] = _values(feature.sums(counts), statistic, arithmetic)
+        start += len(counts)
+    return values
 
 
-def percentile_interval(values: Sequence[float], level: float) -> tuple[float, float] | None:
+def percentile_interval(values: "Array", level: float) -> tuple[float, float] | None:
     """Return the interval of resampled `values`; None where they are too few for `level` or all the same."""
-    ordered = sorted(values)
+    import numpy as np
+
+    ordered = np.sort(values).tolist()
     rank = int((len(ordered) + 1) * (1 - Decimal(repr(level))) / 2)
     if rank < 1 or ordered[0] == ordered[-1]:
         return None
@@ -69,13 +67,11 @@ def percentile_interval(values: Sequence[float], level: float) -> tuple[float, f
 
 def _values(sums: "Array", statistic: Statistic, arithmetic: Arithmetic) -> "Array":
     """Return the statistic of each resample's column sums, the mean over replicates."""
-    width = statistic.width
-    replicates = sums.shape[1] // width
-    total: Any = 0.0
-    for replicate in range(replicates):
-        columns = list(sums[:, replicate * width : (replicate + 1) * width].T)
-        total = total + statistic.value(columns, arithmetic)
-    average: Array = total / replicates
+    import numpy as np
+
+    columns = np.ascontiguousarray(sums.reshape(len(sums), -1, statistic.width).transpose(2, 1, 0))
+    of_replicates = statistic.value(columns, arithmetic)
+    average: Array = sum(of_replicates) / len(of_replicates)
     return average
 
 

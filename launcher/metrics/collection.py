@@ -8,7 +8,7 @@ import hashlib
 from array import array
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -16,15 +16,13 @@ from msgspec import Struct
 from launcher.errors import MalformedError
 from launcher.metrics.columns import Codes, Column, labels_of
 from launcher.metrics.confusion import ConfusionCounts
-from launcher.metrics.evaluation import matches
 from launcher.metrics.label_codes import LabelCodes
+from launcher.metrics.matching import Matcher, Where
 from launcher.metrics.tally import View
 from launcher.metrics.views import Scores
 from launcher.spec.result import SampleCounts
 from launcher.spec.sample import Sample
 from launcher.spec.sample_block import Block
-
-Where = Mapping[str, str]
 
 
 class Wanted(Struct, frozen=True):
@@ -39,19 +37,23 @@ class Chosen:
     """The samples that a `where` matches: how many in each replicate, and their places in it."""
 
     def __init__(self, where: Where) -> None:
-        self.where = where
         self.counts: list[int] = []
         self.places: array[int] | None = array("I") if where else None
 
-    def choose(self, samples: Sequence[Sample], start: int) -> list[int] | None:
-        """Note which of `samples`, whose first is at `start` of the last replicate, match; None: all."""
-        if self.places is None:
-            self.counts[-1] += len(samples)
-            return None
-        found = [index for index, sample in enumerate(samples) if matches(sample, self.where)]
+    @property
+    def total(self) -> int:
+        """Return how many there are in all replicates."""
+        return sum(self.counts)
+
+    def choose_all(self, count: int) -> None:
+        """Note that the next `count` samples of the last replicate match."""
+        self.counts[-1] += count
+
+    def choose(self, found: Sequence[int], start: int) -> None:
+        """Note the places of samples that match, counted from `start` of the last replicate."""
+        assert self.places is not None  # noqa: S101 - there is a `where`
         self.counts[-1] += len(found)
-        self.places.extend([start + index for index in found])
-        return found
+        self.places.extend([start + index for index in found] if start else found)
 
 
 class Items:
@@ -96,7 +98,10 @@ class Collection:
         self._place = 0
         self._answered: list[bytes] = []
         self._names = hashlib.sha256()
-        self._chosen = {frozenset(one.where.items()): Chosen(one.where) for one in wanted}
+        wheres = {frozenset(one.where.items()): one.where for one in wanted}
+        self._chosen = {key: Chosen(where) for key, where in wheres.items()}
+        self._wheres = [key for key, where in wheres.items() if where]
+        self._matcher = Matcher([wheres[key] for key in self._wheres])
 
     @property
     def counts(self) -> SampleCounts:
@@ -158,10 +163,24 @@ class Collection:
         if self.replicates > 1:
             self._names.update(_encoder.encode_lines([(one.task, one.id, one.epoch) for one in part]))
         self._add_weights(part)
-        choices = {key: chosen.choose(part, self._place) for key, chosen in self._chosen.items()}
+        choices = self._choose(part)
         for index, one in enumerate(self.wanted):
-            self._add_column(index, part, codes, choices[frozenset(one.where.items())])
+            self._add_column(index, part, codes, choices.get(frozenset(one.where.items())))
         self._place += len(part)
+
+    def _choose(self, part: Block) -> Mapping[Any, list[int]]:
+        """Note which samples each `where` matches, and return their places in the part."""
+        found: list[list[int]] = [[] for _ in self._wheres]
+        for place, sample in enumerate(part) if found else ():
+            for where in self._matcher.matching(sample):
+                found[where].append(place)
+        choices = dict(zip(self._wheres, found, strict=True))
+        for key, chosen in self._chosen.items():
+            if key in choices:
+                chosen.choose(choices[key], self._place)
+            else:
+                chosen.choose_all(len(part))
+        return choices
 
     def _add_column(self, index: int, part: Block, codes: Codes | None, found: Sequence[int] | None) -> None:
         one = self.wanted[index]
@@ -171,7 +190,9 @@ class Collection:
         elif found:
             chosen = part.chosen(found)
             self.errors[index] += sum(map(one.view.is_failed, chosen))
-            one.column.add(chosen, labels_of(chosen, self._labels))
+            if codes is not None:
+                codes = ([codes[0][place] for place in found], [codes[1][place] for place in found])
+            one.column.add(chosen, codes or labels_of(chosen, self._labels))
 
     def _add_weights(self, part: Block) -> None:
         self.size += len(part)

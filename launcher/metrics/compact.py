@@ -67,6 +67,18 @@ class Items:
         """Return the number of items, distinct or not."""
         return sum(int(counts.sum()) for _, counts in self._groups)
 
+    @property
+    def rows(self) -> int:
+        """Return the number of rows of the distinct items."""
+        return sum(int(patterns.size) for patterns, _ in self._groups)
+
+    @property
+    def counts(self) -> Any:
+        """Return how many there are of each, in their order."""
+        if len(self._groups) == 1:
+            return self._groups[0][1]
+        return [count for _, count in merge(*(_listed(*group) for group in self._groups))]
+
     def __len__(self) -> int:
         return sum(len(counts) for _, counts in self._groups)
 
@@ -90,7 +102,13 @@ class CompactTally:
     ) -> None:
         self.errors, self.present, self.items, self.numbers = errors, present, items, numbers
         self.outcomes = Outcomes(meaning)
-        self.n = items.total
+        self.n, self.rows = items.total, items.rows
+
+    @property
+    def counts(self) -> Sequence[int]:
+        """Return how many items there are of each distinct one, in their order."""
+        counts: Sequence[int] = self.items.counts
+        return counts
 
 
 def compact_tally(collection: Collection, index: int) -> Tally | CompactTally:

@@ -13,11 +13,13 @@ from msgspec import Struct
 
 from launcher.errors import CheckFailedError
 from launcher.metrics.definitions import definition_of, method_of, statistic_of, view_of
-from launcher.metrics.evaluation import evaluate_tallies, matches
+from launcher.metrics.evaluation import evaluate_tallies
 from launcher.metrics.labels import label_key
+from launcher.metrics.matching import matches
 from launcher.metrics.statistics import ClassScore, Statistic
 from launcher.metrics.tally import Tally, View, tally
 from launcher.metrics.views import Labels
+from launcher.metrics.work import Meter
 from launcher.spec.blueprint import Metric
 from launcher.spec.result import MetricResult
 from launcher.spec.sample import Sample
@@ -184,14 +186,22 @@ def evaluate_contributions(
 ) -> tuple[MetricResult, ...]:
     """Compute `metrics` from what was contributed; the same as from the samples, bit for bit.
 
-    Raises `CheckFailedError` for a contribution that no sample makes.
+    Raises `CheckFailedError` for a contribution that no sample makes, `MalformedError` for too much work.
     """
     measured: list[tuple[Tally, Statistic]] = []
+    meter, known = Meter(), dict[Any, list[Tally]]()
     for index, (metric, form) in enumerate(zip(metrics, forms, strict=True)):
         samples = list(_samples(form, index, contributions))
+        meter.look(len(samples))
         made = tally(samples, _Contributed(), replicates)
+        # Metrics that look at the same share their resamples, as they do where the samples are at hand.
+        alike = known.setdefault((form.name, len(made.items)), [])
+        if made in alike:
+            made = alike[alike.index(made)]
+        else:
+            alike.append(made)
         measured.append((made, _statistic(metric, form, made)))
-    return evaluate_tallies(metrics, measured)
+    return evaluate_tallies(metrics, measured, meter)
 
 
 def _samples(form: Form, index: int, contributions: Sequence[Contribution]) -> Iterator[Sample]:

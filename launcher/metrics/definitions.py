@@ -9,13 +9,14 @@ from typing import Any, Final, Literal
 from msgspec import Struct, field
 
 from launcher.errors import MalformedError
-from launcher.metrics.bootstrap import DEFAULT_RESAMPLES, MAX_RESAMPLES, MIN_RESAMPLES
+from launcher.metrics.bootstrap import MAX_RESAMPLES, MIN_RESAMPLES
 from launcher.metrics.correct_digits import MOST_DIGITS
 from launcher.metrics.labels import label_key
 from launcher.metrics.statistics import Accuracy, AverageScore, ClassScore, Mean, Statistic
 from launcher.metrics.tally import Tallied, View
 from launcher.metrics.views import Deviations, Digits, Labels, Scores
 from launcher.spec.blueprint import Metric
+from launcher.spec.work import DEFAULT_RESAMPLES
 
 Method = Literal["wilson", "bootstrap", "student"]
 

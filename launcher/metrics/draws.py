@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _SEED: Final = b"evalctl/bootstrap/v1"
 _BLOCK: Final = 1 << 20
 _FEW_GROUPS: Final = 24
+_MANY_ITEMS: Final = 1 << 18
+_PIECE: Final = 1 << 16
 
 
 def draws(counts: Sequence[int], resamples: int, columns: int) -> Iterator["Array"]:
@@ -21,7 +23,10 @@ def draws(counts: Sequence[int], resamples: int, columns: int) -> Iterator["Arra
 
     A block is resample by group, and small enough that `columns` numbers a resample can be held too.
     """
-    words, n = _words(), sum(counts)
+    words, n = _words(), int(sum(counts))
+    if n > _MANY_ITEMS:
+        yield from _count_in_pieces(words, counts, resamples, n)
+        return
     block = max(1, _BLOCK // max(n, len(counts), columns))
     count = _count_few if len(counts) <= _FEW_GROUPS else _count_many(counts)
     for start in range(0, resamples, block):
@@ -43,18 +48,47 @@ def _words() -> Any:
     return generator
 
 
+def _count_in_pieces(words: Any, counts: Sequence[int], resamples: int, n: int) -> Iterator["Array"]:
+    """Count resamples of many items one by one, each in pieces that the processor's caches hold."""
+    import numpy as np
+
+    few = len(counts) <= _FEW_GROUPS
+    group_of = None if few or len(counts) == n else np.repeat(np.arange(len(counts), dtype=np.uint32), counts)
+    for _ in range(resamples):
+        drawn = np.zeros((1, len(counts)))
+        for start in range(0, n, _PIECE):
+            piece = words.random_raw(min(_PIECE, n - start))
+            if few:
+                drawn += _count_few(piece.reshape(1, -1), counts)
+                continue
+            items = _items(piece, n)
+            np.add.at(drawn[0], items if group_of is None else group_of[items], 1.0)
+        yield drawn
+
+
+def _items(words: Any, n: int) -> Any:
+    """Return the item that each word draws, in the place of the words."""
+    import numpy as np
+
+    words >>= np.uint64(32)
+    words *= np.uint64(n)
+    words >>= np.uint64(32)
+    return words.view(np.int64)
+
+
 def _count_few(words: Any, counts: Sequence[int]) -> "Array":
     """Count by comparing: the item of w is below b where w is below the least word whose item is b."""
     import numpy as np
 
-    size, n = words.shape
+    size, drawn = words.shape
+    n = int(sum(counts))
     below = np.zeros((size, len(counts) + 1))
-    below[:, -1] = n
+    below[:, -1] = drawn
     for group, end in enumerate(list(accumulate(counts))[:-1], start=1):
-        least = -(-(end << 32) // n)
+        least = -(-(int(end) << 32) // n)
         below[:, group] = np.count_nonzero(words < np.uint64(least << 32), axis=1)
-    drawn: Array = np.diff(below, axis=1)
-    return drawn
+    found: Array = np.diff(below, axis=1)
+    return found
 
 
 def _count_many(counts: Sequence[int]) -> Any:
@@ -65,10 +99,7 @@ def _count_many(counts: Sequence[int]) -> Any:
 
     def count(words: Any, _: Sequence[int]) -> "Array":
         size, n = words.shape
-        words >>= np.uint64(32)
-        words *= np.uint64(n)
-        words >>= np.uint64(32)
-        picked = group_of[words.view(np.int64)]
+        picked = group_of[_items(words, n)]
         picked += groups * np.arange(size)[:, None]
         found = np.bincount(picked.ravel(), minlength=size * groups)
         return found.reshape(size, groups).astype(np.float64)

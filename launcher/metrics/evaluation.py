@@ -5,22 +5,28 @@ replicates of one task and id are one observation, so that measuring an item twi
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from launcher.errors import MalformedError
-from launcher.metrics.bootstrap import DEFAULT_RESAMPLES, percentile_interval, resampled_values
+from launcher.metrics.bootstrap import can_resample, percentile_interval, resampled_values
 from launcher.metrics.definitions import method_of, problems, statistic_of, view_of
 from launcher.metrics.intervals import student, wilson
 from launcher.metrics.judgement import judge, meets_published
 from launcher.metrics.labels import label_key
+from launcher.metrics.matching import matches
 from launcher.metrics.statistics import SCALARS, Accuracy, ClassScore, Statistic, column_sums
 from launcher.metrics.tally import Row, Tallied, Tally, tally
+from launcher.metrics.work import Meter
 from launcher.spec.blueprint import Metric
 from launcher.spec.result import ConfidenceInterval, MetricResult, SampleCounts
 from launcher.spec.sample import Sample
+from launcher.spec.work import DEFAULT_RESAMPLES
+
+if TYPE_CHECKING:
+    from launcher.metrics.bootstrap import Array
 
 
 class _Measured(Struct, frozen=True):
@@ -47,23 +53,29 @@ def evaluate(
     """Compute `metrics` from `samples`, whose replicate i ran with `seeds[i]`.
 
     The same samples in any order give the same results, bit for bit. Raises `MalformedError`: with the code
-    `bad-samples` where samples cannot be measured, with `bad-metric` where a definition is misused.
+    `bad-samples` where samples cannot be measured or it takes too much work, with `bad-metric` where a
+    definition is misused.
     """
     _check(metrics, samples, seeds)
-    tallies: dict[Any, Tally] = {}
-    found = [(metric, _tally_of(metric, samples, len(seeds), tallies)) for metric in metrics]
-    return evaluate_tallies(metrics, [(of, statistic_of(metric, of)) for metric, of in found])
+    meter = Meter()
+    seen = _Seen(samples, len(seeds), meter)
+    found = [(metric, seen.tally_of(metric)) for metric in metrics]
+    return evaluate_tallies(metrics, [(of, statistic_of(metric, of)) for metric, of in found], meter)
 
 
 def evaluate_tallies(
     metrics: Sequence[Metric],
     tallies: Sequence[tuple[Tallied, Statistic]],
+    meter: Meter,
     declared: Sequence[Metric] | None = None,
 ) -> tuple[MetricResult, ...]:
-    """Compute `metrics`, each from the tally and the statistic in its place; `declared` are all there are."""
+    """Compute `metrics`, each from the tally and the statistic in its place; `declared` are all there are.
+
+    Raises `MalformedError` with the code `bad-samples` before a resampling that would take too much work.
+    """
     measured = [_measure(metric, *of) for metric, of in zip(metrics, tallies, strict=True)]
     declared = metrics if declared is None else declared
-    bootstrapped = _bootstrap(measured)
+    bootstrapped = _bootstrap(measured, meter)
     primary = next((metric for metric in declared if metric.primary), declared[0] if declared else None)
     return tuple(
         _result(one, bootstrapped.get(index) or _closed_form(one), primary=one.metric is primary)
@@ -96,20 +108,26 @@ def _check(metrics: Sequence[Metric], samples: Sequence[Sample], seeds: Sequence
             )
 
 
-def _tally_of(metric: Metric, samples: Sequence[Sample], replicates: int, tallies: dict[Any, Tally]) -> Tally:
-    """Return the metric's tally, made once for all metrics that look at the same samples the same way."""
-    view, where = view_of(metric), {name: label_key(value) for name, value in metric.where.items()}
-    key = (view, frozenset(where.items()))
-    if key not in tallies:
-        matching = [sample for sample in samples if matches(sample, where)] if where else samples
-        tallies[key] = tally(matching, view, replicates)
-    return tallies[key]
+class _Seen:
+    """What was looked at: each `where` is matched once, each tally made once."""
 
+    def __init__(self, samples: Sequence[Sample], replicates: int, meter: Meter) -> None:
+        self._replicates, self._meter = replicates, meter
+        self._chosen: dict[Any, Sequence[Sample]] = {frozenset(): samples}
+        self._tallies: dict[Any, Tally] = {}
 
-def matches(sample: Sample, where: Mapping[str, str]) -> bool:
-    """Say whether the sample's groups have the labels of `where`."""
-    groups = sample.groups or {}
-    return all(name in groups and label_key(groups[name]) == key for name, key in where.items())
+    def tally_of(self, metric: Metric) -> Tally:
+        """Return the metric's tally, made once for all metrics that look at the same samples the same way."""
+        view, where = view_of(metric), {name: label_key(value) for name, value in metric.where.items()}
+        chosen = frozenset(where.items())
+        if chosen not in self._chosen:
+            samples = self._chosen[frozenset()]
+            self._meter.match(len(samples), [where])
+            self._chosen[chosen] = [sample for sample in samples if matches(sample, where)]
+        self._meter.look(len(self._chosen[chosen]))
+        if (view, chosen) not in self._tallies:
+            self._tallies[view, chosen] = tally(self._chosen[chosen], view, self._replicates)
+        return self._tallies[view, chosen]
 
 
 def _measure(metric: Metric, of: Tallied, statistic: Statistic) -> _Measured:
@@ -133,14 +151,21 @@ def _trials(of: Tallied, statistic: Accuracy | ClassScore) -> tuple[int, float]:
     return items, total * total / squares if squares else 0.0
 
 
-def _bootstrap(measured: Sequence[_Measured]) -> dict[int, _Estimate]:
+def _bootstrap(measured: Sequence[_Measured], meter: Meter) -> dict[int, _Estimate]:
     """Return the bootstrap intervals by the metric's index; metrics of one tally share their resamples."""
     together: dict[tuple[int, int], list[int]] = {}
+    estimates: dict[int, _Estimate] = {}
     for index, one in enumerate(measured):
-        if method_of(one.metric) == "bootstrap" and one.value is not None and one.n > 1:
-            resamples = one.metric.parameters.get("resamples", DEFAULT_RESAMPLES)
-            together.setdefault((id(one.tally), resamples), []).append(index)
-    estimates = {}
+        if method_of(one.metric) != "bootstrap" or one.value is None or one.n < 2:
+            continue
+        if not can_resample(one.tally, one.statistic):
+            estimates[index] = _Estimate(None, "there are too many labels to resample")
+            continue
+        resamples = one.metric.parameters.get("resamples", DEFAULT_RESAMPLES)
+        meter.resample(resamples, one.tally.rows, len(one.tally.present) * one.statistic.width)
+        together.setdefault((id(one.tally), resamples), []).append(index)
+    for (_, resamples), indices in together.items():
+        meter.draw(resamples, measured[indices[0]].tally.n)
     for (_, resamples), indices in together.items():
         statistics = [measured[index].statistic for index in indices]
         values = resampled_values(measured[indices[0]].tally, statistics, resamples)
@@ -149,9 +174,7 @@ def _bootstrap(measured: Sequence[_Measured]) -> dict[int, _Estimate]:
     return estimates
 
 
-def _percentile(values: list[float] | None, level: float) -> _Estimate:
-    if values is None:
-        return _Estimate(None, "there are too many labels to resample")
+def _percentile(values: "Array", level: float) -> _Estimate:
     if (ends := percentile_interval(values, level)) is None:
         return _Estimate(None, f"{len(values)} resamples tell nothing at level {level}: too few or all equal")
     return _Estimate(ends)

@@ -5,8 +5,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from launcher.metrics.definitions import Definition, definitions, interval_problems, parameter_problems
+from launcher.metrics.definitions import (
+    Definition,
+    definitions,
+    interval_problems,
+    method_of,
+    parameter_problems,
+)
 from launcher.spec.blueprint import Interval, Metric
+from launcher.spec.work import DEFAULT_RESAMPLES
 
 
 class Reference(Struct, frozen=True):
@@ -36,6 +43,14 @@ class Reference(Struct, frozen=True):
             place = ("ci", "method") if method else ("parameters",)
             for problem in interval_problems(metric, self.definition):
                 yield place, problem
+
+    def resamples(self, parameters: Mapping[str, Any], method: str | None) -> int:
+        """Return how often a metric with right `parameters` is resampled for its interval."""
+        metric = Metric("", self.definition.name, parameters=parameters, ci=Interval(method))
+        if method_of(metric) != "bootstrap":
+            return 0
+        count: int = parameters.get("resamples", DEFAULT_RESAMPLES)
+        return count
 
 
 def references() -> Mapping[str, Reference]:

@@ -6,30 +6,31 @@ two operations that differ. No statistic changes when every sum is multiplied by
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from launcher.metrics.tally import Outcome, Tallied, Tally
 
-Columns = Sequence[Any]
+Columns = Any
 Score = Literal["precision", "recall", "f1"]
 Average = Literal["macro", "micro", "weighted"]
 
 
 class Arithmetic(Struct, frozen=True):
-    """Division where 0/0 is 0, and the square root."""
+    """Division where 0/0 is 0, the square root, and what gives a function of each label's sums."""
 
     divide: Callable[[Any, Any], Any]
     root: Callable[[Any], Any]
+    each: Callable[..., Any]
 
 
 def _divide(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator else 0.0
 
 
-SCALARS = Arithmetic(_divide, math.sqrt)
+SCALARS = Arithmetic(_divide, math.sqrt, map)
 
 
 class Statistic(Protocol):
@@ -139,9 +140,9 @@ class AverageScore(Struct, frozen=True):
         true, predicted, actual = columns[0::3], columns[1::3], columns[2::3]
         if self.average == "micro":
             return _score(self.score, sum(true), sum(predicted), sum(actual), arithmetic)
-        scores = [
-            _score(self.score, *label, arithmetic) for label in zip(true, predicted, actual, strict=True)
-        ]
+        scores = arithmetic.each(
+            lambda t, p, a: _score(self.score, t, p, a, arithmetic), true, predicted, actual
+        )
         if self.average == "macro":
             occurring = sum((p + a > 0) * 1 for p, a in zip(predicted, actual, strict=True))
             return arithmetic.divide(sum(scores), occurring)

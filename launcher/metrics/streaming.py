@@ -16,8 +16,10 @@ from launcher.metrics.definitions import method_of, statistic_of, view_of
 from launcher.metrics.evaluation import evaluate_tallies, refuse_misuse
 from launcher.metrics.label_codes import LabelCodes
 from launcher.metrics.labels import label_key
+from launcher.metrics.matching import Matcher, Where
 from launcher.metrics.tally import View
 from launcher.metrics.views import Labels
+from launcher.metrics.work import Meter
 from launcher.spec.blueprint import Metric
 from launcher.spec.result import MetricResult, SampleCounts
 from launcher.spec.sample import Sample
@@ -70,21 +72,53 @@ def evaluate_blocks(metrics: Sequence[Metric], blocks: Blocks, seeds: Sequence[i
     """
     refuse_misuse(metrics)
     found: dict[int, MetricResult] = {}
-    collection = None
-    for batch in _batches(_groups(metrics), most):
+    collection, meter, groups = None, Meter(), _groups(metrics)
+    expected = [most for _ in groups]
+    if sum(group.width for group in groups) * most > _MOST_BYTES:
+        expected = _looked_at(groups, blocks, meter)
+        counted = True
+    else:
+        counted = False
+    wheres = [] if counted else _wheres(groups)
+    for batch in _batches(groups, expected):
         labels = LabelCodes()
         collection = Collection(seeds, [group.wanted(labels) for group in batch], labels)
         for block in blocks():
+            meter.match(len(block), wheres)
             collection.add(block)
         collection.close()
+        for group, wanted in zip(batch, collection.wanted, strict=True) if not counted else ():
+            meter.look(collection.chosen(wanted).total, len(group.metrics))
         for index, group in enumerate(batch):
             tally = compact_tally(collection, index)
             tallies = [(tally, statistic_of(metric, tally)) for metric in group.metrics]
-            measured = evaluate_tallies(group.metrics, tallies, metrics)
+            measured = evaluate_tallies(group.metrics, tallies, meter, metrics)
             found.update((id(metric), result) for metric, result in zip(group.metrics, measured, strict=True))
     assert collection  # noqa: S101 - there is one batch at least
     ordered = tuple(found[id(metric)] for metric in metrics)
     return Evaluated(ordered, collection.counts, collection.table.table())
+
+
+def _wheres(groups: Sequence[_Group]) -> list[Where]:
+    """Return the distinct `where` of all groups, the empty one left out."""
+    return list({frozenset(group.where.items()): group.where for group in groups if group.where}.values())
+
+
+def _looked_at(groups: Sequence[_Group], blocks: Blocks, meter: Meter) -> list[int]:
+    """Return how many samples each group looks at; raises `MalformedError` where that is too much work."""
+    wheres = _wheres(groups)
+    matcher, total, matching = Matcher(wheres), 0, [0] * len(wheres)
+    for block in blocks():
+        meter.match(len(block), wheres)
+        total += len(block)
+        for sample in block if wheres else ():
+            for place in matcher.matching(sample):
+                matching[place] += 1
+    of_where = {frozenset(where.items()): count for where, count in zip(wheres, matching, strict=True)}
+    counts = [of_where.get(frozenset(group.where.items()), total) for group in groups]
+    for group, count in zip(groups, counts, strict=True):
+        meter.look(count, len(group.metrics))
+    return counts
 
 
 def _groups(metrics: Sequence[Metric]) -> list[_Group]:
@@ -112,12 +146,14 @@ def _by_kind(view: View, where: dict[str, str], metrics: Sequence[Metric]) -> It
         yield _Group(view, where, kind, tuple(same))
 
 
-def _batches(groups: Sequence[_Group], most: int) -> Iterator[list[_Group]]:
-    """Yield groups whose columns can be held together; one batch at least, which may be empty."""
+def _batches(groups: Sequence[_Group], counts: Sequence[int]) -> Iterator[list[_Group]]:
+    """Yield groups, of so many samples each, that can be held together; one batch at least, even if empty."""
     batch: list[_Group] = []
-    for group in groups:
-        if batch and sum(one.width for one in (*batch, group)) * most > _MOST_BYTES:
+    size = 0
+    for group, count in zip(groups, counts, strict=True):
+        if batch and size + group.width * count > _MOST_BYTES:
             yield batch
-            batch = []
+            batch, size = [], 0
         batch.append(group)
+        size += group.width * count
     yield batch

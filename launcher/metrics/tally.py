@@ -39,6 +39,16 @@ class Tally(Struct, frozen=True):
         return sorted(set().union(*self.totals))
 
     @property
+    def counts(self) -> Sequence[int]:
+        """Return how many items there are of each distinct one."""
+        return [count for _, count in self.items]
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows the distinct items have."""
+        return sum(len(rows) for rows, _ in self.items)
+
+    @property
     def present(self) -> Sequence[bool]:
         """Say of each replicate whether it has a sample."""
         return [bool(total) for total in self.totals]
@@ -62,6 +72,14 @@ class Tallied(Protocol):
     @property
     def items(self) -> "DistinctItems":
         """Return the distinct items with their numbers, sorted."""
+
+    @property
+    def counts(self) -> Sequence[int]:
+        """Return how many items there are of each distinct one, in their order."""
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows the distinct items have."""
 
     @property
     def outcomes(self) -> Sequence[Outcome]:

@@ -13,8 +13,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from launcher.metrics.contributions import Contributor, contributors
-from launcher.metrics.evaluation import matches
 from launcher.metrics.labels import label_key
+from launcher.metrics.matching import matches
 from launcher.metrics.views import Deviations, Labels, Scores
 from launcher.spec.blueprint import Metric
 from launcher.spec.disclosure import Choice, withheld_columns

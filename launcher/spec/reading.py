@@ -15,6 +15,7 @@ from launcher.spec.matrix import matrix_faults
 from launcher.spec.pins import open_pins
 from launcher.spec.positions import Path
 from launcher.spec.unsupported import unsupported
+from launcher.spec.work import place_beyond
 
 MAX_PROBLEMS = 200
 
@@ -36,6 +37,9 @@ class Definition(Protocol):
         Each fault has the key path inside the metric's table at which it stands.
         """
 
+    def resamples(self, parameters: Mapping[str, Any], method: str | None) -> int:
+        """Return how often a metric with right `parameters` is resampled for its interval."""
+
 
 Definitions = Mapping[str, Definition]
 
@@ -54,7 +58,8 @@ def read_blueprint(
     values = BLUEPRINT.read(document.values, (), faults)
     faults.extend(matrix_faults(values, BLUEPRINT))
     if definitions is not None:
-        faults.extend(_metric_faults(values, definitions))
+        wrong = list(_metric_faults(values, definitions))
+        faults.extend(wrong or _work_faults(values, definitions))
     if supported_only:
         faults.extend(unsupported(document.values))
     if faults:
@@ -103,6 +108,27 @@ def _metric_faults(values: Mapping[str, Any], definitions: Definitions) -> Itera
             continue
         for fault in _use_faults(name, definitions[name], metric):
             yield fault._replace(path=("metric", index, *fault.path))
+
+
+def _work_faults(values: Mapping[str, Any], definitions: Definitions) -> Iterator[Fault]:
+    """Refuse metrics that take too much work however few the samples are."""
+    metrics = values.get("metric", ())
+    counts = [
+        definitions[name].resamples(metric.get("parameters", {}), metric.get("ci", {}).get("method"))
+        if (name := metric.get("definition")) in definitions
+        else 0
+        for metric in metrics
+    ]
+    place = place_beyond(counts, len(values.get("run", {}).get("seeds", (0,))))
+    if place is not None:
+        path: Path = ("metric", place)
+        if "resamples" in metrics[place].get("parameters", {}):
+            path = (*path, "parameters", "resamples")
+        yield Fault(
+            path,
+            f"with this metric all together take too much work over any samples ({sum(counts)} resamples); "
+            "lower `resamples`, or leave metrics or seeds out",
+        )
 
 
 def _use_faults(name: str, definition: Definition, metric: Mapping[str, Any]) -> Iterator[Fault]:

@@ -7,8 +7,8 @@ from launcher.canonical import canonical_bytes
 from launcher.errors import CheckFailedError, MalformedError
 from launcher.metrics.contributions import Contributor, Form, contributors
 from launcher.metrics.definitions import definition_of
-from launcher.metrics.evaluation import matches
 from launcher.metrics.labels import label_key
+from launcher.metrics.matching import matches
 from launcher.spec.blueprint import Metric
 from launcher.spec.commitments import Entry, bad
 from launcher.spec.disclosure import is_whole, metric_column, samples_left, withheld_columns
@@ -47,14 +47,14 @@ def _compare_contributions(
     visible, samples = left
     shown = [index for index, metric in enumerate(metrics) if not _needed(metric) & gone]
     ways = contributors([metrics[index] for index in shown], samples)
+    wheres = [{name: label_key(value) for name, value in metric.where.items()} for metric in metrics]
     for entry in visible:
         (sample,) = samples_left([entry])
         for index, way in zip(shown, ways, strict=True):
             _compare_cell(way, forms[index], sample, entry.cells[metric_column(index)])
         if not _OUTCOME & gone and entry.cells["failed"] is not sample.is_failed:
             raise _untrue()
-        for index, metric in enumerate(metrics) if "groups" not in gone else ():
-            where = {name: label_key(value) for name, value in metric.where.items()}
+        for index, where in enumerate(wheres) if "groups" not in gone else ():
             if matches(sample, where) is (entry.cells[metric_column(index)] is None):
                 raise _untrue()
 

@@ -23,12 +23,16 @@ class FakeDefinition(NamedTuple):
                     f"there is no parameter `{name}`; known: {', '.join(self.parameters)}",
                 )
 
+    def resamples(self, parameters: Mapping[str, Any], method: str | None) -> int:
+        resampled = (method or self.intervals[0]) == "bootstrap"
+        return parameters.get("resamples", 1000) if resampled else 0
+
 
 def known_definitions() -> Definitions:
     """Return two definitions, one of each measure."""
     return {
         "accuracy@1": FakeDefinition(("prediction",), parameters=("average",)),
-        "mean@1": FakeDefinition(("scores",), intervals=("bootstrap",)),
+        "mean@1": FakeDefinition(("scores",), intervals=("bootstrap",), parameters=("resamples",)),
     }
 
 

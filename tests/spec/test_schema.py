@@ -26,6 +26,7 @@ BEYOND_A_SCHEMA = {
     "references",
     "registry_only",
     "services",
+    "resamples",
     "sizes_beyond_memory",
     "two_primaries",
 }
