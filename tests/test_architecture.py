@@ -1,6 +1,7 @@
 """The folder listing is the architecture: a module imports only rows below its own."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -129,3 +130,32 @@ def test_the_core_has_no_clock_randomness_network_or_environment() -> None:
 def test_images_share_no_python_with_the_launcher() -> None:
     for path in ROOT.parent.joinpath("images").rglob("*.py"):
         assert not any(name.split(".")[0] == "launcher" for _, name in imported(path)), path
+
+
+PAGE = (ROOT.parent / "docs" / "architecture.md").read_text()
+
+
+def test_the_page_about_the_architecture_has_these_rows_and_no_others() -> None:
+    listed = re.findall(r"(?m)^\| (\d+) \| `(\w+)(?:/|\.py)` \|", PAGE)
+    told = tuple(tuple(name for row, name in listed if int(row) == rank + 1) for rank in range(len(ROWS)))
+    assert tuple(map(sorted, told)) == tuple(map(sorted, ROWS))
+
+
+def test_every_row_of_the_architecture_is_there() -> None:
+    assert set(RANK) == {room(path) for path in MODULES}
+
+
+NAMED = re.compile(r"`((?:[a-z_]+/)+[a-z_]+\.py)(?::(\w+))?`")
+DOCUMENTS = [*ROOT.parent.glob("*.md"), *ROOT.parent.glob("docs/**/*.md")]
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.name)
+def test_every_module_and_function_that_a_document_names_is_there(page: Path) -> None:
+    for name, function in NAMED.findall(page.read_text()):
+        path = next((base / name for base in (ROOT, ROOT.parent) if (base / name).is_file()), None)
+        assert path is not None, name
+        assert not function or function in defined(path), f"{name}:{function}"
+
+
+def defined(path: Path) -> set[str]:
+    return {node.name for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
