@@ -112,6 +112,18 @@ def test_one_key_many_times_on_one_machine_counts_once(
     assert (said["keys"], said["machine_kinds"]) == (1, 1)
 
 
+def test_one_key_on_two_kinds_of_machine_is_one_key(
+    world: SmallWorld, evalctl: Evalctl, original: Path, keys: dict[str, Path]
+) -> None:
+    trust(evalctl, keys["bob"])
+    for kernel in ("6.1.0", "6.12.0"):
+        on_kernel(world, kernel)
+        reproduced(evalctl, world, original, keys["bob"])
+    said = verified(evalctl, original)["reproduced"]
+    assert (said["keys"], said["machine_kinds"]) == (1, 2)
+    assert "reproduced by 1 key on 2 machine kinds" in evalctl("show", original).out
+
+
 def test_a_key_that_signs_what_another_ran_has_not_run_it_again(
     world: SmallWorld, evalctl: Evalctl, original: Path, keys: dict[str, Path]
 ) -> None:

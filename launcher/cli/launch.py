@@ -31,7 +31,7 @@ from launcher.cli.places import place_here
 from launcher.cli.results import as_object, exit_code
 from launcher.cli.runtimes import read_runtime
 from launcher.cli.secrets import SecretFiles, read_secrets
-from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy, require_online
+from launcher.cli.signing import authority_for, missing_timestamps, read_signer, read_verifying_policy
 from launcher.cli.site import SiteFile, read_site
 from launcher.cli.targets import Target, read_target
 from launcher.digest import sha256_hex
@@ -107,13 +107,15 @@ def launch(
         read_secrets(secret),
     )
     try:
-        signer = read_signer(home, key, passphrase_fd, require_online(timestamp, offline=offline))
+        authority = authority_for(timestamp, policy.timestamp, offline=offline)
+        signer = read_signer(home, key, passphrase_fd, authority)
         edges = Edges(home, partial(connect, engine), signer, reporter, policy, sight)
         with as_drift(file, locked=locked):
             launched = launch_blueprint(request, edges)
     finally:
         reporter.close()
-    changed = (*_drift(target, file, request), *missing_timestamps(signer, reused=launched.reused))
+    in_vain = launched.reused and timestamp is not None
+    changed = (*_drift(target, file, request), *missing_timestamps(signer, reused=in_vain))
     view = read_view(launched.bundle)
     place = place_here(home, launched.bundle)
     path = copy_out(launched.bundle, out) if out else launched.bundle

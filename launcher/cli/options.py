@@ -48,7 +48,7 @@ TimestampUrl = Annotated[
     typer.Option(
         "--timestamp",
         metavar="URL",
-        help="Have each signature timestamped by this RFC 3161 authority; default: none.",
+        help="Have each signature timestamped by this RFC 3161 authority; default: the site's, or none.",
     ),
 ]
 BlueprintFolder = Annotated[

@@ -10,7 +10,8 @@ import typer
 
 from launcher.cli.options import BundleName, Json, Out, OwnKey, PassphraseDescriptor, TimestampUrl
 from launcher.cli.output import hint, print_json, say, say_next
-from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy
+from launcher.cli.signing import authority_for, missing_timestamps, read_signer, read_verifying_policy
+from launcher.cli.site import site_authority
 from launcher.errors import MalformedError
 from launcher.redact import Redacted, Redactor
 from launcher.redact import redact as redact_bundle
@@ -73,7 +74,7 @@ def redact(
     choice = _choice(withhold, keep, [*(samples or ()), *(more or ()), *_lines(samples_from)])
     path = find_bundle(home, bundle)
     _require_key(home, key)
-    own = read_signer(home, key, passphrase_fd, timestamp)
+    own = read_signer(home, key, passphrase_fd, authority_for(timestamp, site_authority()))
     redactor = Redactor(home, own, read_verifying_policy(home, None, signer), datetime.now(UTC))
     made = redact_bundle(path, choice, redactor)
     place = copy_out(made.path, out) if out else made.path

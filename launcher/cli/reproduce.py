@@ -27,7 +27,7 @@ from launcher.cli.options import (
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.places import place_here
 from launcher.cli.secrets import SecretFiles, read_secrets
-from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy, require_online
+from launcher.cli.signing import authority_for, missing_timestamps, read_signer, read_verifying_policy
 from launcher.cli.site import SiteFile, read_site
 from launcher.report.findings import agreement as render
 from launcher.report.progress import make_reporter
@@ -89,7 +89,7 @@ def reproduce(
     if out is not None:
         require_empty(out)
     path = find_bundle(home, bundle)
-    own = read_signer(home, key, passphrase_fd, require_online(timestamp, offline=offline))
+    own = read_signer(home, key, passphrase_fd, authority_for(timestamp, demanded.timestamp, offline=offline))
     policy = read_verifying_policy(home, None, signer)
     scope = Scope(score_only=score_only, samples=samples, models=read_models(model))
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())

@@ -9,7 +9,8 @@ import typer
 from launcher.cli.locked import drifted, no_lock
 from launcher.cli.options import Json, Offline, PassphraseDescriptor, SigningKey, TimestampUrl
 from launcher.cli.output import print_json
-from launcher.cli.signing import read_signer, require_online
+from launcher.cli.signing import authority_for, read_signer
+from launcher.cli.site import site_authority
 from launcher.cli.targets import attestation_path, lock_path, read_file, read_target
 from launcher.errors import MalformedError
 from launcher.report.progress import make_reporter
@@ -45,7 +46,7 @@ def resolve(
             context="expected a blueprint (TOML)",
             hint=f"launch it with `evalctl launch {file}`",
         )
-    authority = require_online(timestamp, offline=offline)
+    authority = authority_for(timestamp, site_authority(), offline=offline)
     signer = None if check else read_signer(home, key, passphrase_fd, authority)
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     try:

@@ -11,7 +11,14 @@ import typer
 
 from launcher.cli.options import BundleName, Json, PassphraseDescriptor, SigningKey, TimestampUrl, TrustPolicy
 from launcher.cli.output import print_json, say, say_next
-from launcher.cli.signing import missing_timestamps, read_signer, read_verifying_policy, under_policy
+from launcher.cli.signing import (
+    authority_for,
+    missing_timestamps,
+    read_signer,
+    read_verifying_policy,
+    under_policy,
+)
+from launcher.cli.site import site_authority
 from launcher.cli.verify import outcome_places
 from launcher.cosign import CoSignature, CoSigning, SignedRole, cosign
 from launcher.errors import MalformedError
@@ -78,7 +85,7 @@ def sign(
     policy = read_verifying_policy(home, trust, signer)
     roles: tuple[SignedRole, ...] = tuple(dict.fromkeys(each.value for each in role or DEFAULT))
     places = _places(home, outcomes, roles)
-    own = read_signer(home, key, passphrase_fd, timestamp)
+    own = read_signer(home, key, passphrase_fd, authority_for(timestamp, site_authority()))
     done = cosign(CoSigning(path, policy, roles, out, places), own, datetime.now(UTC))
     # Under `--signer` nobody is asked whether the co-signature counts.
     remarks = (*missing_timestamps(own), *(() if signer else map(_not_counted, done.refusals)))

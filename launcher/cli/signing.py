@@ -54,6 +54,15 @@ def require_online(timestamp: str | None, *, offline: bool) -> str | None:
     return timestamp
 
 
+def authority_for(timestamp: str | None, of_site: str | None, *, offline: bool = False) -> str | None:
+    """Return the address of `--timestamp`, else that of the site policy, where the network may be used."""
+    if timestamp is not None or of_site is None:
+        return require_online(timestamp, offline=offline)
+    if offline:
+        say("note: no signature is timestamped, as no network is used")
+    return None if offline else of_site
+
+
 def missing_timestamps(signer: Signer, *, reused: bool = False) -> tuple[str, ...]:
     """Say which signatures lack the timestamp that was asked for; `reused`: none was made at all."""
     from launcher.trust.timestamps import StampedSigner

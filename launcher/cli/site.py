@@ -19,6 +19,11 @@ SiteFile = Annotated[
 ]
 
 
+def site_authority() -> str | None:
+    """Return the address of the authority that timestamps what is signed on this machine, if it has one."""
+    return read_site(None).timestamp
+
+
 def read_site(named: Path | None) -> SitePolicy:
     """Return the policy in `named`, else the machine's, else the one that demands nothing.
 

@@ -26,7 +26,8 @@ class SitePolicy(Struct, frozen=True):
     `minimum_runtime` raises what a launch asks for and never lowers it. What of `require` the engine and its
     host lack is refused, or recorded where `lacking` says so. `widenings` of the sandbox and `engines` are
     those that are allowed, None: all. `private_hosts` decides about addresses in `allow-hosts` that are of
-    this machine or its networks: a stranger's blueprint may list them too.
+    this machine or its networks: a stranger's blueprint may list them too. `timestamp` is the address of the
+    authority that timestamps what is signed here; it is of the site's own network, and no bundle says it.
     """
 
     minimum_runtime: Runtime = "runc"
@@ -37,6 +38,7 @@ class SitePolicy(Struct, frozen=True):
     private_hosts: Literal["allow", "refuse"] = "refuse"
     foreign_gpu_processes: Lacking = "refuse"
     engines: tuple[EngineName, ...] | None = None
+    timestamp: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the policy as the keys of its file, for the environment manifest."""

@@ -7,7 +7,7 @@ from launcher.spec.advice import advice
 from launcher.spec.blueprint import RUNTIMES
 from launcher.spec.document import Document, read_document
 from launcher.spec.kinds import Fault, Key, ListOf, Table
-from launcher.spec.scalars import choice, constant
+from launcher.spec.scalars import choice, constant, pattern
 from launcher.spec.site import DEMANDS, ENGINE_NAMES, SCHEMA, SitePolicy
 from launcher.spec.widenings import IMPLIED, OPENS
 
@@ -58,6 +58,12 @@ SITE: Final = Table(
             "engines",
             ListOf(choice(*ENGINE_NAMES), minimum=1, unique=True),
             "The container engines that may be used; absent: all.",
+            None,
+        ),
+        Key(
+            "timestamp",
+            pattern("an http or https address", r"https?://[^\s]+", limit=2000),
+            "The RFC 3161 authority that timestamps each signature, unless `--timestamp` names another.",
             None,
         ),
     ),

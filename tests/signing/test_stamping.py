@@ -63,6 +63,30 @@ def test_a_launch_has_each_signature_timestamped(
     assert len(authority.requests) == 3
 
 
+def test_a_site_s_authority_timestamps_what_is_signed_on_the_machine(
+    world: SmallWorld,
+    authority: TestAuthority,
+    evalctl: Evalctl,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world.write()
+    site = tmp_path / "site.toml"
+    site.write_text(f'schema = "evalctl/site/v1"\ntimestamp = "{authority.url}"\n')
+    offline = evalctl("launch", world.file, "--site", site, "--offline")
+    assert (offline.code, "no signature is timestamped" in offline.err) == (0, True)
+    assert authority.requests == []
+    launched = json.loads(evalctl("launch", world.file, "--site", site, "--rerun", "--json").out)
+    assert len(authority.requests) == 3
+    assert authority.url.encode() not in (Path(launched["bundle"]) / "environment.json").read_bytes()
+    monkeypatch.setattr("launcher.cli.site.DEFAULT", site)
+    assert evalctl("key", "new", tmp_path / "carla").code == 0
+    assert evalctl("sign", launched["bundle"], "--key", tmp_path / "carla").code == 0
+    assert len(authority.requests) == 6
+    again = evalctl("launch", world.file, "--json")
+    assert (json.loads(again.out)["remarks"], len(authority.requests)) == ([], 6)
+
+
 def test_openssl_accepts_the_timestamp_and_refuses_it_for_another(
     world: SmallWorld, authority: TestAuthority, tmp_path: Path
 ) -> None:

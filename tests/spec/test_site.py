@@ -31,7 +31,9 @@ def test_every_key_is_read() -> None:
         'minimum-runtime = "runsc"\nrequire = ["cgroup-v2", "user-namespaces"]\nlacking = "record"\n'
         'widenings = []\negress = "refuse"\nprivate-hosts = "allow"\n'
         'foreign-gpu-processes = "record"\nengines = ["podman"]\n'
+        'timestamp = "http://tsa.example.org/"\n'
     )
+    assert policy.timestamp == "http://tsa.example.org/"
     assert policy.as_json() == {
         "minimum-runtime": "runsc",
         "require": ["cgroup-v2", "user-namespaces"],
