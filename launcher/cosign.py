@@ -103,7 +103,10 @@ def _read_verified(request: CoSigning, now: datetime) -> tuple[Attested, Attesta
     demand_verified(request.path, demand, "to co-sign")
     attested = read_attested(request.path)
     report = check_attestations(attested.digests, attested.files, policy, now)
-    same = attested.digest == demand.digest and report.reproductions == demand.reproductions
+    # Of a redacted bundle those of the original were verified as well.
+    same = attested.digest == demand.digest and all(
+        item in demand.reproductions for item in report.reproductions
+    )
     if not same or report.verdict != "verified":
         raise CheckFailedError(f"`{request.path}` changed while it was read", code="changed-file")
     return attested, report
