@@ -1,54 +1,118 @@
-"""What of a bundle is committed to: each part of it and its value, in the order of commitments.jsonl."""
+"""What of a bundle is committed to: each part of it and its value, in the order of commitments.jsonl.
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+Samples are read from their file as often as they are needed: what is held of each is its name and place.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Final
 
 from msgspec import Struct
 
+from launcher.canonical import parse_json
 from launcher.errors import CheckFailedError, MalformedError
-from launcher.metrics.contributions import Contributor, contributors
+from launcher.metrics.contributions import FoundLabels
 from launcher.spec.blueprint import Metric
 from launcher.spec.bundle import COMMITMENTS, SUMS
 from launcher.spec.commitments import Entry, Header, SaltKey, event_name, refuse_large
 from launcher.spec.disclosure import DISCREPANCIES, FIXED, bare_event, metric_column
 from launcher.spec.sample import Sample
+from launcher.spec.sample_lines import read_one
 
 _ALWAYS: Final = ("id", "replicate", "seed", "weight")
 _FIELDS: Final = ("epoch", "error", "groups", "input_sha256", "prediction", "scores", "target", "task")
 
 
 class Parts(Struct, frozen=True):
-    """A bundle before it is signed; `digests` has the hex SHA-256 of each of its files, by path."""
+    """A bundle without its samples; `digests` has the hex SHA-256 of each of its files, by path.
+
+    `steps` are those of the launcher, each with the number of its line in events.jsonl.
+    """
 
     result: Mapping[str, Any]
     digests: Mapping[str, str]
-    events: Sequence[Mapping[str, Any]]
-    samples: Sequence[Sample]
-    metrics: Sequence[Metric]
+    steps: Sequence[tuple[int, Mapping[str, Any]]]
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every part of the bundle but its samples, with its value."""
+        yield from self._result()
+        yield from self._files()
+        yield from self._events()
+
+    def _result(self) -> Iterator[Entry]:
+        values = {**self.result, DISCREPANCIES: len(self.result["discrepancies"])}
+        yield from (Entry("result", name, {"": values[name]}) for name in sorted(values))
+
+    def _files(self) -> Iterator[Entry]:
+        for path in sorted(self.digests.keys() - {COMMITMENTS, SUMS}, key=str.encode):
+            yield Entry("file", path, {"": self.digests[path]})
+
+    def _events(self) -> Iterator[Entry]:
+        for number, event in self.steps:
+            if (bare := bare_event(event)) is not None:
+                yield Entry("event", event_name(number), {"": bare})
 
 
-class Committed(Struct, frozen=True):
-    """The header of a bundle's commitments, and every part with its value."""
-
-    header: Header
-    entries: tuple[Entry, ...]
-
-
-def committed_parts(key: SaltKey, parts: Parts) -> Committed:
-    """Return what is committed to of a bundle: parts of its result, its files, its events, its samples."""
-    # Without samples there is no score, and nothing that a metric could be made of.
-    ways = contributors(parts.metrics, parts.samples) if parts.samples else ()
-    present = _present(parts.samples)
-    columns = sorted((*FIXED, *_ALWAYS, *present, *(metric_column(index) for index in range(len(ways)))))
-    header = Header(tuple(sorted(set(columns))), tuple(way.form.as_json() for way in ways))
-    entries = [*_result(parts), *_files(parts), *_events(parts)]
-    return Committed(header, (*entries, *_samples(key, parts, (*_ALWAYS, *present), ways)))
+def launcher_steps(lines: Iterable[bytes]) -> list[tuple[int, Mapping[str, Any]]]:
+    """Return the steps of the launcher in events.jsonl: what containers told may be much more."""
+    return [
+        (number, parse_json(line, what="an event"))
+        for number, line in enumerate(lines)
+        if b'"source":"launcher"' in line
+    ]
 
 
-def refuse_unredactable(samples: Sequence[Sample], size: int, metrics: int) -> None:
-    """Raise `MalformedError` for samples, of `size` bytes, that are too many to commit to."""
+class CommittedSamples:
+    """The samples in a file, which is a bundle's and was read before, as they are committed to."""
+
+    def __init__(self, key: SaltKey, file: BinaryIO, metrics: Sequence[Metric]) -> None:
+        self._key, self._file = key, file
+        self._names: list[bytes] = []
+        found, present = FoundLabels(metrics), set[str]()
+        for offset, sample in _placed(file):
+            name = key.sample((sample.replicate or 0, sample.task, sample.id, sample.epoch))
+            self._names.append(bytes.fromhex(name) + offset.to_bytes(8, "big"))
+            found.add(sample)
+            present.update(field for field in _FIELDS if getattr(sample, field) is not None)
+        self._names.sort()
+        self._fields = (*_ALWAYS, *(field for field in _FIELDS if field in present))
+        # Without samples there is no score, and nothing that a metric could be made of.
+        self._ways = found.ways() if self._names else ()
+
+    @property
+    def header(self) -> Header:
+        """Return the first line of commitments.jsonl."""
+        contributed = map(metric_column, range(len(self._ways)))
+        columns = sorted({*FIXED, *self._fields, *contributed})
+        return Header(tuple(columns), tuple(way.form.as_json() for way in self._ways))
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield each sample with the value of every column, by their opaque names."""
+        for place in self._names:
+            self._file.seek(int.from_bytes(place[16:], "big"))
+            sample = read_one(self._file.readline())
+            yield Entry("sample", place[:16].hex(), self._values(sample))
+
+    def _values(self, sample: Sample) -> dict[str, Any]:
+        values: dict[str, Any] = {name: getattr(sample, name) for name in self._fields}
+        values["failed"] = sample.is_failed
+        values["item"] = self._key.item(sample.task, sample.id)
+        for index, way in enumerate(self._ways):
+            values[metric_column(index)] = way.of(sample)
+        return values
+
+
+def _placed(file: BinaryIO) -> Iterator[tuple[int, Sample]]:
+    offset = 0
+    file.seek(0)
+    for line in file:
+        yield offset, read_one(line)
+        offset += len(line)
+
+
+def refuse_unredactable(samples: Sequence[Sample], metrics: int) -> None:
+    """Raise `MalformedError` for samples that are too many to commit to."""
     try:
-        refuse_large(len(samples), len({*FIXED, *_ALWAYS, *_present(samples)}) + metrics, size)
+        refuse_large(len(samples), len({*FIXED, *_ALWAYS, *_present(samples)}) + metrics)
     except CheckFailedError as error:
         raise MalformedError(error.message, code="bad-samples") from error
 
@@ -57,34 +121,6 @@ def _present(samples: Sequence[Sample]) -> tuple[str, ...]:
     return tuple(name for name in _FIELDS if any(getattr(each, name) is not None for each in samples))
 
 
-def committed_names(parts: Parts) -> list[tuple[str, str]]:
-    """Return the kind and name of every part but the samples, whose names only the key's owner knows."""
-    return [(entry.kind, entry.name) for entry in (*_result(parts), *_files(parts), *_events(parts))]
-
-
-def _result(parts: Parts) -> list[Entry]:
-    values = {**parts.result, DISCREPANCIES: len(parts.result["discrepancies"])}
-    return [Entry("result", name, {"": values[name]}) for name in sorted(values)]
-
-
-def _files(parts: Parts) -> Iterator[Entry]:
-    for path in sorted(parts.digests.keys() - {COMMITMENTS, SUMS}, key=str.encode):
-        yield Entry("file", path, {"": parts.digests[path]})
-
-
-def _events(parts: Parts) -> Iterator[Entry]:
-    for number, event in enumerate(parts.events):
-        if (bare := bare_event(event)) is not None:
-            yield Entry("event", event_name(number), {"": bare})
-
-
-def _samples(key: SaltKey, parts: Parts, fields: Sequence[str], ways: Sequence[Contributor]) -> list[Entry]:
-    entries = []
-    for sample in parts.samples:
-        values: dict[str, Any] = {name: getattr(sample, name) for name in fields}
-        values["failed"] = sample.is_failed
-        values["item"] = key.item(sample.task, sample.id)
-        values |= {metric_column(index): way.of(sample) for index, way in enumerate(ways)}
-        place = (sample.replicate or 0, sample.task, sample.id, sample.epoch)
-        entries.append(Entry("sample", key.sample(place), values))
-    return sorted(entries, key=lambda entry: entry.name)
+def committed_names(parts: Parts) -> Iterator[tuple[str, str]]:
+    """Yield the kind and name of every part but the samples, whose names only the key's owner knows."""
+    return ((entry.kind, entry.name) for entry in parts.entries())

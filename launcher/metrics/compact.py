@@ -10,6 +10,8 @@ from heapq import merge
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import Struct
+
 from launcher.metrics.collection import Chosen, Collection
 from launcher.metrics.columns import Decode
 from launcher.metrics.numbers import Numbers
@@ -111,26 +113,55 @@ class CompactTally:
         return counts
 
 
+class Rows(Struct, frozen=True):
+    """One ordinal for each sample chosen, in the order of replicates and places, and what they mean.
+
+    `of_place` has the item of each place of a replicate; None where that is its own. `weights` are those of
+    all samples, of which each replicate has `places`.
+    """
+
+    ordinals: Any
+    decode: Decode
+    errors: int
+    chosen: Chosen
+    weights: Any
+    of_place: Any
+    places: int
+
+
 def compact_tally(collection: Collection, index: int) -> Tally | CompactTally:
     """Return the tally of what `collection.wanted[index]` looks at; forgets its column."""
+    one = collection.wanted[index]
+    return tally_of_rows(
+        Rows(
+            one.column.ordinals(),
+            one.column.decode(),
+            collection.errors[index],
+            collection.chosen(one),
+            collection.weights,
+            collection.items.of_place,
+            collection.places,
+        )
+    )
+
+
+def tally_of_rows(rows: Rows) -> Tally | CompactTally:
+    """Return the tally of samples in columns."""
     import numpy as np
 
-    one, errors = collection.wanted[index], collection.errors[index]
-    chosen = collection.chosen(one)
-    ordinals, decode = one.column.ordinals(), one.column.decode()
-    weights = _weights(collection, chosen)
-    if len(chosen.counts) == 1 and collection.items.of_place is None and weights is None:
+    ordinals, decode, chosen, errors = rows.ordinals, rows.decode, rows.chosen, rows.errors
+    weights = _weights(rows)
+    if len(chosen.counts) == 1 and rows.of_place is None and weights is None:
         outcomes, counts = np.unique(ordinals, return_counts=True)
         words = np.arange(len(outcomes), dtype=np.uint64) << np.uint64(_RANK_BITS)
         groups = [(words[:, None], counts)] if len(words) else []
         numbers = Numbers(outcomes.astype(np.float64), counts) if outcomes.dtype == np.float64 else None
         return _tally(chosen, errors, groups, Meaning(outcomes, decode, None), numbers)
     outcomes, ranks = _ranked(ordinals)
-    del ordinals
     whole = None if weights is None else WholeWeights(np.unique(weights))  # type: ignore[arg-type]
     words = _words(ranks, chosen, None if whole is None else whole.ranks(weights))
     del ranks, weights
-    groups = [_patterns(matrix) for matrix in _by_item(words, collection, chosen)]
+    groups = [_patterns(matrix) for matrix in _by_item(words, rows)]
     return _tally(chosen, errors, groups, Meaning(outcomes, decode, whole))
 
 
@@ -152,23 +183,23 @@ def _tally(
     return Tally(items.total, errors, tuple(items), tuple(totals))
 
 
-def _weights(collection: Collection, chosen: Chosen) -> Any:
+def _weights(rows: Rows) -> Any:
     """Return the weights of the samples chosen; None where all are 1."""
     import numpy as np
 
-    if collection.weights is None:
+    if rows.weights is None:
         return None
-    weights = np.frombuffer(collection.weights, dtype=np.float64)
-    return weights if chosen.places is None else weights[_lines(collection, chosen)]
+    weights = np.frombuffer(rows.weights, dtype=np.float64)
+    return weights if rows.chosen.places is None else weights[_lines(rows)]
 
 
-def _lines(collection: Collection, chosen: Chosen) -> Any:
+def _lines(rows: Rows) -> Any:
     """Return the samples chosen, counted through all replicates."""
     import numpy as np
 
-    lines = np.array(chosen.places, dtype=np.intp)
-    for replicate, (start, end) in enumerate(pairwise((0, *accumulate(chosen.counts)))):
-        lines[start:end] += replicate * collection.places
+    lines = np.array(rows.chosen.places, dtype=np.intp)
+    for replicate, (start, end) in enumerate(pairwise((0, *accumulate(rows.chosen.counts)))):
+        lines[start:end] += replicate * rows.places
     return lines
 
 
@@ -197,11 +228,11 @@ def _words(ranks: Any, chosen: Chosen, weights: Any) -> "Words":
     return words
 
 
-def _by_item(words: "Words", collection: Collection, chosen: Chosen) -> Iterator["Words"]:
+def _by_item(words: "Words", rows: Rows) -> Iterator["Words"]:
     """Yield the rows of all items that have the same number of them: item by row, sorted."""
     import numpy as np
 
-    of_place = collection.items.of_place
+    of_place, chosen = rows.of_place, rows.chosen
     if of_place is None and chosen.places is None:
         yield words.reshape(len(chosen.counts), -1).T
         return

@@ -6,28 +6,23 @@ it is the ranks of both labels in the order of all labels, which tell equal from
 order that the bootstrap draws in. For numbers it is the number.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from launcher.errors import CheckFailedError
-from launcher.metrics.definitions import definition_of, method_of, statistic_of, view_of
-from launcher.metrics.evaluation import evaluate_tallies
+from launcher.metrics.definitions import definition_of, method_of, view_of
 from launcher.metrics.labels import label_key
 from launcher.metrics.matching import matches
-from launcher.metrics.statistics import ClassScore, Statistic
-from launcher.metrics.tally import Tally, View, tally
+from launcher.metrics.tally import View
 from launcher.metrics.views import Labels
-from launcher.metrics.work import Meter
 from launcher.spec.blueprint import Metric
-from launcher.spec.result import MetricResult
 from launcher.spec.sample import Sample
 
 FormName = Literal["right", "class", "ranks", "number"]
-_CELLS: Final[Mapping[FormName, int]] = {"right": 1, "class": 2, "ranks": 2, "number": 1}
 _MAX_RANK: Final = 10**9
-
 
 _STAYS: Final[Mapping[FormName, str]] = {
     "right": "whether it was right",
@@ -71,31 +66,59 @@ class Contributor(Struct, frozen=True):
             return [failed, target == self.label, prediction == self.label]
         return [failed, self.ranks[target], self.ranks[prediction]]
 
+    def told_by(self, sample: Sample) -> list[Any] | None:
+        """Return what `of` does, but of ranks only whether they are alike: all labels are not needed."""
+        if self.form.name != "ranks" or not matches(sample, self.where):
+            return self.of(sample)
+        target, prediction = self.view.outcome(sample)
+        return [self.view.is_failed(sample), target == prediction]
 
-def contributors(metrics: Sequence[Metric], samples: Sequence[Sample]) -> tuple[Contributor, ...]:
-    """Return how the samples of one bundle contribute to each of its metrics."""
-    return tuple(_contributor(metric, samples) for metric in metrics)
+
+class FoundLabels:
+    """The labels that samples have, of each metric whose contributions are ranks."""
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._bare = contributors(metrics)
+        self._ranked = [way for way in self._bare if way.form.name == "ranks"]
+        self._labels: dict[int, set[str]] = {id(way): set() for way in self._ranked}
+
+    def add(self, sample: Sample) -> None:
+        """Take note of one sample's labels."""
+        for way in self._ranked:
+            if matches(sample, way.where):
+                self._labels[id(way)].update(way.view.outcome(sample))
+
+    def ways(self) -> tuple[Contributor, ...]:
+        """Return how the samples contribute to each metric."""
+        return tuple(
+            _with_ranks(way, _ranks(self._labels[id(way)])) if way.form.name == "ranks" else way
+            for way in self._bare
+        )
 
 
-def _contributor(metric: Metric, samples: Sequence[Sample]) -> Contributor:
+def _with_ranks(way: Contributor, ranks: Mapping[str, int]) -> Contributor:
+    rank = None if way.label is None else ranks.get(way.label, 0)
+    return replace(way, form=Form("ranks", rank), ranks=ranks)
+
+
+def contributors(metrics: Sequence[Metric]) -> tuple[Contributor, ...]:
+    """Return how samples contribute to each metric; of which ranks, nobody knows yet."""
+    return tuple(map(_contributor, metrics))
+
+
+def _contributor(metric: Metric) -> Contributor:
     view = view_of(metric)
     where = {name: label_key(value) for name, value in metric.where.items()}
     label = label_key(metric.parameters["class"]) if "class" in metric.parameters else None
     if not isinstance(view, Labels):
         return Contributor(Form("number"), view, where, {}, None)
-    name = _form_of_labels(metric)
-    if name != "ranks":
-        return Contributor(Form(name), view, where, {}, label)
-    found = {key for sample in samples if matches(sample, where) for key in view.outcome(sample)}
-    ranks = _ranks(found)
-    rank = None if label is None else ranks.get(label, 0)
-    return Contributor(Form(name, rank), view, where, ranks, label)
+    return Contributor(Form(_form_of_labels(metric)), view, where, {}, label)
 
 
 def what_stays(metrics: Sequence[Metric]) -> tuple[str, ...]:
     """Say what the contributions to `metrics` give away of each sample, and for which metric."""
     named: dict[FormName, list[str]] = {}
-    for metric, way in zip(metrics, contributors(metrics, ()), strict=True):
+    for metric, way in zip(metrics, contributors(metrics), strict=True):
         named.setdefault(way.form.name, []).append(metric.name)
     return tuple(f"{_STAYS[form]} (for {_listed(names)})" for form, names in named.items())
 
@@ -109,20 +132,13 @@ def expected_forms(
     metrics: Sequence[Metric], samples: Iterable[Sample]
 ) -> tuple[tuple[Form, ...], int, frozenset[str]]:
     """Return the form of each metric, the number of samples, and which fields they have, in one pass."""
-    bare = contributors(metrics, ())
-    ranked = [way for way in bare if way.form.name == "ranks" and way.label is not None]
-    labels: dict[int, set[str]] = {id(way): set() for way in ranked}
+    found = FoundLabels(metrics)
     count, fields = 0, set[str]()
     for sample in samples:
         count += 1
         fields.update(sample.as_json())
-        for way in ranked:
-            if matches(sample, way.where):
-                labels[id(way)].update(way.view.outcome(sample))
-    forms = [
-        Form("ranks", _ranks(labels[id(way)]).get(way.label or "", 0)) if id(way) in labels else way.form
-        for way in bare
-    ]
+        found.add(sample)
+    forms = [way.form for way in found.ways()]
     return tuple(forms if count else ()), count, frozenset(fields)
 
 
@@ -140,7 +156,7 @@ def _form_of_labels(metric: Metric) -> FormName:
 def read_forms(metrics: Sequence[Metric], found: Sequence[Mapping[str, Any]]) -> tuple[Form, ...]:
     """Read the forms in a header; raises `CheckFailedError` where they are not these metrics'."""
     if len(found) != len(metrics):
-        raise _bad("there are contributions to other metrics than the blueprint's")
+        raise bad_contribution("there are contributions to other metrics than the blueprint's")
     return tuple(_read_form(metric, form) for metric, form in zip(metrics, found, strict=True))
 
 
@@ -151,107 +167,19 @@ def _read_form(metric: Metric, found: Mapping[str, Any]) -> Form:
     ranked = name == "ranks" and "class" in metric.parameters
     rank = found.get("rank")
     if found.get("form") != name or found.keys() != {"form", *(["rank"] if ranked else [])}:
-        raise _bad(f"the contributions to `{metric.name}` are in another form than its definition needs")
-    if ranked and not _is_rank(rank):
-        raise _bad("a rank is no whole number")
+        raise bad_contribution(
+            f"the contributions to `{metric.name}` are in another form than its definition needs"
+        )
+    if ranked and not is_rank(rank):
+        raise bad_contribution("a rank is no whole number")
     return Form(name, rank)
 
 
-class _Contributed(Struct, frozen=True):
-    """The view of a sample that holds a contribution as its prediction."""
-
-    def outcome(self, sample: Sample) -> Any:
-        """Return the outcome that was contributed."""
-        return sample.prediction
-
-    def is_failed(self, sample: Sample) -> bool:
-        """Say whether it was contributed as a failed one."""
-        return sample.error is not None
-
-
-class Contribution(Struct, frozen=True):
-    """What one sample adds to each metric, and what it counts as; `item` is the item's opaque name."""
-
-    replicate: int
-    item: str
-    weight: float | None
-    cells: tuple[Any, ...]
-
-
-def evaluate_contributions(
-    metrics: Sequence[Metric],
-    forms: Sequence[Form],
-    contributions: Sequence[Contribution],
-    replicates: int,
-) -> tuple[MetricResult, ...]:
-    """Compute `metrics` from what was contributed; the same as from the samples, bit for bit.
-
-    Raises `CheckFailedError` for a contribution that no sample makes, `MalformedError` for too much work.
-    """
-    measured: list[tuple[Tally, Statistic]] = []
-    meter, known = Meter(), dict[Any, list[Tally]]()
-    for index, (metric, form) in enumerate(zip(metrics, forms, strict=True)):
-        samples = list(_samples(form, index, contributions))
-        meter.look(len(samples))
-        made = tally(samples, _Contributed(), replicates)
-        # Metrics that look at the same share their resamples, as they do where the samples are at hand.
-        alike = known.setdefault((form.name, len(made.items)), [])
-        if made in alike:
-            made = alike[alike.index(made)]
-        else:
-            alike.append(made)
-        measured.append((made, _statistic(metric, form, made)))
-    return evaluate_tallies(metrics, measured, meter)
-
-
-def _samples(form: Form, index: int, contributions: Sequence[Contribution]) -> Iterator[Sample]:
-    for one in contributions:
-        if (cell := one.cells[index]) is not None:
-            failed, outcome = _read_cell(form, cell)
-            yield Sample(
-                one.item,
-                prediction=outcome,
-                weight=one.weight,
-                replicate=one.replicate,
-                error="failed" if failed else None,
-            )
-
-
-def _read_cell(form: Form, cell: Any) -> tuple[bool, Any]:
-    if not isinstance(cell, list) or len(cell) != 1 + _CELLS[form.name] or not isinstance(cell[0], bool):
-        raise _bad("a contribution is malformed")
-    failed, *values = cell
-    if form.name == "number":
-        if not isinstance(values[0], int | float) or isinstance(values[0], bool):
-            raise _bad("a contributed number is none")
-        return failed, float(values[0])
-    if form.name == "ranks":
-        if not all(map(_is_rank, values)) or values[0] == 0:
-            raise _bad("a contributed rank is none")
-        return failed, (_token(values[0]), _token(values[1]))
-    if not all(isinstance(value, bool) for value in values):
-        raise _bad("a contribution is neither true nor false")
-    if form.name == "right":
-        return failed, ("1", "1" if values[0] else "2")
-    return failed, ("1" if values[0] else "2", "1" if values[1] else "3")
-
-
-def _is_rank(value: Any) -> bool:
-    return type(value) is int and 0 <= value < _MAX_RANK
-
-
-def _token(rank: int) -> str:
-    """Return a label that sorts as its rank does; no prediction stays what no label is."""
-    return f"{rank:09}" if rank else ""
-
-
-def _statistic(metric: Metric, form: Form, made: Tally) -> Statistic:
-    if form.name == "class" or form.rank is not None:
-        score: Any = definition_of(metric).name.removesuffix("@1")
-        # A class that no sample has is no token either.
-        return ClassScore(score, "1" if form.name == "class" else _token(form.rank or 0) or "none")
-    return statistic_of(metric, made)
-
-
-def _bad(message: str) -> CheckFailedError:
+def bad_contribution(message: str) -> CheckFailedError:
+    """Return the error for contributions that no samples make."""
     return CheckFailedError(message, code="bad-contributions")
+
+
+def is_rank(value: Any) -> bool:
+    """Say whether a value of JSON is the rank of a label."""
+    return type(value) is int and 0 <= value < _MAX_RANK

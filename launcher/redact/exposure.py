@@ -131,7 +131,7 @@ class _Counting:
     """Counts, sample by sample, what is withheld and what of it follows."""
 
     def __init__(self, metrics: Sequence[Metric], choice: Choice, distinct: dict[str, int]) -> None:
-        self._ways = contributors(metrics, ())
+        self._ways = contributors(metrics)
         self._choice, self._gone = choice, withheld_columns(choice.withheld)
         self._distinct = distinct
         self._told: dict[tuple[bool, ...], _Told] = {}

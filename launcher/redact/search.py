@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from launcher.errors import CheckFailedError
+from launcher.redact.patterns import Patterns
 from launcher.spec import bundle
 from launcher.spec.sample import Sample
 from launcher.trust.sigstore import open_envelope
@@ -21,8 +22,7 @@ from launcher.trust.sigstore import open_envelope
 _SHORTEST: Final = 6
 _SHORTEST_HEX: Final = 12
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
-# Patterns times bytes: what is more than this is not looked for in its encoded forms.
-_MOST_WORK: Final = 1 << 36
+_PIECE: Final = 1 << 20
 _ESCAPES: Final = re.compile(rb"(?:\\u[0-9a-fA-F]{4})+")
 _NAME_LIKE: Final = 12
 _UNNAMED: Final = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -34,8 +34,12 @@ def telling_texts(samples: Iterable[Sample], public: Iterable[Sample]) -> frozen
 
     Of ids and tasks it is also each word that has a digit, for programs name files after them.
     """
-    shown = {text.casefold() for text in _all_texts(public)}
-    return frozenset(text for text in _all_texts(samples) if text.casefold() not in shown)
+    found: dict[str, set[str]] = {}
+    for text in _all_texts(samples):
+        found.setdefault(text.casefold(), set()).add(text)
+    for text in _all_texts(public) if found else ():
+        found.pop(text.casefold(), None)
+    return frozenset(text for alike in found.values() for text in alike)
 
 
 def _all_texts(samples: Iterable[Sample]) -> Iterator[str]:
@@ -62,24 +66,24 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def found_in(staging: Path, texts: frozenset[str]) -> str | None:
-    """Return the first file in `staging` that holds one of `texts`, plain or encoded; else None."""
-    contents = [(path, _read(path)) for path in sorted(staging.rglob("*")) if path.is_file()]
-    size = sum(len(data) for _, data in contents)
-    plain = {text.encode() for text in texts}
-    renamed = {form for text in texts for form in _spellings(text)}
-    encoded = {form for text in texts for form in _encodings(text)}
-    if (len(plain) + len(renamed) + len(encoded)) * size > _MOST_WORK:
-        renamed, encoded = set(), set()
-    for path, data in contents:
-        readings = set(_readings(data))
-        lower = {reading.lower() for reading in readings}
-        if _any_in(plain, readings) or _any_in(renamed, lower) or _any_in(encoded, (data,)):
-            return path.relative_to(staging).as_posix()
+    """Return the first file in `staging` that holds one of `texts`, plain or encoded; else None.
+
+    Commitments hold digests and the names of files, which stand in the original's listing too.
+    """
+    plain = Patterns(text.encode() for text in texts)
+    renamed = Patterns(form for text in texts for form in _spellings(text))
+    encoded = Patterns(form for text in texts for form in _encodings(text))
+    longest = max((one.longest for one in (plain, renamed, encoded)), default=0)
+    for path in sorted(path for path in staging.rglob("*") if path.is_file()) if texts else ():
+        for data in _pieces(path, longest) if path.name != bundle.COMMITMENTS else ():
+            readings = set(_readings(data))
+            if (
+                any(map(plain.any_in, readings))
+                or any(renamed.any_in(reading.lower()) for reading in readings)
+                or encoded.any_in(data)
+            ):
+                return path.relative_to(staging).as_posix()
     return None
-
-
-def _any_in(patterns: Iterable[bytes], readings: Iterable[bytes]) -> bool:
-    return any(pattern in reading for reading in readings for pattern in patterns)
 
 
 def _readings(data: bytes) -> Iterator[bytes]:
@@ -98,12 +102,17 @@ def _resolved(match: re.Match[bytes]) -> bytes:
     return units.decode("utf-16-be", "replace").encode()
 
 
-def _read(path: Path) -> bytes:
-    """Return the bytes of a file; of an attestation also those that it holds in base64."""
-    data = path.read_bytes()
+def _pieces(path: Path, longest: int) -> Iterator[bytes]:
+    """Yield a file in pieces that overlap by what one text takes; of an attestation also its payload."""
+    # A character may take six bytes where it is escaped.
+    overlap = 6 * longest
+    with path.open("rb") as stream:
+        rest = b""
+        while piece := stream.read(_PIECE + overlap):
+            yield rest + piece
+            rest = (rest + piece)[-overlap:] if overlap else b""
     if path.name.endswith(".sigstore.json") and path.parent.name == bundle.ATTESTATIONS:
-        return data + b"\n" + open_envelope(data).payload
-    return data
+        yield open_envelope(path.read_bytes()).payload
 
 
 def _spellings(text: str) -> Iterator[bytes]:
@@ -113,8 +122,9 @@ def _spellings(text: str) -> Iterator[bytes]:
     if len(text) >= _NAME_LIKE or any(map(str.isdigit, text)):
         yield text.encode().lower()
         yield json.dumps(text)[1:-1].encode().lower()
-        for mark in "-_.":
-            yield _UNNAMED.sub(mark, text).strip(mark).encode().lower()
+        named = (_UNNAMED.sub(mark, text).strip(mark) for mark in "-_.")
+        # Of a text in another script little may be left.
+        yield from (name.encode().lower() for name in named if len(name) >= _SHORTEST)
 
 
 def _encodings(text: str) -> Iterator[bytes]:

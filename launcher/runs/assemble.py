@@ -59,7 +59,7 @@ def assemble(plan: RunPlan, scored: Scored, signing: Signing, log: EventLog) -> 
     if signing.salts is not None:
         from launcher.runs.committing import write_commitments
 
-        write_commitments(plan, signing.salts)
+        write_commitments(staging, plan.resolution.blueprint.metrics, signing.salts)
     digests = write_sums(staging)
     (staging / bundle.ATTESTATIONS).mkdir()
     for name, data in _attestations(plan, scored, signing, digests, log).items():

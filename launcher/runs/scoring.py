@@ -156,7 +156,7 @@ def _read(plan: RunPlan, runs: list[ReplicateRun]) -> _Ending:
         if blueprint.redactable:
             from launcher.metrics.committed import refuse_unredactable
 
-            refuse_unredactable(bundled.samples, len(bundled.data), len(blueprint.metrics))
+            refuse_unredactable(bundled.samples, len(blueprint.metrics))
         blocks = blocks_of(bundled.samples)
         measured = measure(blueprint.metrics, blueprint.run.seeds, len(bundled.data), blocks)
         events = [event for run in runs for phase, _ in run.outcomes for event in _events(plan, run, phase)]

@@ -10,12 +10,14 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, Literal, TypeGuard
 
+import msgspec
 from msgspec import Struct
 
-from launcher.canonical import MAX_DEPTH, canonical_bytes, parse_json
+from launcher.canonical import MAX_DEPTH, MAX_INTEGER, canonical_bytes, is_plain, parse_json
 from launcher.digest import is_sha256_hex
 from launcher.errors import CheckFailedError, EvalctlError
 
@@ -24,10 +26,8 @@ KEY_BYTES: Final = 32
 SALT_BYTES: Final = 16
 MAX_LINE_BYTES: Final = 4 << 20
 MAX_COLUMNS: Final = 2048
-# What of samples is committed to is held whole where it is given out.
-MAX_SAMPLE_CELLS: Final = 500_000
-MAX_SAMPLES_BYTES: Final = 16 << 20
-MAX_OPENINGS_BYTES: Final = 64 << 20
+# Each takes a hash of whoever verifies.
+MAX_SAMPLE_CELLS: Final = 32_000_000
 
 Kind = Literal["result", "file", "event", "sample"]
 # The order of the kinds in the file; within a kind, by the name's UTF-8 bytes.
@@ -52,11 +52,11 @@ class SaltKey(Struct, frozen=True):
 
     def sample(self, place: tuple[int, str | None, str, int | None]) -> str:
         """Return the opaque name of the sample at `place`: replicate, task, id and epoch."""
-        return self._derived(_SAMPLE, canonical_bytes(list(place)))[:16].hex()
+        return self._derived(_SAMPLE, value_bytes(list(place)))[:16].hex()
 
     def item(self, task: str | None, identifier: str) -> str:
         """Return the opaque name of an item, which its samples of all replicates and epochs share."""
-        return self._derived(_ITEM, canonical_bytes([task, identifier]))[:16].hex()
+        return self._derived(_ITEM, value_bytes([task, identifier]))[:16].hex()
 
     def _derived(self, purpose: bytes, what: bytes) -> bytes:
         return hmac.digest(self.data, purpose + what, "sha256")
@@ -94,34 +94,64 @@ def event_name(number: int) -> str:
     return f"{number:09}"
 
 
-def slot_of(entry: Entry, column: str) -> bytes:
-    """Return the canonical bytes that name one part of a bundle."""
-    return canonical_bytes([entry.kind, entry.name, column])
+def slots_of(entry: Entry) -> Iterator[tuple[str, bytes, Any]]:
+    """Yield each column with the canonical bytes that name this part of a bundle, and what is in its cell."""
+    start = value_bytes([entry.kind, entry.name])[:-1] + b","
+    for column, cell in entry.cells.items():
+        yield column, start + _slot_end(column), cell
+
+
+@lru_cache(maxsize=MAX_COLUMNS)
+def _slot_end(column: str) -> bytes:
+    return canonical_bytes(column) + b"]"
 
 
 def commitment(slot: bytes, salt: bytes, value: Any) -> str:
     """Return the commitment to `value` in `slot`, in hex."""
-    data = canonical_bytes(value)
+    data = value_bytes(value)
     framed = len(slot).to_bytes(8, "big") + slot + len(data).to_bytes(8, "big") + data
     return sha256(_COMMITMENT + salt + framed).hexdigest()
 
 
-def commit(key: SaltKey, entry: Entry) -> Entry:
-    """Return the entry with the commitment to each value in its place."""
-    cells = {}
-    for column, value in entry.cells.items():
-        slot = slot_of(entry, column)
-        cells[column] = commitment(slot, key.salt(slot), value)
-    return Entry(entry.kind, entry.name, cells)
+def value_bytes(value: Any) -> bytes:
+    """Return the canonical bytes of a value: what most cells hold, quickly."""
+    kind = type(value)
+    if (kind is str and value.isascii()) or value is None or kind is bool:
+        return _encode(value)
+    if kind is int and -MAX_INTEGER <= value <= MAX_INTEGER:
+        return _encode(value)
+    if kind is list:
+        return b"[" + b",".join(map(value_bytes, value)) + b"]"
+    return canonical_bytes(value)
 
 
-def commitment_lines(key: SaltKey, header: Header, entries: Iterable[Entry]) -> Iterator[bytes]:
-    """Yield the lines of commitments.jsonl for a bundle's `entries`, which are in their order."""
-    yield canonical_bytes(header.as_json()) + b"\n"
-    for entry in entries:
-        made = commit(key, entry)
-        cells = made.cells if made.kind == "sample" else made.cells[""]
-        yield canonical_bytes({made.kind: made.name, "commitment": cells}) + b"\n"
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def commitment_line(key: SaltKey, entry: Entry) -> bytes:
+    """Return the line of commitments.jsonl for one part of a bundle."""
+    made = {column: commitment(slot, key.salt(slot), value) for column, slot, value in slots_of(entry)}
+    return entry_line(entry, "commitment", made)
+
+
+def entry_line(entry: Entry, key: str, cells: Mapping[str, Any]) -> bytes:
+    """Return the canonical line that has the part's name and, under `key`, its cell or cells."""
+    if entry.kind != "sample":
+        return canonical_bytes({entry.kind: entry.name, key: cells[""]}) + b"\n"
+    return b'{"%s":%s,"sample":%s}\n' % (key.encode(), object_bytes(cells), value_bytes(entry.name))
+
+
+def object_bytes(table: Mapping[str, Any]) -> bytes:
+    """Return the canonical bytes of an object, quickly where its names are in ASCII, as most are."""
+    if not all(map(str.isascii, table)):
+        return canonical_bytes(dict(table))
+    pairs = (value_bytes(name) + b":" + value_bytes(table[name]) for name in sorted(table))
+    return b"{" + b",".join(pairs) + b"}"
+
+
+def header_line(header: Header) -> bytes:
+    """Return the first line of commitments.jsonl."""
+    return canonical_bytes(header.as_json()) + b"\n"
 
 
 def read_header(lines: Iterator[bytes]) -> Header:
@@ -149,20 +179,21 @@ def read_commitments(header: Header, lines: Iterable[bytes]) -> Iterator[Entry]:
     """Read the lines behind the header strictly; raises `CheckFailedError`."""
     columns = frozenset(header.columns)
 
-    def is_commitment(value: Any) -> bool:
-        return isinstance(value, str) and is_sha256_hex(value)
-
-    for entry in read_entries(lines, "commitment", is_commitment):
+    for entry in read_entries(lines, "commitment", _is_commitment):
         if entry.kind == "sample" and entry.cells.keys() != columns:
             raise bad("a sample has other columns than the header lists")
         yield entry
+
+
+def _is_commitment(value: Any) -> bool:
+    return isinstance(value, str) and is_sha256_hex(value)
 
 
 def read_entries(lines: Iterable[bytes], key: str, is_cell: Callable[[Any], bool]) -> Iterator[Entry]:
     """Read lines that each hold a part's name and, under `key`, its cell or cells, in their order."""
     last: tuple[int, bytes] = (-1, b"")
     for line in lines:
-        table = read_line(line, "a line")
+        table = _certain_sample(line) or read_line(line, "a line")
         kind = next((kind for kind in KINDS if kind in table), None)
         if kind is None or table.keys() != {kind, key} or not isinstance(table[kind], str):
             raise bad(f"a line does not name one part of the bundle and its `{key}`")
@@ -174,6 +205,41 @@ def read_entries(lines: Iterable[bytes], key: str, is_cell: Callable[[Any], bool
             raise bad("a line is out of order or stands twice")
         last = entry.order
         yield entry
+
+
+class _SampleLine(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
+    sample: str
+    commitment: dict[str, str] | None = None
+    opening: dict[str, tuple[str, Any]] | None = None
+
+
+_decoder: Final = msgspec.json.Decoder(_SampleLine)
+_encoder: Final = msgspec.json.Encoder(order="sorted")
+_TEXTS: Final = frozenset({str, bool, type(None)})
+
+
+def _certain_sample(line: bytes) -> dict[str, Any] | None:
+    """Return the object of a sample's line, quickly, if it is certain to be canonical; None says nothing.
+
+    msgspec writes text as RFC 8785 does, names in ASCII in the same order, and numbers not always.
+    """
+    if len(line) > MAX_LINE_BYTES or line.count(b"[") + line.count(b"{") > MAX_DEPTH:
+        return None
+    try:
+        read = _decoder.decode(line)
+        same = _encoder.encode(read) + b"\n" == line
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    cells = read.opening if read.commitment is None else read.commitment
+    if not same or cells is None or None not in (read.opening, read.commitment):
+        return None
+    if not all(map(str.isascii, cells)):
+        return None
+    if read.opening is not None:
+        others = (value for _, value in read.opening.values() if type(value) not in _TEXTS)
+        opening = {column: [*cell] for column, cell in read.opening.items()}
+        return {"sample": read.sample, "opening": opening} if all(map(is_plain, others)) else None
+    return {"sample": read.sample, "commitment": cells}
 
 
 def read_line(line: bytes, what: str) -> dict[str, Any]:
@@ -203,12 +269,12 @@ def _read_json(line: bytes, what: str) -> Any:
         raise bad(f"{what} is not JSON") from error
 
 
-def refuse_large(samples: int, columns: int, size: int) -> None:
-    """Raise `CheckFailedError` for more than can be redacted in bounded memory."""
-    if samples * columns > MAX_SAMPLE_CELLS or size > MAX_SAMPLES_BYTES:
+def refuse_large(samples: int, columns: int) -> None:
+    """Raise `CheckFailedError` for more commitments than are checked in bounded time."""
+    if samples * columns > MAX_SAMPLE_CELLS:
         raise bad(
-            f"a redactable bundle holds at most {MAX_SAMPLE_CELLS} commitments to samples and "
-            f"{MAX_SAMPLES_BYTES} bytes of them, this one {samples} times {columns} and {size} bytes"
+            f"a redactable bundle holds at most {MAX_SAMPLE_CELLS} commitments to samples, "
+            f"this one {samples} times {columns}"
         )
 
 

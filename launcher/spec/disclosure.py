@@ -1,13 +1,13 @@
 """What is left of a bundle of which parts are withheld: its files, made of the values given out."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from launcher.canonical import canonical_bytes
-from launcher.errors import MalformedError
-from launcher.spec.commitments import Entry, Header, bad
+from launcher.spec.commitments import Entry, Header, bad, object_bytes
 from launcher.spec.redaction import SAMPLE_FIELDS, Redaction
 from launcher.spec.sample import Sample, bundle_sample
 
@@ -18,6 +18,7 @@ DISCREPANCIES: Final = "discrepancies-count"
 _TELLING: Final = frozenset({"tables", "discrepancies"})
 _UNSAID: Final = "a claim of the container was not confirmed; its words are withheld"
 _METRIC: Final = "metric."
+_OURS: Final = frozenset({"failed", "item"})
 
 
 class Choice(Struct, frozen=True):
@@ -53,15 +54,19 @@ def bare_event(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return {name: value for name, value in event.items() if name != "detail"}
 
 
-def disclosed(openings: Iterable[Entry], choice: Choice) -> list[Entry]:
-    """Return the openings that are given out where `choice` is withheld."""
-    left = []
+def disclosed(openings: Iterable[Entry], choice: Choice) -> Iterator[Entry]:
+    """Yield the openings that are given out where `choice` is withheld."""
     for entry in openings:
         if entry.kind == "sample":
-            left.append(_disclosed_sample(entry, choice))
+            yield _disclosed_sample(entry, choice)
         elif _is_disclosed(entry, choice):
-            left.append(entry)
-    return left
+            yield entry
+
+
+def left_of(samples: Iterable[Sample], choice: Choice) -> Iterator[Sample]:
+    """Yield what is left of the samples of which at least the id is given out."""
+    gone = dict.fromkeys(withheld_columns(choice.withheld))
+    return (replace(sample, **gone) for sample in samples if sample.id not in choice.ids)
 
 
 def _is_disclosed(entry: Entry, choice: Choice) -> bool:
@@ -106,35 +111,30 @@ def check_sample_columns(entry: Entry, columns: Sequence[str], withheld: Collect
         )
 
 
-def samples_left(entries: Iterable[Entry]) -> tuple[Sample, ...]:
-    """Return the samples of which at least the id is given out, in their order.
+def sample_left(entry: Entry) -> Sample | None:
+    """Return the sample as far as it is given out; None where not even its id is.
 
-    Raises `CheckFailedError` for values that no sample has.
+    Raises `MalformedError` for values that no sample has.
     """
-    try:
-        samples = [bundle_sample(_fields(entry)) for entry in entries if not is_whole(entry)]
-    except MalformedError as error:
-        raise bad(error.message) from error
-    return tuple(sorted(samples, key=lambda sample: sample.place))
+    return None if is_whole(entry) else bundle_sample(_fields(entry))
+
+
+def left_line(entry: Entry) -> bytes:
+    """Return the line of samples.jsonl for a sample of which at least the id is given out."""
+    return object_bytes(_fields(entry)) + b"\n"
 
 
 def _fields(entry: Entry) -> dict[str, Any]:
-    ours = {"failed", "item"}
     return {
         column: value
         for column, value in entry.cells.items()
-        if value is not None and column not in ours and not column.startswith(_METRIC)
+        if value is not None and column not in _OURS and not column.startswith(_METRIC)
     }
 
 
-def samples_bytes(samples: Iterable[Sample]) -> bytes:
-    """Return samples.jsonl of what is left."""
-    return b"".join(sample.line() for sample in samples)
-
-
-def events_bytes(entries: Iterable[Entry]) -> bytes:
-    """Return events.jsonl of the steps that are left."""
-    return b"".join(canonical_bytes(entry.cells[""]) + b"\n" for entry in entries)
+def event_line(event: Mapping[str, Any]) -> bytes:
+    """Return the line of events.jsonl for a step that is left."""
+    return canonical_bytes(event) + b"\n"
 
 
 def result_json(values: Mapping[str, Any], redaction: Redaction) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Openings: the salts and values of commitments that a redacted bundle gives out, in openings.jsonl."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 from launcher.canonical import canonical_bytes
@@ -11,30 +12,36 @@ from launcher.spec.commitments import (
     SaltKey,
     bad,
     commitment,
+    entry_line,
     read_entries,
     read_line,
-    slot_of,
+    slots_of,
 )
 
 SCHEMA: Final = "evalctl/openings/v1"
-_HEADER: Final = canonical_bytes({"schema": SCHEMA}) + b"\n"
+_SALT: Final = re.compile(f"[0-9a-f]{{{2 * SALT_BYTES}}}")
+HEADER: Final = canonical_bytes({"schema": SCHEMA}) + b"\n"
 
 
 def opened(key: SaltKey, entry: Entry) -> Entry:
     """Return the entry with the salt and value of each cell, `[salt in hex, value]`."""
-    return Entry(
-        entry.kind,
-        entry.name,
-        {column: [key.salt(slot_of(entry, column)).hex(), value] for column, value in entry.cells.items()},
-    )
+    cells = {column: [key.salt(slot).hex(), value] for column, slot, value in slots_of(entry)}
+    return Entry(entry.kind, entry.name, cells)
 
 
-def opening_lines(openings: Iterable[Entry]) -> Iterator[bytes]:
-    """Yield the lines of openings.jsonl for `openings`, which are in their order."""
-    yield _HEADER
-    for entry in openings:
-        cells = entry.cells if entry.kind == "sample" else entry.cells[""]
-        yield canonical_bytes({entry.kind: entry.name, "opening": cells}) + b"\n"
+def opened_and_line(key: SaltKey, entry: Entry) -> tuple[Entry, bytes]:
+    """Return the opening of an entry, and its line of commitments.jsonl: each salt is derived once."""
+    openings, commitments = {}, {}
+    for column, slot, value in slots_of(entry):
+        salt = key.salt(slot)
+        openings[column] = [salt.hex(), value]
+        commitments[column] = commitment(slot, salt, value)
+    return Entry(entry.kind, entry.name, openings), entry_line(entry, "commitment", commitments)
+
+
+def opening_line(opening: Entry) -> bytes:
+    """Return the line of openings.jsonl for one opening; `HEADER` comes first."""
+    return entry_line(opening, "opening", opening.cells)
 
 
 def read_openings(lines: Iterator[bytes]) -> Iterator[Entry]:
@@ -47,16 +54,14 @@ def read_openings(lines: Iterator[bytes]) -> Iterator[Entry]:
 def _is_opening(value: Any) -> bool:
     if not isinstance(value, list) or len(value) != 2 or not isinstance(value[0], str):
         return False
-    digits = value[0]
-    return len(digits) == 2 * SALT_BYTES and all(letter in "0123456789abcdef" for letter in digits)
+    return _SALT.fullmatch(value[0]) is not None
 
 
 def check_opening(committed: Entry, opening: Entry) -> Entry:
     """Return the values that `opening` gives out; raises `CheckFailedError` for one not committed to."""
     values = {}
-    for column, (salt, value) in opening.cells.items():
-        expected = committed.cells.get(column)
-        if commitment(slot_of(opening, column), bytes.fromhex(salt), value) != expected:
+    for column, slot, (salt, value) in slots_of(opening):
+        if commitment(slot, bytes.fromhex(salt), value) != committed.cells.get(column):
             raise CheckFailedError(
                 f"what is given out of the {opening.kind} {opening.name!a} is not what was committed to",
                 code="bad-opening",

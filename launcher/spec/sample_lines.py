@@ -91,11 +91,19 @@ def _read_lines(block: bytes, number: int, last: Place) -> list[Sample]:
     """Read whole lines one by one: the plain reader has the say about what is not certain."""
     samples = []
     for count, line in enumerate(block[:-1].split(b"\n"), start=number):
-        sample = read_line(line + b"\n") or read_bundle_line(line, count)
+        sample = read_one(line + b"\n", count)
         refuse_order(sample, last, count)
         last = sample.place
         samples.append(sample)
     return samples
+
+
+def read_one(line: bytes, number: int = 1) -> Sample:
+    """Read one line of a bundle's samples.jsonl with its line feed; `number` names it in errors.
+
+    Raises `MalformedError` with the code `bad-samples`.
+    """
+    return read_line(line) or read_bundle_line(line[:-1], number)
 
 
 def _count_replicate(samples: Sequence[Sample], before: int, count: int) -> int:

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,6 +76,17 @@ def write_new(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = Tru
             stream.flush()
             if durable:
                 os.fsync(stream.fileno())
+    except OSError as error:
+        raise _not_writable(path, error) from error
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Create `path` with all `pieces`, one at a time, synced to disk; it must not exist."""
+    try:
+        with path.open("xb") as stream:
+            stream.writelines(pieces)
+            stream.flush()
+            os.fsync(stream.fileno())
     except OSError as error:
         raise _not_writable(path, error) from error
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from launcher.canonical import parse_json
 from launcher.errors import CheckFailedError, EvalctlError
-from launcher.metrics.committed import Parts, committed_names
+from launcher.metrics.committed import Parts, committed_names, launcher_steps
 from launcher.metrics.contributions import expected_forms
 from launcher.spec import bundle
 from launcher.spec.commitments import MAX_LINE_BYTES, Entry, bad, read_commitments, read_header, refuse_large
@@ -48,38 +48,37 @@ def _refuse_foreign(contents: Contents, digests: Mapping[str, str]) -> None:
 def _parts(
     contents: Contents, inventory: Inventory, files: Mapping[str, bytes], digests: Mapping[str, str]
 ) -> Parts:
-    # What containers told is not committed to, and may be much more than what the launcher did.
-    events = [
-        parse_json(line, what="an event") if b'"source":"launcher"' in line else {}
-        for line in checked_lines(inventory, bundle.EVENTS, digests)
-    ]
-    result = parse_json(files[bundle.RESULT], what=bundle.RESULT)
-    return Parts(result, digests, events, (), contents.blueprint.metrics)
+    steps = launcher_steps(checked_lines(inventory, bundle.EVENTS, digests))
+    return Parts(parse_json(files[bundle.RESULT], what=bundle.RESULT), digests, steps)
 
 
 def _compare(contents: Contents, parts: Parts, lines: Iterator[bytes]) -> int:
-    header = read_header(lines)
+    header, metrics = read_header(lines), contents.blueprint.metrics
     present = (sample for block in contents.source.blocks() for sample in block)
-    forms, count, fields = expected_forms(parts.metrics, present)
+    forms, count, fields = expected_forms(metrics, present)
     require_columns(header, len(forms))
     if list(header.metrics) != [form.as_json() for form in forms]:
         raise bad("the contributions are not in the form that the metrics need")
     if not fields <= {*header.columns}:
         raise bad(f"there is no commitment to the samples' `{min(fields - {*header.columns})}`")
-    named: list[tuple[str, str]] = []
+    refuse_large(count, len(header.columns))
+    expected = committed_names(parts)
     samples = cells = 0
     for entry in read_commitments(header, lines):
         cells += len(entry.cells)
         if entry.kind == "sample":
             samples += 1
-        else:
-            named.append((entry.kind, entry.name))
-    if named != committed_names(parts):
-        raise bad("there is not one commitment for each part of the result, each file and each step")
-    refuse_large(samples, len(header.columns), contents.source.file.size)
+        elif next(expected, None) != (entry.kind, entry.name):
+            raise _incomplete()
+    if next(expected, None) is not None:
+        raise _incomplete()
     if samples != count:
         raise bad(f"there are commitments to {samples} samples, and {count} samples")
     return cells
+
+
+def _incomplete() -> CheckFailedError:
+    return bad("there is not one commitment for each part of the result, each file and each step")
 
 
 def checked_lines(inventory: Inventory, name: str, digests: Mapping[str, str]) -> Iterator[bytes]:

@@ -5,8 +5,7 @@ of a file by the commitment in the original's commitments.jsonl, the numbers by 
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,33 +16,26 @@ from launcher.canonical import canonical_bytes
 from launcher.digest import sha256_hex
 from launcher.environment.agreement import compare_environment, compare_probes
 from launcher.errors import CheckFailedError, EvalctlError
-from launcher.metrics.contributions import Contribution, evaluate_contributions, read_forms, what_stays
+from launcher.metrics.contributions import what_stays
 from launcher.metrics.judgement import combine_verdicts
 from launcher.spec import bundle
 from launcher.spec.claims import evaluation_result
 from launcher.spec.commitments import (
-    MAX_OPENINGS_BYTES,
     Entry,
-    Header,
     bad,
     read_commitments,
     read_header,
-    refuse_large,
 )
 from launcher.spec.disclosure import (
-    check_sample_columns,
-    is_whole,
-    metric_column,
+    event_line,
     require_columns,
     result_json,
-    samples_bytes,
-    samples_left,
 )
 from launcher.spec.imported import ImportedLock
 from launcher.spec.openings import check_opening, read_openings
 from launcher.spec.predicates import EvaluationResult, Provenance
 from launcher.spec.redaction import ADDED, Redaction, is_withheld_file, redacted_files
-from launcher.spec.result import Result, SampleCounts
+from launcher.spec.result import Result
 from launcher.store.directory import Inventory
 from launcher.trust.attestations import AttestationReport, check_attestations
 from launcher.trust.checks import Check, checked, failed
@@ -51,7 +43,7 @@ from launcher.trust.policy import Policy
 from launcher.verify.claims import compare_claims
 from launcher.verify.commitments import checked_lines, paired
 from launcher.verify.contents import Contents, beyond_this_version, read_contents
-from launcher.verify.given_out import compare_fields
+from launcher.verify.given_out import GivenSamples
 from launcher.verify.marks import shortcomings, widenings
 from launcher.verify.metrics import compare_metric, compare_numbers
 from launcher.verify.pinned import compare_lock
@@ -75,10 +67,9 @@ class Original(Struct, frozen=True):
 class _GivenOut(Struct, frozen=True):
     """Every value that is given out, each the one that was committed to; of events the SHA-256."""
 
-    header: Header
     result: Mapping[str, Any]
     events: str | None
-    samples: tuple[Entry, ...]
+    samples: GivenSamples
 
 
 def _original_name(name: str) -> str:
@@ -130,7 +121,7 @@ def check_redacted(
         redaction = contents.result.redaction
         if redaction is None or isinstance(contents.lock, ImportedLock) or not contents.blueprint.redactable:
             raise CheckFailedError("the bundle is redacted, and no launch allowed that", code="bad-redaction")
-        given = _read_given_out(inventory, digests, original, redaction)
+        given = _read_given_out(inventory, (digests, original), contents, redaction)
     except EvalctlError as error:
         return None, [failed("contents", error)]
     signed, provenance = original.report.result, original.report.provenance
@@ -145,7 +136,7 @@ def check_redacted(
         Check("contents", "ok", "what is left is well-formed, and was committed to"),
         *_not_understood(contents),
         checked("redaction", lambda: _compare_files(digests, original.digests, redaction)),
-        checked("withheld", lambda: _compare_left(files, inventory, digests, given, redaction)),
+        checked("withheld", lambda: _compare_left(contents, (inventory, files, digests), given, redaction)),
         checked("lock", lambda: compare_lock(contents, signed, provenance)),
         *widenings(contents),
         checked(
@@ -179,44 +170,50 @@ def _skipped(contents: Contents, redaction: Redaction) -> Iterator[Check]:
 
 
 def _read_given_out(
-    inventory: Inventory, digests: Mapping[str, str], original: Original, redaction: Redaction
+    inventory: Inventory,
+    signed: tuple[Mapping[str, str], Original],
+    contents: Contents,
+    redaction: Redaction,
 ) -> _GivenOut:
     """Read what is given out, line by line beside the commitments that the original's signer signed."""
+    digests, original = signed
     for name in (bundle.COMMITMENTS, bundle.OPENINGS):
         if name not in digests:
             raise CheckFailedError(f"the bundle has no `{name}`", code="missing-file")
     if original.digests.get(bundle.COMMITMENTS) != digests[bundle.COMMITMENTS]:
         raise CheckFailedError("the commitments are not the original's", code="bad-redaction")
-    if inventory.files[bundle.OPENINGS].size > MAX_OPENINGS_BYTES:
-        raise bad(f"`{bundle.OPENINGS}` has more than {MAX_OPENINGS_BYTES} bytes")
     lines = checked_lines(inventory, bundle.COMMITMENTS, digests)
     header = read_header(lines)
     require_columns(header, len(header.metrics))
     openings = read_openings(checked_lines(inventory, bundle.OPENINGS, digests))
+    samples = GivenSamples(contents, header, redaction)
     result: dict[str, Any] = {}
-    events, has_events, samples = hashlib.sha256(), False, []
+    events, has_events, size = hashlib.sha256(), False, 0
     for committed, opening in paired(read_commitments(header, lines), openings):
         if opening is None:
-            if committed.kind == "sample":
-                raise CheckFailedError("a sample is missing from what is given out", code="missing-sample")
-            if committed.kind == "event" and "event-details" in redaction.withheld:
-                raise CheckFailedError("a step is missing from what is given out", code="missing-event")
+            _refuse_missing(committed, redaction)
             continue
         values = check_opening(committed, opening)
-        if values.kind == "result":
-            result[values.name] = values.cells[""]
+        if values.kind == "sample":
+            samples.add(values)
         elif values.kind == "event":
-            events.update(canonical_bytes(values.cells[""]) + b"\n")
+            events.update(event_line(values.cells[""]))
             has_events = True
-        elif values.kind == "sample":
-            check_sample_columns(values, header.columns, redaction.withheld)
-            samples.append(values)
-            refuse_large(len(samples), len(header.columns), 0)
+        elif values.kind == "result":
+            result[values.name] = values.cells[""]
+            size += len(canonical_bytes(values.cells[""]))
+            if size > bundle.MAX_RECORD_BYTES:
+                raise bad("more is given out of the result than a result holds")
         else:
             raise bad("files are not given out by openings")
-    # What no sample could hold is refused before anything is made of it.
-    samples_left(samples)
-    return _GivenOut(header, result, events.hexdigest() if has_events else None, tuple(samples))
+    return _GivenOut(result, events.hexdigest() if has_events else None, samples)
+
+
+def _refuse_missing(committed: Entry, redaction: Redaction) -> None:
+    if committed.kind == "sample":
+        raise CheckFailedError("a sample is missing from what is given out", code="missing-sample")
+    if committed.kind == "event" and "event-details" in redaction.withheld:
+        raise CheckFailedError("a step is missing from what is given out", code="missing-event")
 
 
 def _compare_files(found: Mapping[str, str], original: Mapping[str, str], redaction: Redaction) -> None:
@@ -240,18 +237,21 @@ def _compare_files(found: Mapping[str, str], original: Mapping[str, str], redact
 
 
 def _compare_left(
-    files: Mapping[str, bytes],
-    inventory: Inventory,
-    digests: Mapping[str, str],
+    contents: Contents,
+    found: tuple[Inventory, Mapping[str, bytes], Mapping[str, str]],
     given: _GivenOut,
     redaction: Redaction,
 ) -> None:
     """Check that samples, events and result are what the values given out make, and what is counted."""
-    withheld = sum(map(is_whole, given.samples))
+    inventory, files, digests = found
+    withheld = given.samples.whole
     if withheld != redaction.samples:
         raise _contradiction(f"{withheld} samples are withheld, and {redaction.samples} are said to be")
-    if sha256_hex(samples_bytes(samples_left(given.samples))) != digests[bundle.SAMPLES]:
+    if not given.samples.are_in(checked_lines(inventory, bundle.SAMPLES, digests)):
         raise _contradiction("`samples.jsonl` is not what the values given out make")
+    for _ in contents.source.blocks():
+        # Read strictly: the lines are the right ones, and must be in their order.
+        pass
     if "event-details" in redaction.withheld:
         if (given.events or sha256_hex(b"")) != digests[bundle.EVENTS]:
             raise _contradiction("`events.jsonl` is not what the values given out make")
@@ -276,51 +276,18 @@ def _compare_numbers(contents: Contents, given: _GivenOut) -> None:
     """Compute every number again from what each sample contributed."""
     result = contents.result
     if result.status == "failed":
-        if result.metrics or result.verdict != "none" or given.samples:
+        if result.metrics or result.verdict != "none" or given.samples.count:
             raise CheckFailedError("a failed run has samples or a score", code="disagreement")
         return
-    metrics, seeds = contents.blueprint.metrics, contents.blueprint.run.seeds
-    forms = read_forms(metrics, given.header.metrics)
-    contributions = [_contribution(entry, len(metrics), seeds) for entry in given.samples]
-    _refuse_uneven(contributions, len(seeds))
-    compare_fields(contents, given.samples, forms, given.header.columns)
-    found = evaluate_contributions(metrics, forms, contributions, len(seeds))
+    found, counts = given.samples.evaluate()
     if len(found) != len(result.metrics):
         raise CheckFailedError("the result has other metrics than the blueprint", code="disagreement")
     for expected, got in zip(found, result.metrics, strict=True):
         compare_metric(expected, got)
     if combine_verdicts(found) != result.verdict:
         raise CheckFailedError("the verdict does not follow from the metrics", code="disagreement")
-    errors = sum(entry.cells["failed"] is True for entry in given.samples)
-    if SampleCounts(len({one.item for one in contributions}), errors) != result.samples:
+    if counts != result.samples:
         raise CheckFailedError("the counts of samples do not follow from the samples", code="disagreement")
-
-
-def _contribution(entry: Entry, metrics: int, seeds: tuple[int, ...]) -> Contribution:
-    cells = entry.cells
-    replicate, item, weight = cells["replicate"], cells["item"], cells["weight"]
-    if type(replicate) is not int or not 0 <= replicate < len(seeds) or cells["seed"] != seeds[replicate]:
-        raise bad("a sample is of no replicate of the lock")
-    if not isinstance(item, str) or not (weight is None or _is_weight(weight)):
-        raise bad("a sample's item or weight is none")
-    if not isinstance(cells["failed"], bool):
-        raise bad("a sample neither failed nor did not")
-    return Contribution(
-        replicate, item, weight, tuple(cells.get(metric_column(index)) for index in range(metrics))
-    )
-
-
-def _refuse_uneven(contributions: Sequence[Contribution], replicates: int) -> None:
-    """Raise unless every replicate answered the same items, each as often."""
-    answered = [Counter[str]() for _ in range(replicates)]
-    for one in contributions:
-        answered[one.replicate][one.item] += 1
-    if any(items != answered[0] for items in answered):
-        raise bad("the replicates answered different items")
-
-
-def _is_weight(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def _compare_original(

@@ -3,32 +3,24 @@
 import json
 from base64 import b64decode
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import Any
 
 from msgspec.structs import replace
 
 from launcher.canonical import canonical_bytes, parse_json
 from launcher.digest import sha256_hex
-from launcher.metrics.committed import Committed, Parts, committed_parts
+from launcher.metrics.committed import CommittedSamples, Parts, launcher_steps
 from launcher.metrics.reference import references
 from launcher.spec import bundle
 from launcher.spec.claims import evaluation_result
-from launcher.spec.commitments import Entry, SaltKey, commitment_lines
-from launcher.spec.disclosure import (
-    Choice,
-    disclosed,
-    events_bytes,
-    is_whole,
-    result_json,
-    samples_bytes,
-    samples_left,
-)
-from launcher.spec.openings import opened, opening_lines
+from launcher.spec.commitments import Entry, Header, SaltKey, commitment_line, header_line
+from launcher.spec.disclosure import Choice, disclosed, event_line, is_whole, result_json, sample_left
+from launcher.spec.openings import HEADER, opened, opening_line
 from launcher.spec.predicates import REDACT_BUILD_TYPE, Provenance
 from launcher.spec.reading import read_blueprint
 from launcher.spec.redaction import Redaction, in_order, is_withheld_file, redacted_files
 from launcher.spec.result import Result
-from launcher.spec.sample import read_bundle_samples
 from launcher.spec.statement import Statement, provenance_statement, result_statement
 from launcher.trust.sigstore import seal
 from tests.bundles.honest import BUILDER, Files, Run, launched, with_sums
@@ -50,8 +42,8 @@ def original(run: Run = RUN, lie: Lie = _told) -> Files:
     """Return the bundle with commitments that a launch of `run` makes, which may `lie` in them."""
 
     def commit(files: Files) -> bytes:
-        committed = _committed(files)
-        return b"".join(commitment_lines(KEY, committed.header, lie(committed.entries)))
+        header, entries = _committed(files)
+        return header_line(header) + b"".join(commitment_line(KEY, entry) for entry in lie(entries))
 
     return launched(run.but(commit=commit))
 
@@ -59,8 +51,13 @@ def original(run: Run = RUN, lie: Lie = _told) -> Files:
 def redacted(choice: Choice, run: Run = RUN, lie: Lie = _told) -> Files:
     """Return the bundle that `redact` makes of that."""
     before = original(run, lie)
-    openings = [opened(KEY, entry) for entry in lie(_committed(before).entries) if entry.kind != "file"]
-    left = disclosed(openings, choice)
+    openings = [opened(KEY, entry) for entry in lie(_committed(before)[1]) if entry.kind != "file"]
+    return assembled(choice, [*disclosed(openings, choice)], (run, before))
+
+
+def assembled(choice: Choice, left: Entries, about: tuple[Run, Files]) -> Files:
+    """Return the redacted bundle that gives out the openings `left` of a run's bundle."""
+    run, before = about
     values = [Entry(one.kind, one.name, {name: cell[1] for name, cell in one.cells.items()}) for one in left]
     samples = [one for one in values if one.kind == "sample"]
     withheld, count = in_order([*choice.withheld]), sum(map(is_whole, samples))
@@ -68,29 +65,29 @@ def redacted(choice: Choice, run: Run = RUN, lie: Lie = _told) -> Files:
         f"sha256:{sha256_hex(before[bundle.SUMS])}", withheld, count, redacted_files(withheld, count)
     )
     parts = {one.name: one.cells[""] for one in values if one.kind == "result"}
+    shown = sorted(filter(None, map(sample_left, samples)), key=lambda sample: sample.place)
     files = {name: data for name, data in before.items() if _stays(name, choice)}
     files |= {
         bundle.RESULT: canonical_bytes(result_json(parts, redaction)) + b"\n",
-        bundle.SAMPLES: samples_bytes(samples_left(samples)),
-        bundle.OPENINGS: b"".join(opening_lines(left)),
+        bundle.SAMPLES: b"".join(sample.line() for sample in shown),
+        bundle.OPENINGS: HEADER + b"".join(map(opening_line, left)),
         bundle.ORIGINAL_SUMS: before[bundle.SUMS],
     }
     if "event-details" in withheld:
-        files[bundle.EVENTS] = events_bytes(one for one in values if one.kind == "event")
+        files[bundle.EVENTS] = b"".join(event_line(one.cells[""]) for one in values if one.kind == "event")
     made = _attestations(run, files, before)
     return {**files, **made}
 
 
-def _committed(files: Files) -> Committed:
+def _committed(files: Files) -> tuple[Header, list[Entry]]:
     blueprint = read_blueprint(files[bundle.BLUEPRINT], file=bundle.BLUEPRINT, definitions=references())
     parts = Parts(
         parse_json(files[bundle.RESULT], what=bundle.RESULT),
         {name: sha256_hex(data) for name, data in files.items() if not name.startswith("attestations/")},
-        [parse_json(line, what="an event") for line in files[bundle.EVENTS].splitlines()],
-        read_bundle_samples(files[bundle.SAMPLES]),
-        blueprint.metrics,
+        launcher_steps(files[bundle.EVENTS].splitlines()),
     )
-    return committed_parts(KEY, parts)
+    samples = CommittedSamples(KEY, BytesIO(files[bundle.SAMPLES]), blueprint.metrics)
+    return samples.header, [*parts.entries(), *samples.entries()]
 
 
 def _stays(name: str, choice: Choice) -> bool:

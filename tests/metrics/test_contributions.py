@@ -6,15 +6,10 @@ from typing import Any
 import pytest
 
 from launcher.errors import CheckFailedError
-from launcher.metrics.contributions import (
-    Contribution,
-    Form,
-    contributors,
-    evaluate_contributions,
-    read_forms,
-)
+from launcher.metrics.contributed import Contributed
+from launcher.metrics.contributions import Contributor, Form, FoundLabels, read_forms
 from launcher.metrics.definitions import definitions
-from launcher.metrics.evaluation import evaluate
+from launcher.metrics.evaluation import evaluate, sample_counts
 from launcher.spec.blueprint import Interval, Metric
 from launcher.spec.sample import Sample
 
@@ -84,18 +79,17 @@ def numbered(chance: random.Random, identifier: str, replicate: int) -> Sample:
     )
 
 
-def contributed(metrics: list[Metric], samples: list[Sample]) -> tuple[list[Form], list[Contribution]]:
-    ways = contributors(metrics, samples)
-    found = [
-        Contribution(
-            sample.replicate or 0,
-            f"opaque {sample.task} {sample.id}",
-            sample.weight,
-            tuple(way.of(sample) for way in ways),
-        )
-        for sample in samples
-    ]
-    return [way.form for way in ways], found
+def ways_of(metrics: list[Metric], samples: list[Sample]) -> tuple[Contributor, ...]:
+    found = FoundLabels(metrics)
+    for sample in samples:
+        found.add(sample)
+    return found.ways()
+
+
+def cells_of(sample: Sample, **more: Any) -> dict[str, Any]:
+    item = f"opaque {sample.task} {sample.id}"
+    own = {"replicate": sample.replicate, "seed": sample.seed, "item": item, "weight": sample.weight}
+    return {**own, "failed": sample.is_failed, **more}
 
 
 @pytest.mark.parametrize(("metrics", "make"), [(LABELLED, labelled), (NUMBERED, numbered)])
@@ -103,9 +97,12 @@ def contributed(metrics: list[Metric], samples: list[Sample]) -> tuple[list[Form
 def test_contributions_give_the_numbers_that_the_samples_give(metrics: Any, make: Any, seed: int) -> None:
     chance = random.Random(seed)
     samples = [make(chance, f"item-{number}", replicate) for replicate in range(3) for number in range(40)]
-    forms, found = contributed(metrics, samples)
-    chance.shuffle(found)
-    assert evaluate_contributions(metrics, forms, found, 3) == evaluate(metrics, samples, SEEDS)
+    ways = ways_of(metrics, samples)
+    forms = [way.form for way in ways]
+    contributed = Contributed(metrics, forms, SEEDS)
+    for sample in chance.sample(samples, len(samples)):
+        contributed.add(cells_of(sample), [way.of(sample) for way in ways])
+    assert contributed.evaluate() == (evaluate(metrics, samples, SEEDS), sample_counts(samples))
     assert list(read_forms(metrics, [form.as_json() for form in forms])) == forms
 
 
@@ -115,18 +112,61 @@ def test_every_definition_has_contributions() -> None:
 
 def test_accuracy_by_wilson_gives_no_more_away_than_right_or_wrong() -> None:
     samples = [Sample("1", prediction="secret", target="hidden", replicate=0, seed=5)]
-    (form,), (one,) = contributed([metric("accuracy@1")], samples)
-    assert (form, one.cells) == (Form("right"), ([False, False],))
+    (way,) = ways_of([metric("accuracy@1")], samples)
+    assert (way.form, way.of(samples[0])) == (Form("right"), [False, False])
+
+
+ONE = Sample("1", replicate=0, seed=5)
+
+
+def evaluated(of: Metric, form: Form, cell: Any, **more: Any) -> Any:
+    contributed = Contributed([of], [form], SEEDS[:1])
+    contributed.add(cells_of(ONE, **more), [cell])
+    return contributed.evaluate()
 
 
 @pytest.mark.parametrize(
-    "cell", [[], [0, True], [False], [False, 1], [False, True, True], "x", {"failed": False}, [None, True]]
+    "cell",
+    [[], [0, True], [False], [False, 1], [False, True, True], "x", {"failed": False}, [None, True], None],
 )
 def test_a_contribution_that_no_sample_makes_is_refused(cell: Any) -> None:
     with pytest.raises(CheckFailedError):
-        evaluate_contributions(
-            [metric("accuracy@1")], [Form("right")], [Contribution(0, "i", None, (cell,))], 1
-        )
+        evaluated(metric("accuracy@1"), Form("right"), cell)
+
+
+def test_only_a_metric_over_a_part_has_samples_that_contribute_nothing() -> None:
+    covered = metric("accuracy@1", where={"size": "large"})
+    ((result,), counts) = evaluated(covered, Form("right"), None)
+    assert (result.n, counts.n) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("form", "cell"),
+    [(Form("right"), [True, True]), (Form("class"), [True, False, True]), (Form("ranks"), [True, 1, 1])],
+)
+def test_a_failed_sample_that_answered_is_refused(form: Form, cell: Any) -> None:
+    of = metric("f1@1", "wilson", parameters={"class": "b"})
+    with pytest.raises(CheckFailedError, match="a failed sample contributed an answer"):
+        evaluated(of, form, cell)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"replicate": 1},
+        {"replicate": None},
+        {"replicate": False},
+        {"seed": 6},
+        {"seed": 5.0},
+        {"item": 3},
+        {"weight": 0},
+        {"weight": True},
+        {"failed": 1},
+    ],
+)
+def test_a_sample_of_no_run_is_refused(odd: Any) -> None:
+    with pytest.raises(CheckFailedError):
+        evaluated(metric("accuracy@1"), Form("right"), [False, True], **odd)
 
 
 @pytest.mark.parametrize(
