@@ -24,6 +24,7 @@ from launcher.trust.policy import Policy, Rule, single_key_policy
 from launcher.trust.sigstore import seal
 from launcher.verify import Verification, verify
 from tests.conftest import Evalctl
+from tests.fakes.bundle_files import result_of
 from tests.fakes.forgery import change_json, copy_of, reseal, statement_of
 from tests.fakes.world import SmallWorld
 from tests.trust.sealed_bundle import ALICE, MALLORY
@@ -38,10 +39,6 @@ def bring_in(home: Path, *cases: str) -> list[ImportedBundle]:
 
 def verified(bundle: Path, policy: Policy | None = None) -> Verification:
     return verify(bundle, policy or single_key_policy(ALICE.public), NOW)
-
-
-def result_of(bundle: Path) -> Any:
-    return json.loads((bundle / names.RESULT).read_bytes())
 
 
 @pytest.fixture(scope="module")
