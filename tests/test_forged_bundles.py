@@ -14,6 +14,7 @@ import pytest
 
 from tests.bundles import cases, trial
 from tests.bundles.case import Case
+from tests.bundles.classes import CLASSES, AttackClass
 from tests.bundles.page import PAGE, page
 from tests.bundles.trial import Trial
 from tests.fakes.finished import Finished
@@ -128,6 +129,18 @@ def measured(case: Case, folder: Path) -> tuple[Finished, int]:
     shutil.rmtree(folder / case.name)
     *said, memory = done.stderr.splitlines()
     return Finished(done.returncode, done.stdout, "\n".join(said)), int(memory)
+
+
+@pytest.mark.parametrize("one", CLASSES, ids=[one.words for one in CLASSES])
+def test_a_class_of_attacks_has_cases(one: AttackClass) -> None:
+    assert one.of(cases())
+    for pattern in one.titles:
+        assert AttackClass("", titles=(pattern,)).of(cases()), pattern
+
+
+def test_every_forgery_is_of_a_class() -> None:
+    classed = {case.name for one in CLASSES for case in one.of(cases())}
+    assert {case.name for case in cases() if case.exit_code} == classed
 
 
 def test_the_page_names_every_case() -> None:

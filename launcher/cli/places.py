@@ -54,11 +54,13 @@ def place_here(home: Home, bundle: Path) -> LedgerPlace | None:
 def place_verified(
     home: Home, bundle: Path, verification: "Verification", policy: "Policy"
 ) -> LedgerPlace | None:
-    """Return the place that the proof shows which verification held; what a stranger claims, as claimed."""
-    if verification.verdict == "untrusted":
-        return ledger_place(home, bundle, lambda: policy)
+    """Return the place that the proof shows which verification held; what a stranger claims, as claimed.
+
+    The bundle is opened again only where verification did not read its proof.
+    """
     if verification.ledger is None:
-        return None
+        stranger = verification.verdict == "untrusted"
+        return ledger_place(home, bundle, lambda: policy) if stranger else None
     try:
         return place_in(home, verification.ledger, lambda: policy)
     except EvalctlError:

@@ -133,7 +133,7 @@ def load_private(name: str, data: bytes, passphrase: bytes | None = None) -> Fil
     load = serialization.load_ssh_private_key if openssh else serialization.load_pem_private_key
     try:
         private = load(data, passphrase if is_encrypted(data) else None)
-    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+    except (TypeError, ValueError, NotImplementedError, UnsupportedAlgorithm) as error:
         raise _refused(name, error, passphrase) from error
     if not isinstance(private, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
         raise _malformed(f"`{name}` is neither an Ed25519 nor a P-256 key", hint=_NEW_KEY)

@@ -23,6 +23,7 @@ Group = Literal[
     "types",
     "signatures",
     "keys and thresholds",
+    "timestamps",
     "encodings",
     "archives",
     "exhaustion",

@@ -24,7 +24,9 @@ from tests.bundles import (
     replays,
     reproducing,
     signatures,
+    stamps,
     statements,
+    unused_fields,
     weak_keys,
 )
 from tests.bundles.case import Case
@@ -50,7 +52,9 @@ _MODULES: tuple[Callable[[], Iterator[Case]], ...] = (
     policies.cases,
     co_signers.cases,
     malformed_policies.cases,
+    unused_fields.cases,
     weak_keys.cases,
+    stamps.cases,
     ledgers.cases,
     redactions.cases,
 )

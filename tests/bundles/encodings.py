@@ -34,10 +34,15 @@ def cases() -> Iterator[Case]:
             f"{label}-{title}": (f"{attack} in `{name}`", sealed(edit(name, change)), words)
             for title, (attack, change) in _REWRITTEN.items()
             # SHA256SUMS is compared, never parsed; and a sample is a line.
-            if (label, title) not in (("samples", "pretty"), ("samples", "nothing"))
+            if (label, title) not in (("samples", "pretty"), ("samples", "nothing")) and title != "deeper"
         }
         yield from rows("encodings", _CHECKED_BY.get(name, "contents"), table)
     yield from rows("encodings", "contents", dict(_samples()) | _LOCKS)
+    for name, (label, _) in _WHOLE.items():
+        attack, change = _REWRITTEN["deeper"]
+        row = (f"{attack} in `{name}`", sealed(edit(name, change)), "holds more than")
+        if name != names.SAMPLES:
+            yield from rows("encodings", "files", {f"{label}-deeper": row})
 
 
 def _pretty(data: bytes) -> bytes:
@@ -48,6 +53,12 @@ def _doubled(data: bytes) -> bytes:
     """Return an object with its first key twice: some readers keep the first value, some the last."""
     key = next(iter(json.loads(data.splitlines()[0])))
     return data.replace(b"{", b'{"' + key.encode() + b'":null,', 1)
+
+
+def _doubled_by_escape(data: bytes) -> bytes:
+    """Return an object with its first key twice, the first time with its first letter as an escape."""
+    key = next(iter(json.loads(data.splitlines()[0])))
+    return data.replace(b"{", b'{"\\u%04x%b":null,' % (ord(key[0]), key[1:].encode()), 1)
 
 
 def _escaped(data: bytes) -> bytes:
@@ -78,6 +89,7 @@ _REWRITTEN: dict[str, tuple[str, Bytes]] = {
     "surrogate-escape": ("escaped half a pair of surrogates", _surrogate),
     "escape": ("wrote a letter as an escape", _escaped),
     "duplicate-key": ("wrote a key twice", _doubled),
+    "duplicate-key-by-escape": ("wrote a key twice, once with an escape", _doubled_by_escape),
     "carriage-returns": ("ended lines with CR LF", lambda data: data.removesuffix(b"\n") + b"\r\n"),
     "two-line-feeds": ("added a line feed", lambda data: data.removesuffix(b"\n") + b"\n\n"),
     "trailing": ("added a second JSON value", lambda data: data + b"{}"),
@@ -96,6 +108,7 @@ _REWRITTEN: dict[str, tuple[str, Bytes]] = {
     "single-quotes": ("quoted with apostrophes", lambda data: data.replace(b'"', b"'")),
     "deep": ("nested 10,000 lists", _before(b'{"":' + b"[" * 10_000 + b"]" * 10_000 + b",")),
     "deep-and-open": ("opened 100,000 lists", lambda data: b"[" * 100_000),
+    "deeper": ("nested 1,000,000 lists", _before(b'{"":' + b"[" * 1_000_000 + b"]" * 1_000_000 + b",")),
     "list": ("wrote a list", lambda data: b"[" + data.strip() + b"]\n"),
     "text": ("wrote a text", lambda data: b'"x"\n'),
     "nothing": ("wrote nothing", lambda data: b""),
@@ -229,15 +242,18 @@ _BASE64 = {
 }
 
 
+_SAID = {
+    "whole-float": "a signed payload",
+    "capital-exponent": "a signed payload",
+    "deeper": "holds more than",
+}
+
+
 def _payloads() -> Iterator[tuple[str, tuple[str, Forge, str]]]:
     """Yield payloads that the trusted key signed as they are, in a form that two readers could tell apart."""
     for title, (attack, change) in _REWRITTEN.items():
         if title not in ("list", "text", "nothing"):
-            said = (
-                "the signed payload"
-                if title not in ("whole-float", "capital-exponent")
-                else "a signed payload"
-            )
+            said = _SAID.get(title, "the signed payload")
             yield f"payload-{title}", (f"{attack} in what was signed", payload(RESULT, change), said)
     yield (
         "payload-line-feed",

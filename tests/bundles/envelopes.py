@@ -181,6 +181,13 @@ _MATERIAL = {
         ),
         "media type is wrong",
     ),
+    "media-type-0.2": (
+        "named version 0.2 of the Sigstore bundle",
+        envelope(
+            RESULT, lambda it: it.update(mediaType="application/vnd.dev.sigstore.bundle+json;version=0.2")
+        ),
+        "media type is wrong",
+    ),
     "media-type-0.3-old-spelling": (
         "named version 0.3 of the Sigstore bundle in its old spelling",
         envelope(

@@ -28,6 +28,20 @@ def cases() -> Iterator[Case]:
     yield from _changed()
     yield from _sums()
     yield from _special()
+    yield Case(
+        title="honest-odd-permissions",
+        group="honest",
+        attack="made files executable, set-user-ID and read-only, and folders sticky: none of it is signed",
+        forge=_odd_permissions,
+        exit_code=0,
+    )
+
+
+def _odd_permissions(bundle: Path) -> None:
+    for number, path in enumerate(sorted(path for path in bundle.rglob("*") if path.is_file())):
+        path.chmod((0o4755, 0o2755, 0o444, 0o777)[number % 4])
+    for name in ("artifacts", "attestations"):
+        (bundle / name).chmod(0o1777)
 
 
 def _file(title: str, attack: str, forge: Forge, words: str, refused_by: str = "files") -> Case:

@@ -101,6 +101,18 @@ def _mirrored(signature: bytes) -> bytes:
     return utils.encode_dss_signature(r, _N - s)
 
 
+def _negative(r: int, s: int) -> bytes:
+    """Return the DER of r and of s with its sign turned: two's complement, with no byte to spare."""
+    parts = [number.to_bytes(33, "big", signed=True) for number in (r, -s)]
+    body = b"".join(b"\2\x21" + part for part in parts)
+    return b"\x30" + bytes([len(body)]) + body
+
+
+def _raised(r: int, s: int) -> bytes:
+    """Return (r + n, s), which is equal to (r, s) where a verifier takes r modulo n."""
+    return utils.encode_dss_signature(r + _N, s)
+
+
 def _raw(signature: bytes) -> bytes:
     r, s = utils.decode_dss_signature(signature)
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
@@ -188,6 +200,21 @@ _P256 = {
         "added the group's order to s",
         _signature(lambda it: utils.encode_dss_signature(1, utils.decode_dss_signature(it)[1] + _N)),
         _HOLDS,
+    ),
+    "p256-negative": (
+        "gave (r, -s) for a signature",
+        _signature(lambda it: _negative(*utils.decode_dss_signature(it))),
+        _HOLDS,
+    ),
+    "p256-r-beyond-order": (
+        "added the group's order to r",
+        _signature(lambda it: _raised(*utils.decode_dss_signature(it))),
+        _HOLDS,
+    ),
+    "p256-indefinite-length": (
+        "wrote the DER with a length that is not told",
+        _signature(lambda it: b"\x30\x80" + it[2:] + b"\0\0"),
+        "signature",
     ),
     "p256-raw": ("gave r and s without DER", _signature(_raw), _HOLDS),
     "p256-trailing": ("added a byte behind the DER", _signature(lambda it: it + b"\0"), _HOLDS),

@@ -5,14 +5,24 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+
 from launcher.canonical import canonical_bytes
+from launcher.ledger.entries import entry_bytes
 from launcher.spec import bundle
 from launcher.trust.sigstore import open_envelope
 from tests.bundles.case import honest
 from tests.bundles.keys import ALICE, ALICE_P256
+from tests.bundles.ledgers import WITNESS, counted_and_witnessed, proof_of
 from tests.bundles.lies_about_kinds import egress, foreign
 from tests.bundles.lies_about_records import EVENT_LINES, RESOURCE_LINES
 from tests.bundles.policies import policy
+from tests.bundles.redactions import some
 
 FOLDER = Path(__file__).parent / "seeds"
 
@@ -27,6 +37,7 @@ def _made() -> Mapping[str, tuple[bytes, ...]]:
     files = honest()
     attestations = [files[name] for name in bundle.REQUIRED_ATTESTATIONS]
     payloads = tuple(open_envelope(data).payload for data in attestations)
+    proof = proof_of(counted_and_witnessed(), witness=WITNESS)
     identity = canonical_bytes(json.loads(files[bundle.LOCK])["identity"])
     return {
         "attestation": tuple(attestations),
@@ -48,10 +59,14 @@ def _made() -> Mapping[str, tuple[bytes, ...]]:
         "public-key": tuple(
             text.encode() for key in (ALICE, ALICE_P256) for text in (key.public.openssh, key.public.pem)
         ),
+        "private-key": tuple(_private_keys()),
+        "ledger-entry": tuple(entry_bytes(entry) for entry in (proof.attempt, proof.outcome)),
+        "commitments": (some()[bundle.COMMITMENTS],),
+        "openings": (some()[bundle.OPENINGS],),
         "note-key": (b"example.org/log+c74f20a3+AVDq0WKZDZ3VPjdaJjlzNlCIfr0WVTNDF6M0TNp2sAUT",),
-        "checkpoint": (_NOTE,),
-        "note": (_NOTE,),
-        "proof": (b"c2sp.org/tlog-proof@v1\nindex 0\n" + base64.b64encode(bytes(32)) + b"\n\n" + _NOTE,),
+        "checkpoint": (_NOTE, proof.checkpoint.data),
+        "note": (_NOTE, proof.checkpoint.data),
+        "proof": (proof.data,),
         "canonical": (files[bundle.RESULT], b'[1e21,-0.5,1e-7,"\\u00e9\\ud83d\\ude00",9007199254740991]'),
     }
 
@@ -63,6 +78,14 @@ _NOTE = (
     + base64.b64encode(bytes(68))
     + b"\n"
 )
+
+
+def _private_keys() -> Iterator[bytes]:
+    for signer in (ALICE, ALICE_P256):
+        for form in (PrivateFormat.OpenSSH, PrivateFormat.PKCS8):
+            yield signer.private.private_bytes(Encoding.PEM, form, NoEncryption())
+        encryption = BestAvailableEncryption(b"passphrase")
+        yield signer.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
 
 def _probes(environment: bytes) -> Iterator[bytes]:

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -23,7 +22,7 @@ from launcher.trust.policy import Policy, single_key_policy
 from launcher.trust.policy_file import read_policy
 from launcher.trust.sigstore import open_envelope, seal, seal_payload
 from launcher.trust.timestamps import Authority, StampedSigner, check_timestamp, read_certificates
-from tests.signing.authorities import TestAuthority, make_authority
+from tests.signing.authorities import TestAuthority, certified, make_authority
 from tests.trust.sealed_bundle import ALICE, BOB, LOCK_DIGEST, NOW, checked, failures, sealed
 
 SIGNATURE = b"the bytes of a signature"
@@ -124,37 +123,6 @@ def test_an_authority_counts_in_its_time_alone(token: bytes, own: dict[str, Auth
         assert "`own`" in detail
     around = replace(own["own"], valid_from=now - timedelta(hours=1), valid_until=now + timedelta(hours=1))
     assert status(token, {"own": around})[0] == "ok"
-
-
-def certified(authority: TestAuthority, size: int, **change: Any) -> bytes:
-    """Return a certificate of `size` bytes for the signer's own key, name and number, with `change`."""
-    folder = authority.folder
-    real = x509.load_pem_x509_certificate((folder / "signer.pem").read_bytes())
-    key: Any = load_pem_private_key((folder / "root.key").read_bytes(), None)
-    names = (x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME, x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
-    for length in range(180):
-        parts = [1 + min(60, max(0, length - 60 * number)) for number in range(3)]
-        subject = x509.Name(
-            [x509.NameAttribute(name, "x" * part) for name, part in zip(names, parts, strict=True)]
-        )
-        builder = x509.CertificateBuilder(
-            issuer_name=real.issuer,
-            subject_name=subject,
-            public_key=real.public_key(),  # type: ignore[arg-type]
-            serial_number=real.serial_number,
-            not_valid_before=change.get("begin", real.not_valid_before_utc),
-            not_valid_after=change.get("end", real.not_valid_after_utc),
-        )
-        if "purpose" in change:
-            usage = x509.ExtendedKeyUsage([change["purpose"]])
-            builder = builder.add_extension(usage, critical=change.get("critical", True))
-        for _ in range(24):  # of an ECDSA signature some bytes more or less
-            data = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
-            if len(data) == size:
-                return data
-            if abs(len(data) - size) > 3:
-                break
-    raise AssertionError("no certificate came out as long as the real one")
 
 
 STAMPING = x509.ExtendedKeyUsageOID.TIME_STAMPING

@@ -1,3 +1,4 @@
+import base64
 import os
 import stat
 import subprocess
@@ -5,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +20,7 @@ from launcher.trust.keys import (
     is_fingerprint,
     load_public,
 )
+from launcher.trust.private_keys import load_private
 from tests.trust.sealed_bundle import ALICE, BOB, ed25519_signer, p256_signer
 
 P256 = p256_signer(5)
@@ -217,3 +221,15 @@ def test_a_private_key_whose_halves_do_not_belong_together_signs_nothing(tmp_pat
     path.write_text("\n".join([lines[0], base64.b64encode(body).decode(), lines[-1], ""]))
     with pytest.raises(MalformedError):
         load_signer(path).sign(b"anything")
+
+
+@pytest.mark.parametrize("first", [b"\0", b"\2", b"\5"])
+def test_a_private_key_whose_point_is_compressed_or_none_is_malformed(first: bytes) -> None:
+    private = ec.derive_private_key(11, ec.SECP256R1())
+    point = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    text = private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    begin, *lines, end = text.splitlines()
+    body = base64.b64decode(b"".join(lines)).replace(point, first + point[1:])
+    damaged = b"\n".join([begin, base64.b64encode(body), end, b""])
+    with pytest.raises(MalformedError, match="cannot be read as a private key"):
+        load_private("it", damaged)
