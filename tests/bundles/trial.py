@@ -105,6 +105,8 @@ _WATCH = Watch()
 
 def begin() -> None:
     """Prepare a worker process: from now on it is watched."""
+    # What Python keeps of the modules it compiles is no doing of a bundle's.
+    sys.dont_write_bytecode = True
     sys.addaudithook(_WATCH.hear)
     os.environ["NO_COLOR"] = "1"
 
