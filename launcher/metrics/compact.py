@@ -4,10 +4,12 @@ A row (replicate, outcome, weight) is one whole number that sorts as the row doe
 sorting those. Where few distinct items are left, an ordinary `Tally` comes out.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from heapq import merge
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
 
     Words = NDArray[np.uint64]
 
-_FEW_ROWS: Final = 1 << 16
-_RANK_BITS: Final = 23
-_RANK: Final = (1 << _RANK_BITS) - 1
+_FEW_ROWS: Final = 1 << 12
+RANK_BITS: Final = 23
+RANK: Final = (1 << RANK_BITS) - 1
 _STEP: Final = 1 << 18
 
 
@@ -33,12 +35,12 @@ class Meaning:
     """What the whole numbers that stand for rows mean."""
 
     def __init__(self, outcomes: Any, decode: Decode, weights: WholeWeights | None) -> None:
-        self.outcomes, self._decode, self._weights = outcomes, decode, weights
+        self.outcomes, self._decode, self.weights = outcomes, decode, weights
 
     def row(self, word: int) -> Row:
         """Return the row that a number stands for."""
-        weight = 1 if self._weights is None else self._weights.of_rank(word & _RANK)
-        return word >> 2 * _RANK_BITS, self.outcome(word >> _RANK_BITS & _RANK), weight
+        weight = 1 if self.weights is None else self.weights.of_rank(word & RANK)
+        return word >> 2 * RANK_BITS, self.outcome(word >> RANK_BITS & RANK), weight
 
     def outcome(self, rank: int) -> Outcome:
         """Return the outcome of a rank."""
@@ -81,6 +83,26 @@ class Items:
             return self._groups[0][1]
         return [count for _, count in merge(*(_listed(*group) for group in self._groups))]
 
+    def placed(self) -> Iterator[tuple[Any, "Words", Any]]:
+        """Yield places in this order, rows and counts of all items that have the same number of rows."""
+        for places, (words, counts) in zip(self._places, self._groups, strict=True):
+            yield places, words, counts
+
+    @cached_property
+    def _places(self) -> list[Any]:
+        import numpy as np
+
+        if len(self._groups) == 1:
+            return [np.arange(len(self._groups[0][1]))]
+        found = [array("q") for _ in self._groups]
+        listed = (
+            zip((words for words, _ in _listed(*group)), repeat(which))
+            for which, group in enumerate(self._groups)
+        )
+        for place, (_, which) in enumerate(merge(*listed)):
+            found[which].append(place)
+        return [np.frombuffer(places, dtype=np.int64) for places in found]
+
     def __len__(self) -> int:
         return sum(len(counts) for _, counts in self._groups)
 
@@ -103,7 +125,7 @@ class CompactTally:
         self, errors: int, present: Sequence[bool], items: Items, meaning: Meaning, numbers: Numbers | None
     ) -> None:
         self.errors, self.present, self.items, self.numbers = errors, present, items, numbers
-        self.outcomes = Outcomes(meaning)
+        self.meaning, self.outcomes = meaning, Outcomes(meaning)
         self.n, self.rows = items.total, items.rows
 
     @property
@@ -153,7 +175,7 @@ def tally_of_rows(rows: Rows) -> Tally | CompactTally:
     weights = _weights(rows)
     if len(chosen.counts) == 1 and rows.of_place is None and weights is None:
         outcomes, counts = np.unique(ordinals, return_counts=True)
-        words = np.arange(len(outcomes), dtype=np.uint64) << np.uint64(_RANK_BITS)
+        words = np.arange(len(outcomes), dtype=np.uint64) << np.uint64(RANK_BITS)
         groups = [(words[:, None], counts)] if len(words) else []
         numbers = Numbers(outcomes.astype(np.float64), counts) if outcomes.dtype == np.float64 else None
         return _tally(chosen, errors, groups, Meaning(outcomes, decode, None), numbers)
@@ -220,11 +242,11 @@ def _words(ranks: Any, chosen: Chosen, weights: Any) -> "Words":
     import numpy as np
 
     words: Words = ranks.astype(np.uint64)
-    words <<= np.uint64(_RANK_BITS)
+    words <<= np.uint64(RANK_BITS)
     if weights is not None:
         words |= weights
     for replicate, (start, end) in enumerate(pairwise((0, *accumulate(chosen.counts)))):
-        words[start:end] |= np.uint64(replicate << 2 * _RANK_BITS)
+        words[start:end] |= np.uint64(replicate << 2 * RANK_BITS)
     return words
 
 

@@ -12,12 +12,14 @@ from msgspec import Struct
 
 from launcher.errors import MalformedError
 from launcher.metrics.bootstrap import can_resample, percentile_interval, resampled_values
+from launcher.metrics.compact import CompactTally
 from launcher.metrics.definitions import method_of, problems, statistic_of, view_of
 from launcher.metrics.intervals import student, wilson
 from launcher.metrics.judgement import judge, meets_published
 from launcher.metrics.labels import label_key
 from launcher.metrics.matching import matches
-from launcher.metrics.statistics import SCALARS, Accuracy, ClassScore, Statistic, column_sums
+from launcher.metrics.row_blocks import sums_of_columns, sums_of_items, trials_of_items
+from launcher.metrics.statistics import SCALARS, Accuracy, ClassScore, Mean, Statistic, column_sums
 from launcher.metrics.tally import Row, Tallied, Tally, tally
 from launcher.metrics.work import Meter
 from launcher.spec.blueprint import Metric
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
 
 
 class _Measured(Struct, frozen=True):
-    """One metric with its point estimates; `n` counts the items that entered the denominator."""
+    """One metric with its point estimates; `n` counts the items that entered the denominator.
+
+    `whole` is a mean's denominator over all replicates.
+    """
 
     metric: Metric
     tally: Tallied
@@ -38,6 +43,7 @@ class _Measured(Struct, frozen=True):
     per_replicate: tuple[float | None, ...]
     value: float | None
     n: int
+    whole: int
 
 
 class _Estimate(Struct, frozen=True):
@@ -131,18 +137,29 @@ class _Seen:
 
 
 def _measure(metric: Metric, of: Tallied, statistic: Statistic) -> _Measured:
+    of_replicates = _sums(statistic, of)
     values = tuple(
         float(statistic.value(sums, SCALARS)) if present else None
-        for sums, present in zip(column_sums(statistic, of), of.present, strict=True)
+        for sums, present in zip(of_replicates, of.present, strict=True)
     )
     found = [value for value in values if value is not None]
     value = math.fsum(found) / len(found) if found and len(found) == len(values) else None
     n = _trials(of, statistic)[0] if isinstance(statistic, ClassScore) else of.n
-    return _Measured(metric, of, statistic, values, value, n)
+    whole = sum(sums[1] for sums in of_replicates) if isinstance(statistic, Mean) else 0
+    return _Measured(metric, of, statistic, values, value, n, whole)
+
+
+def _sums(statistic: Statistic, of: Tallied) -> list[list[int]]:
+    if isinstance(of, CompactTally) and of.numbers is None:
+        return sums_of_columns(of, statistic)
+    return column_sums(statistic, of)
 
 
 def _trials(of: Tallied, statistic: Accuracy | ClassScore) -> tuple[int, float]:
     """Return how many items are trials, and how many equally weighing ones they are worth (Kish, 1965)."""
+    if isinstance(of, CompactTally):
+        items, total, squares = trials_of_items(of, statistic)
+        return items, total * total / squares if squares else 0.0
     items, total, squares = 0, 0, 0
     for rows, count in of.items:
         weight = sum(weight * statistic.trials(outcome) for _, outcome, weight in rows)
@@ -192,7 +209,7 @@ def _closed_form(one: _Measured) -> _Estimate:
         return _wilson(one.value, one.statistic, _trials(one.tally, one.statistic)[1], one.metric.ci.level)
     if one.n == 1:
         return _Estimate(None, "one item gives no interval")
-    return _student(one.value, one.tally, one.statistic, one.metric.ci.level)
+    return _student(one.value, one)
 
 
 def _wilson(value: float, statistic: Accuracy | ClassScore, n: float, level: float) -> _Estimate:
@@ -200,20 +217,27 @@ def _wilson(value: float, statistic: Accuracy | ClassScore, n: float, level: flo
     return _Estimate((min(statistic.from_share(lower), value), max(statistic.from_share(upper), value)))
 
 
-def _student(value: float, of: Tallied, statistic: Statistic, level: float) -> _Estimate:
-    if len(of.outcomes) == 1:
+def _student(value: float, one: _Measured) -> _Estimate:
+    if len(one.tally.outcomes) == 1:
         return _Estimate(None, "every item has the same value")
-    if of.numbers is not None:
-        return _Estimate(student(of.numbers.squares(value), of.n, value, level))
-    whole = sum(count * _item_sums(rows, statistic)[1] for rows, count in of.items)
+    if one.tally.numbers is not None:
+        squares = one.tally.numbers.squares(value)
+    else:
+        squares = math.fsum(_residual_squares(value, one))
+    return _Estimate(student(squares, one.tally.n, value, one.metric.ci.level))
 
-    def squares() -> Iterator[float]:
-        for rows, count in of.items:
-            total, weight = _item_sums(rows, statistic)
-            residual = total / whole - value * (weight / whole)
-            yield count * (residual * residual)
 
-    return _Estimate(student(math.fsum(squares()), of.n, value, level))
+def _residual_squares(value: float, one: _Measured) -> Iterator[float]:
+    """Yield the squared residuals of the items that are alike, together."""
+    if isinstance(one.tally, CompactTally):
+        for totals, weights, counts in sums_of_items(one.tally, one.statistic):
+            residuals = (totals / one.whole).astype(float) - value * (weights / one.whole).astype(float)
+            yield from (counts * (residuals * residuals)).tolist()
+        return
+    for rows, count in one.tally.items:
+        total, weight = _item_sums(rows, one.statistic)
+        residual = total / one.whole - value * (weight / one.whole)
+        yield count * (residual * residual)
 
 
 def _item_sums(rows: Sequence[Row], statistic: Statistic) -> tuple[int, int]:

@@ -1,11 +1,12 @@
 """What one item of each group adds to each column of a statistic, in whole numbers that stay exact."""
 
-from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from launcher.metrics.compact import CompactTally
+from launcher.metrics.row_blocks import cells_of_items
 from launcher.metrics.statistics import Statistic
 from launcher.metrics.tally import Row, Tallied
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _EXACT: Final = 1 << 53
+_DENSE: Final = 6
 
 
 class Features(Struct, frozen=True):
@@ -44,31 +46,64 @@ def features_of(tally: Tallied, statistic: Statistic) -> Features:
     import numpy as np
 
     shifts = _shifts(tally, statistic)
-    groups, places, amounts = array("q"), array("q"), array("d")
-    for group, (rows, _) in enumerate(tally.items):
-        for place, amount in _cells(rows, statistic).items():
-            shift = shifts[place % statistic.width]
-            if rounded := (amount + (1 << shift >> 1)) >> shift:
-                groups.append(group)
-                places.append(place)
-                amounts.append(rounded)
-    top, columns = max(shifts), statistic.width * len(tally.present)
-    scales = np.array([2.0 ** (shift - top) for shift in shifts] * len(tally.present))
-    cells = (np.frombuffer(groups, dtype=np.int64), np.frombuffer(places, dtype=np.int64), np.array(amounts))
-    if len(tally.items) * columns > 3 * len(groups):
-        return Features(scales, cells=cells)
-    matrix = np.zeros((len(tally.items), columns))
-    matrix[cells[0], cells[1]] = cells[2]
-    return Features(scales, matrix=matrix)
+    groups, columns = len(tally.items), statistic.width * len(tally.present)
+    scales = np.array([2.0 ** (shift - max(shifts)) for shift in shifts] * len(tally.present))
+    if groups * columns <= _DENSE * tally.rows:
+        matrix = np.zeros((groups, columns))
+        for lines, places, amounts in _rounded(tally, statistic, shifts):
+            matrix[lines, places] = amounts
+        return Features(scales, matrix=matrix)
+    found = list(_rounded(tally, statistic, shifts))
+    cells = tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Features(scales, cells=cells)
+
+
+def _rounded(tally: Tallied, statistic: Statistic, shifts: Sequence[int]) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield groups, columns and the amounts that are not 0, cut to what stays exact."""
+    import numpy as np
+
+    by_column = np.array(shifts, dtype=object)
+    for groups, places, exact in _all_cells(tally, statistic):
+        amounts = exact
+        if any(shifts):
+            cut = by_column[places % statistic.width]
+            amounts = (exact.astype(object) + [(1 << shift) >> 1 for shift in cut.tolist()]) >> cut
+        some = amounts != 0
+        yield (
+            groups[some].astype(np.int32),
+            places[some].astype(np.int32),
+            amounts[some].astype(np.float64),
+        )
+
+
+def _all_cells(tally: Tallied, statistic: Statistic) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield groups, columns and amounts, each group and column once."""
+    if isinstance(tally, CompactTally):
+        yield from cells_of_items(tally, statistic)
+        return
+    import numpy as np
+
+    found = [
+        (group, place, amount)
+        for group, (rows, _) in enumerate(tally.items)
+        for place, amount in _cells(rows, statistic).items()
+    ]
+    groups, places, amounts = zip(*found, strict=True)
+    yield np.array(groups), np.array(places), np.array(amounts, dtype=object)
 
 
 def _shifts(tally: Tallied, statistic: Statistic) -> list[int]:
     """Return by how many bits each column's amounts are cut so that none exceeds 2^53 / n."""
     largest = [0] * statistic.width
-    for rows, _ in tally.items:
-        for place, amount in _cells(rows, statistic).items():
-            column = place % statistic.width
-            largest[column] = max(largest[column], abs(amount))
+    for _, places, amounts in _all_cells(tally, statistic):
+        sizes = abs(amounts)
+        if statistic.alike:
+            largest[0] = max(largest[0], int(sizes.max()))
+            continue
+        for column in range(statistic.width):
+            largest[column] = max(
+                largest[column], int(sizes[places % statistic.width == column].max(initial=0))
+            )
     limit = _EXACT // tally.n
     shifts = [(amount // limit).bit_length() for amount in largest]
     return [max(shifts)] * statistic.width if statistic.alike else shifts

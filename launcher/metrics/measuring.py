@@ -11,6 +11,7 @@ from launcher.spec.sample import MAX_BUNDLE_SAMPLES, Sample, refuse_uneven
 
 # Above it NumPy's start is paid for by what it saves.
 _SMALL_BYTES: Final = 1 << 20
+_FEW_METRICS: Final = 50
 _LEAST_LINE: Final = 34
 _BLOCK: Final = 4096
 
@@ -20,7 +21,7 @@ def measure(metrics: Sequence[Metric], seeds: Sequence[int], size: int, blocks: 
 
     Raises `MalformedError` where samples cannot be measured, and where replicates answered different items.
     """
-    if size > _SMALL_BYTES:
+    if size * max(1, len(metrics) // _FEW_METRICS) > _SMALL_BYTES:
         return evaluate_blocks(metrics, blocks, seeds, min(size // _LEAST_LINE, MAX_BUNDLE_SAMPLES))
     samples = [sample for block in blocks() for sample in block]
     results = evaluate(metrics, samples, seeds)

@@ -147,6 +147,13 @@ class WholeWeights:
         """Return the whole number for the weight at this rank."""
         return self.of(self._distinct[rank])
 
+    def of_ranks(self, ranks: Any) -> list[int]:
+        """Return the whole numbers for the weights at an array of ranks."""
+        if self._excess:
+            return [self.of_rank(rank) for rank in ranks.tolist()]
+        ratios = [weight.as_integer_ratio() for weight in self._distinct[ranks].tolist()]
+        return [numerator * (self._common // denominator) for numerator, denominator in ratios]
+
     def ranks(self, weights: Any) -> Any:
         """Return the rank of each of `weights`; weights with the same whole number have the same."""
         import numpy as np
