@@ -158,6 +158,16 @@ def _string(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _refused(name: str, error: Exception, passphrase: bytes | None) -> MalformedError:
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    unknown = isinstance(error, UnsupportedAlgorithm) or "key encryption algorithm" in str(error)
+    if unknown and passphrase is not None:
+        return _malformed(
+            f"the private key `{name}` is encrypted in a way that cannot be read here",
+            str(error)[:200],
+            "`ssh-keygen -p -f FILE` or, for PEM, `openssl pkcs8 -topk8 -v2 aes-256-cbc` encrypts it anew",
+            code="key-cipher",
+        )
     if "assword" in str(error) or passphrase is not None:
         return _encrypted(name) if passphrase is None else _wrong_passphrase(name)
     return _malformed(f"`{name}` cannot be read as a private key", hint=_NEW_KEY)

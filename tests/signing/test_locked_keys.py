@@ -98,6 +98,25 @@ def test_an_encrypted_key_signs_once_its_passphrase_is_given(
         find_signer(path).sign(b"data")
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        ssh_key("ed25519", "-Z", "3des-cbc"),
+        ssh_key("ed25519", "-Z", "chacha20-poly1305@openssh.com"),
+        openssl_key(["ED25519"], "-v2", "aria-256-cbc"),
+    ],
+    ids=["3des", "chacha20", "aria"],
+)
+def test_a_cipher_that_cannot_be_read_is_not_taken_for_a_wrong_passphrase(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "key")
+    with pytest.raises(MalformedError, match="encrypted in a way that cannot be read") as caught:
+        unlocked(find_signer(tmp_path / "key", Asked()))
+    assert caught.value.code == "key-cipher"
+    assert "ssh-keygen -p" in str(caught.value.hint)
+
+
 def test_an_encrypted_pem_without_its_public_half_is_opened_at_once(tmp_path: Path) -> None:
     path, asked = tmp_path / "key", Asked()
     MAKERS["pkcs8-p256-scrypt"](path)
