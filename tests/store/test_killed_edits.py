@@ -1,10 +1,8 @@
 """Commands that change a policy, killed before each step on the disk, at once, and on a disk that is full."""
 
-import os
 import resource
 import shutil
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -14,8 +12,8 @@ import pytest
 
 from launcher.cli.app import run
 from launcher.trust.policy_file import read_policy
+from tests.fakes.killing import child, ended, killed_before
 
-STEPS = ("open", "os.rename", "os.remove", "os.mkdir", "os.link")
 FULL = [0, 1, 200, 600, 1200, 1800, 2400]
 
 
@@ -50,41 +48,6 @@ def installed(home: Path) -> list[str]:
 STARTS = pytest.mark.parametrize("start", [plain, signed, installed])
 
 
-def child(work: Callable[[], int]) -> int:
-    """Do `work` in a process of its own; return its id."""
-    pid = os.fork()
-    if pid == 0:
-        code = 99
-        try:
-            code = work()
-        finally:
-            os._exit(code)
-    return pid
-
-
-def ended(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def killed_before(step: int, command: list[str], folder: Path) -> int:
-    """Run `command` and kill it before its `step`-th step inside `folder`; return how it ended."""
-
-    def work() -> int:
-        left = step
-
-        def look(event: str, arguments: tuple[object, ...]) -> None:
-            nonlocal left
-            if event in STEPS and str(arguments[0]).startswith(str(folder)):
-                left -= 1
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(look)
-        return run(command)
-
-    return ended(child(work))
-
-
 def version_in(home: Path) -> int:
     return read_policy((home / "trust.toml").read_bytes()).version
 
@@ -104,7 +67,7 @@ def test_an_edit_killed_at_any_step_leaves_the_old_policy_or_the_new(
         step += 1
         shutil.rmtree(home)
         shutil.copytree(before, home)
-        status = killed_before(step, command, home)
+        status = killed_before(step, lambda: run(command), str(home))
         assert run(["trust", "show"]) == 0, f"killed at step {step}"
         versions.add(version := version_in(home))
         known = start is not installed and version == 2
