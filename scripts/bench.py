@@ -132,6 +132,11 @@ def figures(folder: Path) -> None:
     print(
         f"the ledger's part of {LAUNCHES} launches, one by one: {part:.1%} of their time, {each:.1f} ms each"
     )
+    signing = json.loads(quiet([PYTHON, "-m", "scripts.bench_signatures"]).stdout)["alone"]
+    share_of = signing / (taken["seconds"] / LAUNCHES * 1000)
+    print(
+        f"three signatures made and verified: {signing:.2f} ms, {share_of:.2%} of such a launch (goal 0.1%)"
+    )
     print(f"sampling one container for {SLEEP_SECONDS} s: {share:.2%} of a core (goal 1%)")
 
 

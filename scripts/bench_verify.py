@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.bench_signatures import signing_cost
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sysconfig.get_path("scripts"))
 MODEL_SIGNING = "model-signing==1.1.1"
@@ -22,7 +24,6 @@ FILE_BYTES = 16 << 10
 LARGE = 8
 LARGE_BYTES = 512 << 20
 SAMPLES = 1_000_000
-SIGNINGS = 50
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ def main() -> None:
         )
         for comparison in comparisons(Path(folder)):
             report(comparison, rounds)
-        signatures()
+    signing = signing_cost()
+    print(f"\nthree signatures made and verified: {signing.alone:.2f} ms of processor time")
+    print(f"three attestations made, read and judged whole: {signing.whole:.2f} ms of processor time")
 
 
 def comparisons(folder: Path) -> list[Comparison]:
@@ -168,51 +171,6 @@ def hash_file(path: Path) -> str:
     """Return the SHA-256 of one file."""
     with path.open("rb", buffering=0) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def signatures() -> None:
-    """Print what signing and verifying the three statements of a small bundle costs."""
-    from datetime import UTC, datetime
-
-    from launcher.spec import bundle as names
-    from launcher.store.directory import walk
-    from launcher.trust.attestations import check_attestations
-    from launcher.trust.dsse import PAYLOAD_TYPE, pae, statement_bytes
-    from launcher.trust.sigstore import seal
-    from launcher.verify.reading import read_signed
-    from tests.fakes.forgery import statement_of
-    from tests.fakes.world import copy_world, make_template
-
-    with tempfile.TemporaryDirectory(prefix="evalctl-bench-signing-") as name:
-        make_template(Path(name, "template"))
-        world = copy_world(Path(name, "template"), Path(name, "world"))
-        bundle, signer, policy = world.launch().bundle, world.signer, world.policy
-        statements = [statement_of(bundle, path) for path in names.REQUIRED_ATTESTATIONS]
-        with walk(bundle) as inventory:
-            digests, signed = read_signed(inventory)
-        texts = [pae(PAYLOAD_TYPE, statement_bytes(statement)) for statement in statements]
-
-        def sign_and_verify() -> None:
-            for text in texts:
-                signer.public.is_signature_of(text, signer.sign(text))
-
-        def seal_and_check() -> None:
-            for statement in statements:
-                seal(statement, signer)
-            check_attestations(digests, signed, policy, datetime.now(UTC))
-
-        alone, whole = cost(sign_and_verify), cost(seal_and_check)
-    print(f"\nthree signatures made and verified: {alone:.2f} ms, 0.1% of a launch of {alone:.2f} s")
-    print(f"three attestations made, read and judged whole: {whole:.2f} ms of processor time")
-
-
-def cost(work: Callable[[], None]) -> float:
-    """Return the milliseconds of processor time that `work` takes each time."""
-    work()
-    start = time.process_time()
-    for _ in range(SIGNINGS):
-        work()
-    return (time.process_time() - start) / SIGNINGS * 1000
 
 
 YARDSTICKS: dict[str, Callable[[Path], None]] = {

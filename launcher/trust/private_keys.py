@@ -4,6 +4,7 @@ import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -57,7 +58,13 @@ class DeferredSigner:
 
     def sign(self, data: bytes) -> bytes:
         """Return the signature over `data`."""
-        return _same_key(load_private(self.name, self.data), self.public, self.name).sign(data)
+        return _loaded(self).sign(data)
+
+
+@lru_cache(maxsize=4)
+def _loaded(signer: DeferredSigner) -> FileSigner:
+    """Return what signs: reading the key takes three times as long as a signature."""
+    return _same_key(load_private(signer.name, signer.data), signer.public, signer.name)
 
 
 @dataclass(frozen=True, slots=True)
