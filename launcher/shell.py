@@ -19,8 +19,9 @@ from launcher.runs.preparation import have_image, have_service_images, stop_on_s
 from launcher.runs.request import GpuSight, LaunchRequest
 from launcher.runs.resuming import watched
 from launcher.runs.services import Place, company, required_profiles
-from launcher.runs.shares import Machine, observe_shares, wants_of
+from launcher.runs.shares import Machine, observe_shares
 from launcher.runs.tasks import RunPlan, container_task, labels, profiles_of
+from launcher.runs.wants import wants_of
 from launcher.runs.way_out import way_out
 from launcher.spec.site import SitePolicy
 from launcher.store.attempts import Attempt, begin_session

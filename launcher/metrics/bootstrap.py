@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MIN_RESAMPLES = 100
-MAX_RESAMPLES = 100_000
 MAX_CELLS = 1 << 26
 
 

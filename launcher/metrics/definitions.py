@@ -4,19 +4,19 @@ A definition never changes: another meaning gets another number after the `@`.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import Struct, field
 
 from launcher.errors import MalformedError
-from launcher.metrics.bootstrap import MAX_RESAMPLES, MIN_RESAMPLES
 from launcher.metrics.correct_digits import MOST_DIGITS
-from launcher.metrics.labels import label_key
-from launcher.metrics.statistics import Accuracy, AverageScore, ClassScore, Mean, Statistic
-from launcher.metrics.tally import Tallied, View
-from launcher.metrics.views import Deviations, Digits, Labels, Scores
 from launcher.spec.blueprint import Metric
-from launcher.spec.work import DEFAULT_RESAMPLES
+from launcher.spec.work import DEFAULT_RESAMPLES, MAX_RESAMPLES, MIN_RESAMPLES
+
+# What computes is imported where it is asked for: blueprints are read far more often than samples.
+if TYPE_CHECKING:
+    from launcher.metrics.statistics import Statistic
+    from launcher.metrics.tally import Tallied, View
 
 Method = Literal["wilson", "bootstrap", "student"]
 
@@ -142,8 +142,10 @@ def method_of(metric: Metric) -> Method:
     return next((method for method in methods if method == metric.ci.method), methods[0])
 
 
-def view_of(metric: Metric) -> View:
+def view_of(metric: Metric) -> "View":
     """Return what the metric looks at in a sample."""
+    from launcher.metrics.views import Deviations, Digits, Labels, Scores
+
     name = definition_of(metric).name
     if name == "mean@1":
         return Scores(metric.of.removeprefix("scores."))
@@ -154,8 +156,11 @@ def view_of(metric: Metric) -> View:
     return Labels()
 
 
-def statistic_of(metric: Metric, tally: Tallied) -> Statistic:
+def statistic_of(metric: Metric, tally: "Tallied") -> "Statistic":
     """Return the metric's function of the tally's column sums."""
+    from launcher.metrics.labels import label_key
+    from launcher.metrics.statistics import Accuracy, AverageScore, ClassScore, Mean
+
     name = definition_of(metric).name
     if name == "accuracy@1":
         return Accuracy()

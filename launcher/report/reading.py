@@ -191,10 +191,10 @@ def _code(code: Mapping[str, Any]) -> str:
 
 def _filled_slots(lock: Lock) -> Mapping[str, str]:
     """Return the slots, by the model's name, that the launch filled with other bytes than the blueprint's."""
-    import tomllib
+    import tomli
 
     pinned = {item["name"]: item["sha256"] for item in lock.identity["inputs"]}
-    models = [item for item in tomllib.loads(lock.blueprint).get("model", []) if "slot" in item]
+    models = [item for item in tomli.loads(lock.blueprint).get("model", []) if "slot" in item]
     return {item["name"]: item["slot"] for item in models if pinned[item["name"]] != item["sha256"]}
 
 

@@ -1,7 +1,7 @@
 """Have each attempt in the home's ledger before anything of it runs, and its outcome when it is over."""
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from launcher.errors import EvalctlError
 from launcher.ledger.book import Book, Counted
@@ -9,9 +9,7 @@ from launcher.ledger.count import OpenAttempt, group_keys, question_keys
 from launcher.ledger.entries import Attempt as Entry
 from launcher.ledger.entries import Outcome
 from launcher.ledger.proof import Proof
-from launcher.resolve import Resolution
 from launcher.runs.events import now
-from launcher.runs.request import Edges, LaunchRequest
 from launcher.spec.bundle import LEDGER_PROOF
 from launcher.spec.predicates import Suite
 from launcher.store.attempts import Attempt
@@ -21,8 +19,15 @@ from launcher.store.journal import lock_folder, read_state
 from launcher.store.liveness import is_alive
 from launcher.store.removal import remove_tree
 
+# Lists settle too, and resolve nothing.
+if TYPE_CHECKING:
+    from launcher.resolve import Resolution
+    from launcher.runs.request import Edges, LaunchRequest
 
-def record_attempt(edges: Edges, request: LaunchRequest, resolution: Resolution, attempt: Attempt) -> Counted:
+
+def record_attempt(
+    edges: "Edges", request: "LaunchRequest", resolution: "Resolution", attempt: Attempt
+) -> Counted:
     """Record `attempt` in the ledger of the home; where that cannot be done, it is as if it never began.
 
     Raises `InfrastructureError`.
@@ -45,7 +50,7 @@ def settle(home: Home) -> list[Proof]:
     return proofs
 
 
-def settle_after(edges: Edges) -> tuple[str, ...]:
+def settle_after(edges: "Edges") -> tuple[str, ...]:
     """Record the outcome of an attempt that has ended; return what to remark where that cannot be done.
 
     The bundle is published then: its attempt stays unfinished in the ledger until a later launch settles it.
@@ -75,7 +80,7 @@ def journal_facts(counted: Counted | None) -> dict[str, Any] | None:
     }
 
 
-def _entry(edges: Edges, request: LaunchRequest, resolution: Resolution, attempt: Attempt) -> Entry:
+def _entry(edges: "Edges", request: "LaunchRequest", resolution: "Resolution", attempt: Attempt) -> Entry:
     blueprint, pins = resolution.blueprint, resolution.pins
     data = {pins.inputs[item.name].sha256 for item in blueprint.inputs if item.kind == "data"}
     metrics: dict[str, list[str]] = {}

@@ -10,7 +10,8 @@ from launcher.engines.engine import EngineFacts
 from launcher.environment.leases import machine_leases
 from launcher.errors import InfrastructureError, RequirementError
 from launcher.runs.request import GpuSight, LaunchRequest
-from launcher.runs.shares import Machine, Share, gpu_ground, phases_of, wants_of
+from launcher.runs.shares import Machine, Share, gpu_ground
+from launcher.runs.wants import phases_of, wants_of
 from launcher.spec.blueprint import Gpu
 from launcher.spec.gpu_match import GpuGround, allot, allot_all, asked
 from launcher.spec.gpus import GpuInventory, GpuUnit

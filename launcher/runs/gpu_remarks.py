@@ -5,7 +5,7 @@ from pathlib import Path
 from launcher.environment.facts import read_environment
 from launcher.errors import EvalctlError, RequirementError
 from launcher.runs.request import GpuSight, LaunchRequest
-from launcher.runs.shares import asked_gpus, gpu_ground
+from launcher.runs.wants import asked_gpus
 from launcher.spec import bundle as names
 from launcher.spec.gpu_match import GpuGround, match, refuse_unmatched
 from launcher.spec.site import SitePolicy
@@ -18,6 +18,8 @@ def other_gpus(bundle: Path, request: LaunchRequest, sight: GpuSight, site: Site
     """
     if not asked_gpus(request.blueprint):
         return ()
+    from launcher.runs.shares import gpu_ground
+
     ground = gpu_ground(request, sight, site)
     ran, here = _ran_on(bundle), _here(request, ground) if ground else ""
     return () if ran == here else (f"it ran on {ran}; this machine would give {here}",)

@@ -16,8 +16,9 @@ from launcher.runs.failures import failure_of, judge
 from launcher.runs.resuming import watched
 from launcher.runs.secrets import withhold
 from launcher.runs.services import Place, ServiceRun, company, heaviest
-from launcher.runs.shares import Share, phases_of, wants_of
+from launcher.runs.shares import Share
 from launcher.runs.tasks import RunPlan, bring_predictions, container_task, planned_task
+from launcher.runs.wants import phases_of, wants_of
 from launcher.spec.blueprint import Run, Score
 from launcher.spec.predicates import Failure
 from launcher.spec.sandbox import SandboxProfile

@@ -16,10 +16,9 @@ from launcher.environment.leases import Allocation, Leases, machine_leases, rele
 from launcher.environment.processors import Processor, choose, cpu_list, own_processors
 from launcher.errors import InfrastructureError, RequirementError
 from launcher.runs.request import GpuSight, LaunchRequest
-from launcher.spec.blueprint import Blueprint, Gpu
+from launcher.runs.wants import Want, asked_gpus, phases_of, wants_of
 from launcher.spec.gpu_match import GpuGround, allot, match
 from launcher.spec.gpus import GpuInventory, GpuUnit, units
-from launcher.spec.services import Phase, beside
 from launcher.spec.site import SitePolicy
 
 # What stands in the container's environment whatever the image says: numbers in the order of the PCI bus.
@@ -32,14 +31,6 @@ _NO_GPUS = GpuGround(GpuInventory())
 
 def _silent(text: str) -> None:
     """Say nothing."""
-
-
-class Want(Struct, frozen=True):
-    """What one container asks for; `service` is its name, empty for the phase's own container."""
-
-    cpus: int
-    gpu: Gpu | None = None
-    service: str = ""
 
 
 class Share(Struct, frozen=True):
@@ -230,25 +221,6 @@ def gpu_ground(request: LaunchRequest, sight: GpuSight, site: SitePolicy) -> Gpu
     return GpuGround(
         sight.look(), sight.grants, foreign=site.foreign_gpu_processes, runtime=request.least_runtime
     )
-
-
-def phases_of(blueprint: Blueprint) -> tuple[Phase, ...]:
-    """Return the phases that have a container of their own."""
-    return ("run", "score") if blueprint.score and blueprint.score.command else ("run",)
-
-
-def wants_of(blueprint: Blueprint, phase: Phase) -> tuple[Want, ...]:
-    """Return what the containers of a phase ask for together, its own first, then its services."""
-    scored = phase == "score" and blueprint.score is not None
-    own = blueprint.score.resources if scored and blueprint.score else blueprint.resources
-    services = ((each.name, each.resources) for each in beside(blueprint, phase))
-    return tuple(Want(held.cpus, held.gpu, name) for name, held in (("", own), *services))
-
-
-def asked_gpus(blueprint: Blueprint) -> tuple[Gpu, ...]:
-    """Return what the blueprint's containers ask for, each once."""
-    wants = (want for phase in phases_of(blueprint) for want in wants_of(blueprint, phase))
-    return tuple(dict.fromkeys(want.gpu for want in wants if want.gpu is not None))
 
 
 def gpu_environment(given: Sequence[GpuUnit]) -> dict[str, str]:

@@ -8,7 +8,8 @@ import pytest
 from launcher.environment.leases import Leases
 from launcher.environment.processors import Processor
 from launcher.errors import InfrastructureError, RequirementError
-from launcher.runs.shares import Machine, Want
+from launcher.runs.shares import Machine
+from launcher.runs.wants import Want
 from launcher.spec.blueprint import Gpu
 from launcher.spec.gpu_match import GpuGround
 from launcher.spec.gpus import GpuDevice, GpuInventory, GpuProcess
