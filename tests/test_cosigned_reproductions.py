@@ -1,6 +1,7 @@
 """A policy that asks for more than one signature under a reproduction, and the command that adds them."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,77 @@ def test_who_signs_in_vain_is_told_why(world: SmallWorld, evalctl: Evalctl, orig
         "sign", original, "--key", world.root / "dora", "--signer", f"{world.home.default_key}.pub"
     )
     assert "does not count under" not in unasked.err
+
+
+TERMS = {
+    "whom no rule names": ('from = ["me", "bob"]', 'from = ["me"]', "`bob` is not named in the rule"),
+    "without the role": ('roles = ["reproduction"]', 'roles = ["lock"]', "does not have the role"),
+    "revoked": (
+        "# terms",
+        'revoked-from = 2026-01-01T00:00:00Z\nreason = "key-compromise"',
+        "`bob` is revoked: key-compromise",
+    ),
+    "superseded without a timestamp": (
+        "# terms",
+        'revoked-from = 2026-01-01T00:00:00Z\nreason = "superseded"',
+        "`bob` is revoked since",
+    ),
+    "past its time": ("# terms", "valid-until = 2026-01-01T00:00:00Z", "`bob` was valid until"),
+    "before its time": ("# terms", "valid-from = 2098-01-01T00:00:00Z", "`bob` is not valid before"),
+    "on another builder": (
+        "# terms",
+        'builders = ["https://example.org/gpu-07"]',
+        "may not sign for the builder",
+    ),
+    "of another type": ("# rule", 'predicate = ["https://example.org/v1"]', "does not allow"),
+    "too old": ("# rule", 'max-age = "1s"', "older than the 1s"),
+    "where there is no rule": (
+        '[rules.reproduction]\nthreshold = 1\nfrom = ["me", "bob"]\n',
+        "",
+        "has no rule for `reproduction`",
+    ),
+}
+
+
+def test_each_term_of_the_policy_holds_for_reproductions(
+    world: SmallWorld, evalctl: Evalctl, original: Path
+) -> None:
+    reproduced(evalctl, world, original, "bob")
+    time.sleep(1.1)
+    me, bob = (
+        " ".join(Path(f"{path}.pub").read_text().split()[:2])
+        for path in (world.home.default_key, world.root / "bob")
+    )
+    text = f"""version = 1
+expires = 2099-01-01T00:00:00Z
+[keys.me]
+public = "{me}"
+roles = ["lock", "result", "reproduction"]
+[keys.bob]
+public = "{bob}"
+roles = ["reproduction"]
+# terms
+[rules.lock]
+threshold = 1
+from = ["me"]
+[rules.result]
+threshold = 1
+from = ["me"]
+[rules.reproduction]
+threshold = 1
+from = ["me", "bob"]
+# rule
+"""
+    policy = world.root / "policy.toml"
+    policy.write_text(text)
+    said = json.loads(evalctl("verify", original, "--trust", policy, "--json").out)
+    assert said["reproduced"]["keys"] == 1
+    for number, (case, (old, new, because)) in enumerate(TERMS.items()):
+        place = world.root / f"policy-{number}.toml"
+        assert old in text
+        place.write_text(text.replace(old, new, 1))
+        said = json.loads(evalctl("verify", original, "--trust", place, "--json").out)
+        counts = said["reproduced"]
+        assert (said["verdict"], counts["keys"], counts["not_counted"]) == ("verified", 0, 1), case
+        (detail,) = (check["detail"] for check in said["checks"] if check["name"].startswith("reproduction-"))
+        assert because in detail, case
