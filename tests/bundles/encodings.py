@@ -90,6 +90,10 @@ _REWRITTEN: dict[str, tuple[str, Bytes]] = {
     "escape": ("wrote a letter as an escape", _escaped),
     "duplicate-key": ("wrote a key twice", _doubled),
     "duplicate-key-by-escape": ("wrote a key twice, once with an escape", _doubled_by_escape),
+    "duplicate-key-of-escapes": (
+        "wrote a key of terminal escapes and marks of direction twice",
+        _before('{"\\u001b[31m\\u202e\u202e":1,"\\u001b[31m\\u202e\u202e":1,'.encode()),
+    ),
     "carriage-returns": ("ended lines with CR LF", lambda data: data.removesuffix(b"\n") + b"\r\n"),
     "two-line-feeds": ("added a line feed", lambda data: data.removesuffix(b"\n") + b"\n\n"),
     "trailing": ("added a second JSON value", lambda data: data + b"{}"),

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import (
@@ -23,6 +25,7 @@ from tests.bundles.lies_about_kinds import egress, foreign
 from tests.bundles.lies_about_records import EVENT_LINES, RESOURCE_LINES
 from tests.bundles.policies import policy
 from tests.bundles.redactions import some
+from tests.signing.authorities import TestAuthority, make_authority
 
 FOLDER = Path(__file__).parent / "seeds"
 
@@ -59,6 +62,9 @@ def _made() -> Mapping[str, tuple[bytes, ...]]:
         "public-key": tuple(
             text.encode() for key in (ALICE, ALICE_P256) for text in (key.public.openssh, key.public.pem)
         ),
+        "site-policy": (_SITE,),
+        "published-keys": (f"{ALICE.public.openssh} a\n{ALICE_P256.public.openssh}\n".encode(),),
+        "timestamp": (authority().stamp(SIGNATURE),),
         "private-key": tuple(_private_keys()),
         "ledger-entry": tuple(entry_bytes(entry) for entry in (proof.attempt, proof.outcome)),
         "commitments": (some()[bundle.COMMITMENTS],),
@@ -71,6 +77,21 @@ def _made() -> Mapping[str, tuple[bytes, ...]]:
     }
 
 
+@cache
+def authority() -> TestAuthority:
+    """Return an authority whose folder is there as long as this process."""
+    return make_authority(Path(_FOLDER.name))
+
+
+SIGNATURE = b"the bytes of a signature"
+_FOLDER = tempfile.TemporaryDirectory(prefix="authority-")
+_SITE = b"""schema = "evalctl/site/v1"
+minimum-runtime = "runc"
+require = []
+widenings = ["exec-tmp"]
+engines = ["docker"]
+timestamp = "https://tsa.example.org/"
+"""
 _NOTE = (
     b"example.org/log\n5\n"
     + base64.b64encode(bytes(32))

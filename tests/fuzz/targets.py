@@ -16,6 +16,7 @@ from launcher.errors import EvalctlError
 from launcher.ledger.checkpoint import read_checkpoint
 from launcher.ledger.entries import read_entry
 from launcher.ledger.proof import read_proof
+from launcher.sources.published_keys import read_published_keys
 from launcher.spec import bundle
 from launcher.spec.bundle import check_sums
 from launcher.spec.commitments import read_commitments, read_header
@@ -30,6 +31,7 @@ from launcher.spec.reproduction import Reproduction
 from launcher.spec.result import Result
 from launcher.spec.sample import read_container_samples
 from launcher.spec.sample_lines import sample_blocks
+from launcher.spec.site_file import read_site_policy
 from launcher.spec.statement import Statement
 from launcher.trust.dsse import parse_payload
 from launcher.trust.keys import load_public
@@ -37,6 +39,7 @@ from launcher.trust.notes import read_note, read_note_key
 from launcher.trust.policy_file import read_policy
 from launcher.trust.private_keys import load_private, read_head
 from launcher.trust.sigstore import open_envelope
+from launcher.trust.timestamps import Authority, check_timestamp, read_certificates
 
 Target = Callable[[bytes], object]
 
@@ -99,9 +102,33 @@ def _outcome(check: Callable[[Iterable[bytes]], int], pieces: Iterable[bytes]) -
 
 def _canonical(data: bytes) -> None:
     """Whatever is read is written so that it is read as the same."""
+    import rfc8785
+
     value = parse_json(data)
     again = canonical_bytes(value)
     assert canonical_bytes(parse_json(again)) == again
+    assert rfc8785.dumps(value) == again
+
+
+def _public_key(data: bytes) -> None:
+    """What is taken for a public key, a library takes for the same one, and it is written as it was read."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+    key = load_public(data.decode("utf-8", "replace"))
+    theirs = load_pem_public_key(key.pem.encode())
+    line = theirs.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    assert line == key.openssh
+    assert load_public(key.pem) == load_public(line) == key
+
+
+def _timestamp(data: bytes) -> None:
+    """Whatever stands for a token proves no time but the one that the authority signed."""
+    from tests.fuzz.seeds import SIGNATURE, authority
+
+    pinned = {"own": Authority("own", read_certificates(authority().root))}
+    for known in ({}, pinned):
+        check, time = check_timestamp("timestamp:it", data, SIGNATURE, known)
+        assert (time is not None) == (check.status == "ok")
 
 
 def _commitments(data: bytes) -> None:
@@ -162,7 +189,10 @@ TARGETS: Mapping[str, Target] = {
     "probe": _value(report_from_json),
     "sbom": _sbom,
     "policy": read_policy,
-    "public-key": _text(load_public),
+    "site-policy": lambda data: read_site_policy(data, file="it"),
+    "published-keys": _text(lambda text: read_published_keys(text, "https://example.org/it.keys")),
+    "public-key": _public_key,
+    "timestamp": _timestamp,
     "private-key": lambda data: (read_head(data), load_private("it", data)),
     "note": read_note,
     "note-key": _text(read_note_key),
