@@ -25,9 +25,11 @@ _SWAPPED = "is not what SHA256SUMS says"
 
 def cases() -> Iterator[Case]:
     """Yield the forgeries of files."""
-    yield from _changed()
+    for some in (_changed, _moved, _extra):
+        yield from some()
     yield from _sums()
-    yield from _special()
+    for some in (_links, _hard_links, _pipes, _sockets, _in_places, _empty):
+        yield from some()
     yield Case(
         title="honest-odd-permissions",
         group="honest",
@@ -73,6 +75,9 @@ def _changed() -> Iterator[Case]:
         yield _file(title, attack, replace(name, *old_new[name]), _SWAPPED, "checksums")
     yield _file("cut-events", "cut the last byte off the events", _cut(names.EVENTS), _SWAPPED, "checksums")
     yield _file("emptied-result", "emptied `result.json`", write(names.RESULT, b""), _SWAPPED, "checksums")
+
+
+def _moved() -> Iterator[Case]:
     swap = then(rename(PLOT, "swap"), rename(LOG, PLOT), rename("swap", LOG))
     yield _file("swapped-files", "gave the log the picture's name and back", swap, _SWAPPED, "checksums")
     moved = rename(PLOT, "artifacts/0/plot2.png")
@@ -94,6 +99,9 @@ def _changed() -> Iterator[Case]:
         "listed in SHA256SUMS",
         "checksums",
     )
+
+
+def _extra() -> Iterator[Case]:
     for title, name in {
         "extra-artifact": "artifacts/0/more.png",
         "extra-log": "logs/run-9.stdout",
@@ -191,8 +199,8 @@ def _moved_and_linked(name: str) -> Forge:
     return forge
 
 
-def _special() -> Iterator[Case]:
-    link, pipe = "symbolic link", "FIFO"
+def _links() -> Iterator[Case]:
+    link = "symbolic link"
     yield _special_file(
         "link-to-a-file-outside", "moved the lock out and linked to it", _moved_and_linked(names.LOCK), link
     )
@@ -234,6 +242,9 @@ def _special() -> Iterator[Case]:
     yield _special_file(
         "link-to-the-parent", "linked a folder to its own parent", symlink("artifacts/0/up", ".."), link
     )
+
+
+def _hard_links() -> Iterator[Case]:
     yield _special_file("hard-link", "gave a file a second name outside", _hard_link(names.LOCK), "hard link")
     yield _special_file(
         "hard-link-within", "gave two files of the bundle one body", _hard_link_inside, "hard link"
@@ -244,6 +255,10 @@ def _special() -> Iterator[Case]:
         _hard_link(names.RESULT_ATTESTATION),
         "hard link",
     )
+
+
+def _pipes() -> Iterator[Case]:
+    pipe = "FIFO"
     yield _special_file("fifo", "added a FIFO that nobody writes to", fifo("artifacts/0/pipe"), pipe)
     yield _special_file(
         "fifo-for-a-file", "put a FIFO in a file's place", then(remove(names.LOCK), fifo(names.LOCK)), pipe
@@ -260,6 +275,9 @@ def _special() -> Iterator[Case]:
         then(remove(names.RESULT_ATTESTATION), fifo(names.RESULT_ATTESTATION)),
         pipe,
     )
+
+
+def _sockets() -> Iterator[Case]:
     yield _special_file("socket", "added a socket", unix_socket("artifacts/0/socket"), "socket")
     yield _special_file(
         "socket-for-a-file",
@@ -267,6 +285,9 @@ def _special() -> Iterator[Case]:
         then(remove(names.EVENTS), unix_socket(names.EVENTS)),
         "socket",
     )
+
+
+def _in_places() -> Iterator[Case]:
     yield _special_file(
         "folder-for-a-file",
         "put an empty folder in a file's place",
@@ -297,6 +318,9 @@ def _special() -> Iterator[Case]:
         then(remove("artifacts"), write("artifacts", b"")),
         "which it may not",
     )
+
+
+def _empty() -> Iterator[Case]:
     yield _special_file(
         "empty-folder", "added the folder `predictions/`, empty", folder("predictions"), "is empty"
     )
