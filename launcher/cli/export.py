@@ -42,13 +42,16 @@ def verifier(out: OutFile = None, as_json: Json = False) -> int:
     return 0
 
 
+StatementKey = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Sign it with this private key, as a Sigstore bundle."),
+]
+
+
 def in_toto(
     bundle: BundleName,
     out: OutFile = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Sign it with this private key, as a Sigstore bundle."),
-    ] = None,
+    key: StatementKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     trust: TrustPolicy = None,
     as_json: Json = False,

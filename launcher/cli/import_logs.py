@@ -17,18 +17,19 @@ from launcher.report.terminal import summary
 from launcher.store.bundles import copy_out, require_empty
 from launcher.store.home import find_home
 
+Logs = Annotated[
+    list[Path],
+    typer.Argument(metavar="LOG...", help="Logs, or folders of logs, of lm-eval or Inspect."),
+]
+ImportedTo = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Copy the bundle here; of several tasks, one folder each, numbered."),
+]
+
 
 def import_(
-    logs: Annotated[
-        list[Path],
-        typer.Argument(metavar="LOG...", help="Logs, or folders of logs, of lm-eval or Inspect."),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Copy the bundle here; of several tasks, one folder each, numbered."
-        ),
-    ] = None,
+    logs: Logs,
+    out: ImportedTo = None,
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     timestamp: TimestampUrl = None,

@@ -26,33 +26,40 @@ from launcher.spec.pins import open_pins
 # Which target of evalctl's Makefile builds an image that `make setup` leaves out.
 _MAKES = {"eval-harness": "harness"}
 
+NewFolder = Annotated[Path, typer.Argument(metavar="[DIR]", help="The new evaluation's folder.")]
+EvaluationName = Annotated[
+    str | None,
+    typer.Option(metavar="ORG/NAME", help="The evaluation's name; default: me/ and the folder's."),
+]
+ImageLayout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="oci:PATH",
+        help="The image layout it runs in; default: the one that `make setup` built in evalctl's clone.",
+    ),
+]
+CopiedFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="ID", help="Begin from a copy: one of evalctl's blueprints, a file or a folder."
+    ),
+]
+FromLmEval = Annotated[
+    str | None,
+    typer.Option(metavar="COMMAND", help="Begin from this command line of lm-eval, in quotes."),
+]
+FromInspect = Annotated[
+    Path | None, typer.Option(metavar="LOG", help="Begin from the task, model and settings of this log.")
+]
+
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The new evaluation's folder.")] = Path(),
-    name: Annotated[
-        str | None,
-        typer.Option(metavar="ORG/NAME", help="The evaluation's name; default: me/ and the folder's."),
-    ] = None,
-    image: Annotated[
-        str | None,
-        typer.Option(
-            metavar="oci:PATH",
-            help="The image layout it runs in; default: the one that `make setup` built in evalctl's clone.",
-        ),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--from", metavar="ID", help="Begin from a copy: one of evalctl's blueprints, a file or a folder."
-        ),
-    ] = None,
-    from_lm_eval: Annotated[
-        str | None,
-        typer.Option(metavar="COMMAND", help="Begin from this command line of lm-eval, in quotes."),
-    ] = None,
-    from_inspect: Annotated[
-        Path | None, typer.Option(metavar="LOG", help="Begin from the task, model and settings of this log.")
-    ] = None,
+    folder: NewFolder = Path(),
+    name: EvaluationName = None,
+    image: ImageLayout = None,
+    source: CopiedFrom = None,
+    from_lm_eval: FromLmEval = None,
+    from_inspect: FromInspect = None,
     as_json: Json = False,
 ) -> int:
     """Begin an evaluation: a folder that runs as it is.

@@ -23,25 +23,26 @@ from launcher.store.naming import attempt_called
 
 _MOST_JSON: Final = 16 << 20
 
+AttemptOrBundle = Annotated[
+    str,
+    typer.Argument(
+        metavar="ATTEMPT|LOCK|BUNDLE",
+        help="The start of an attempt's id, of a lock's or bundle's digest, a bundle's folder, or the "
+        "name of what runs.",
+    ),
+]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the attempt has ended.")]
+OfReplicate = Annotated[
+    int, typer.Option(metavar="N", min=0, show_default=False, help="Whose output; default: 0.")
+]
+OneStream = Annotated[str | None, typer.Option(metavar="NAME", help="stdout or stderr; default: both.")]
+
 
 def logs(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="ATTEMPT|LOCK|BUNDLE",
-            help="The start of an attempt's id, of a lock's or bundle's digest, a bundle's folder, or the "
-            "name of what runs.",
-        ),
-    ],
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the attempt has ended.")
-    ] = False,
-    replicate: Annotated[
-        int, typer.Option(metavar="N", min=0, show_default=False, help="Whose output; default: 0.")
-    ] = 0,
-    stream: Annotated[
-        str | None, typer.Option(metavar="NAME", help="stdout or stderr; default: both.")
-    ] = None,
+    name: AttemptOrBundle,
+    follow: Follow = False,
+    replicate: OfReplicate = 0,
+    stream: OneStream = None,
     as_json: Json = False,
 ) -> int:
     """Print what an attempt's containers write, or wrote.

@@ -31,18 +31,21 @@ Planned = Annotated[
     ),
 ]
 
+PlannedKey = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The private key that would sign; default: this home's."),
+]
+PlannedRerun = Annotated[
+    bool, typer.Option("--rerun", help="Plan to run again even where a finished run would be returned.")
+]
+
 
 def plan(
     name: Planned,
-    key: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The private key that would sign; default: this home's."),
-    ] = None,
+    key: PlannedKey = None,
     blueprint_dir: BlueprintFolder = None,
     offline: Offline = False,
-    rerun: Annotated[
-        bool, typer.Option("--rerun", help="Plan to run again even where a finished run would be returned.")
-    ] = False,
+    rerun: PlannedRerun = False,
     runtime: LeastRuntime = None,
     engine: EngineChoice = None,
     site: SiteFile = None,

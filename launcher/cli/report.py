@@ -32,15 +32,19 @@ class Format(StrEnum):
     markdown = "markdown"
 
 
+ReportFormat = Annotated[
+    Format | None,
+    typer.Option("--format", help="Default: markdown where --out ends in .md, else html."),
+]
+ReportFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the report here; default: standard output.")
+]
+
+
 def report(
     bundle: BundleName,
-    format_: Annotated[
-        Format | None,
-        typer.Option("--format", help="Default: markdown where --out ends in .md, else html."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report here; default: standard output.")
-    ] = None,
+    format_: ReportFormat = None,
+    out: ReportFile = None,
     key: TrustedKey = None,
     trust: TrustPolicy = None,
     as_json: Json = False,

@@ -21,15 +21,16 @@ from launcher.store.cache import Cache
 from launcher.store.files import write_atomically
 from launcher.store.home import find_home
 
+BlueprintFile = Annotated[Path, typer.Argument(metavar="FILE", help="A blueprint (TOML).")]
+CheckOnly = Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if the lock would change.")]
+
 
 def resolve(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A blueprint (TOML).")],
+    file: BlueprintFile,
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     timestamp: TimestampUrl = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit 1 if the lock would change.")
-    ] = False,
+    check: CheckOnly = False,
     offline: Offline = False,
     as_json: Json = False,
 ) -> int:

@@ -28,20 +28,23 @@ _NOT_STARTED = {
     127: "it is not there (exit code 127)",
 }
 
+ShellCommand = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[-- COMMAND...]",
+        help="What to run; default: the image's bash, sh or python3, else its own command.",
+    ),
+]
+Replicate = Annotated[
+    int,
+    typer.Option(metavar="N", min=0, show_default=False, help="Whose seed and config.json; default: 0."),
+]
+
 
 def shell(
     file: TargetFile,
-    command: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[-- COMMAND...]",
-            help="What to run; default: the image's bash, sh or python3, else its own command.",
-        ),
-    ] = None,
-    replicate: Annotated[
-        int,
-        typer.Option(metavar="N", min=0, show_default=False, help="Whose seed and config.json; default: 0."),
-    ] = 0,
+    command: ShellCommand = None,
+    replicate: Replicate = 0,
     runtime: LeastRuntime = None,
     engine: EngineChoice = None,
     site: SiteFile = None,
