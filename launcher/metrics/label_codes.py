@@ -4,7 +4,7 @@ Code 0 is that of a failed item's prediction, the empty text, which no label has
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from launcher.canonical import MAX_INTEGER
@@ -71,15 +71,6 @@ class LabelCodes:
         self.overflowed = True
         self._codes = {"": 0}
         self._direct = {}
-
-
-def refuse_many_labels(labels: Iterable[str]) -> None:
-    """Raise `MalformedError` where a metric over all labels has more of them than can be held."""
-    count = size = 0
-    for label in labels:
-        count, size = count + 1, size + len(label.encode())
-        if count > MAX_LABELS or size > MAX_LABEL_BYTES:
-            raise too_many_labels()
 
 
 def too_many_labels() -> MalformedError:

@@ -48,11 +48,6 @@ class GpuMatch(Struct, frozen=True):
         return len(self.fitting) >= self.wanted.count
 
     @property
-    def enough_free(self) -> bool:
-        """Say whether enough fit that no other launch uses at this moment."""
-        return len(self.chosen) >= self.wanted.count
-
-    @property
     def chosen(self) -> tuple[GpuUnit, ...]:
         """Those that a launch would be given at this moment, as far as there are enough that nobody holds."""
         free = [unit for unit in self.fitting if unit.uuid not in self.ground.leased]
