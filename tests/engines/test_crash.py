@@ -26,7 +26,7 @@ def states(client: APIClient, home: str) -> list[str]:
 
 
 def wait_for(client: APIClient, home: str, state: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while states(client, home) != [state]:
         assert time.monotonic() < deadline, states(client, home)
         time.sleep(0.05)
