@@ -4,6 +4,7 @@ What it reads is written again: where its spelling and RFC 8785's cannot differ 
 block is canonical. A narrow shape that fits also tells, without a look at the samples, what they lack.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
@@ -92,8 +93,11 @@ _encoder: Final = msgspec.json.Encoder(order="sorted")
 _TEXTS: Final = frozenset({str, bool, type(None)})
 _CONTAINERS: Final = frozenset({list, dict})
 _CERTAIN: Final = _TEXTS | {float}
+# From one to the other msgspec writes an exponent, and RFC 8785 none. Nothing but a number is changed by that
+# where block and samples are the same: text that looks like one would no longer be what was read.
 _MOST_SMALL: Final = 1e-6
 _LEAST_PLAIN: Final = 1e-5
+_SMALL: Final = re.compile(rb"(?<=[:,\[])(-?)([1-9])(?:\.([0-9]+))?e-6(?=[,}\]])")
 _MOST_FLOAT: Final = 1e16
 
 
@@ -107,11 +111,13 @@ class Shapes:
         """Return the samples of whole lines if it is certain that they are canonical; None says nothing."""
         try:
             samples = self._decoded(block)
-            same = _encoder.encode_lines(samples) == block
+            written = _encoder.encode_lines(samples)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-        found = Block(samples, self._left[0].known)
-        return found if same and _is_certain(found, block) else None
+        found, plain = Block(samples, self._left[0].known), written == block
+        if not plain and _SMALL.sub(rb"\g<1>0.00000\2\3", written) != block:
+            return None
+        return found if _is_certain(found, block, plain=plain) else None
 
     def _decoded(self, block: bytes) -> list[Sample]:
         while len(self._left) > 1:
@@ -128,46 +134,51 @@ def read_line(line: bytes) -> Sample | None:
     return samples[0] if samples else None
 
 
-def _is_certain(samples: Block, block: bytes) -> bool:
-    """Say whether msgspec writes these values as RFC 8785 does, nested no deeper than `MAX_DEPTH`."""
+def _is_certain(samples: Block, block: bytes, *, plain: bool) -> bool:
+    """Say whether these values were written as RFC 8785 has them, nested no deeper than `MAX_DEPTH`.
+
+    They were as msgspec writes them if `plain`, and else with other floats in `_SMALL`'s place.
+    """
     types = samples.types("prediction") | samples.types("target")
     if not types.isdisjoint(_CONTAINERS) and not _is_shallow(block):
         return False
     for field in ("prediction", "target", "weight"):
-        if not samples.types(field) <= _TEXTS and not _are_certain(samples.values(field)):
+        if not samples.types(field) <= _TEXTS and not _are_certain(samples.values(field), plain=plain):
             return False
-    return all(_are_certain_tables(samples, field, block) for field in ("scores", "groups"))
+    return all(_are_certain_tables(samples, field, block, plain=plain) for field in ("scores", "groups"))
 
 
 def _is_shallow(block: bytes) -> bool:
     return all(line.count(b"{") + line.count(b"[") <= MAX_DEPTH for line in block.split(b"\n"))
 
 
-def _are_certain_tables(samples: Block, field: str, block: bytes) -> bool:
+def _are_certain_tables(samples: Block, field: str, block: bytes, *, plain: bool) -> bool:
     if samples.lacks(field):
         return True
     columns = samples.columns(field)
     if columns is not None:
-        return all(name.isascii() and _are_certain(values) for name, values in columns.items())
+        return all(name.isascii() and _are_certain(each, plain=plain) for name, each in columns.items())
     tables: list[Mapping[str, Any]] = [table for table in samples.values(field) if table is not None]
     names = block.isascii() or all(name.isascii() for table in tables for name in table)
-    return names and _are_certain([value for table in tables for value in table.values()])
+    return names and _are_certain([value for table in tables for value in table.values()], plain=plain)
 
 
-def _are_certain(values: Sequence[Any]) -> bool:
-    """Say whether msgspec writes each of these as RFC 8785 does."""
+def _are_certain(values: Sequence[Any], *, plain: bool) -> bool:
     types = set(map(type, values))
     if float in types:
         floats = values if len(types) == 1 else [value for value in values if type(value) is float]
-        if not _are_certain_floats(floats):
+        if not _are_certain_floats(floats, plain=plain):
             return False
     return types <= _CERTAIN or all(type(value) is float or is_plain(value) for value in values)
 
 
-def _are_certain_floats(values: Sequence[float]) -> bool:
+def _are_certain_floats(values: Sequence[float], *, plain: bool) -> bool:
     """Say so of floats: both write the shortest digits, with the same exponents where they have one."""
     sizes = values if min(values) > 0 else list(map(abs, values))
     if max(sizes) >= _MOST_FLOAT or any(map(float.is_integer, values)):
         return False
-    # Between these two msgspec writes an exponent, and RFC 8785 none.
-    return min(sizes) >= _LEAST_PLAIN or not any(_MOST_SMALL <= size < _LEAST_PLAIN for size in sizes)
+    return (
+        not plain
+        or min(sizes) >= _LEAST_PLAIN
+        or not any(_MOST_SMALL <= size < _LEAST_PLAIN for size in sizes)
+    )

@@ -18,8 +18,8 @@ from launcher.spec.sample_block import Block
 from launcher.spec.sample_lines import sample_blocks
 
 ODD_NUMBERS = (
-    0, -1, 2**53 - 1, 2**53, 1e16, 1e20, 1e21, 1e-4, 1e-5, 1.5e-5, 1e-6, 1e-7, 5e-324, -0.0, 1.0, 0.1,
-    1e15 + 0.5,
+    0, -1, 2**53 - 1, 2**53, 1e16, 1e20, 1e21, 1e-4, 1e-5, 1.5e-5, 1e-6, 1.25e-6, -3e-6, 9.9e-6, 1e-7,
+    5e-324, -0.0, 1.0, 0.1, 1e15 + 0.5,
 )  # fmt: skip
 ODD_TEXTS = (
     "",
@@ -37,6 +37,8 @@ ODD_TEXTS = (
     "1e5",
     "x" * 300,
     "é" * 600,
+    ":8e-6,",
+    "[8.5e-6]",
 )
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.sampled_from(ODD_NUMBERS), st.floats(allow_nan=False, allow_infinity=False),
@@ -99,6 +101,9 @@ def cut(data: bytes, size: int) -> Iterator[bytes]:
 @settings(max_examples=600, deadline=None)
 @example([b'{"id":"a","prediction":1e16,"replicate":0,"seed":3}'], 7, 1, True)
 @example([b'{"id":"a","prediction":1e-6,"replicate":0,"seed":3}'], 7, 1, True)
+@example([b'{"id":"a","prediction":[2e-6,0.5],"replicate":0,"seed":3}'], 7, 1, True)
+@example([b'{"id":"a","prediction":[2e-6,0.000003],"replicate":0,"seed":3}'], 7, 1, True)
+@example([b'{"id":"a","prediction":[0.000002,-0.0000015],"replicate":0,"seed":3}'], 7, 1, True)
 @example([b'{"id":"a","prediction":1.0,"replicate":0,"seed":3}'], 7, 1, True)
 @example([b'{"id":"a","replicate":0,"scores":{"s":-0.0},"seed":3}'], 7, 1, True)
 @example(['{"id":"a","prediction":{"\ue000":1,"🙂":2},"replicate":0,"seed":3}'.encode()], 7, 1, True)
@@ -125,6 +130,7 @@ def test_blocks_are_read_as_lines_are(lines: list[bytes], size: int, block: int,
         Sample("", "a", "b"),
         Sample("", scores={"s": 5e-7, "t": -0.5}),
         Sample("", scores={"s": 0}, weight=1.5),
+        Sample("", 2e-6, 1.5e-6, scores={"s": 9.25e-6, "t": 0.5}),
     ],
 )
 def test_everyday_samples_take_the_fast_way(monkeypatch: pytest.MonkeyPatch, sample: Sample) -> None:
