@@ -15,8 +15,8 @@ from launcher.cli.signing import read_verifying_policy
 from launcher.cli.verify import EXIT_CODES, say_stranger
 from launcher.errors import CheckFailedError, EvalctlError, MalformedError
 from launcher.ledger.view import LedgerPlace
+from launcher.report.answers import Answers, read_answers
 from launcher.report.record import Finding, Record, read_surroundings
-from launcher.spec.sample import Sample
 from launcher.store.bundles import find_bundle
 from launcher.store.files import write_atomically
 from launcher.store.home import find_home
@@ -107,16 +107,16 @@ def read_record(path: Path, verification: Verification, place: LedgerPlace | Non
         verification.unknown,
         verification.reproductions,
     )
-    contents, samples = _read(path, verification.contents)
+    contents, answers = _read(path, verification.contents)
     around = read_surroundings(path, verification.digest, contents.result)
-    return Record(finding, contents.blueprint, contents.lock, contents.result, samples, around, place)
+    return Record(finding, contents.blueprint, contents.lock, contents.result, answers, around, place)
 
 
-def _read(path: Path, verified: Contents | None) -> tuple[Contents, tuple[Sample, ...]]:
+def _read(path: Path, verified: Contents | None) -> tuple[Contents, Answers]:
     """Read what a bundle says of itself; whatever is in it, the fault is the bundle's."""
     try:
         contents = verified or load_contents(path)
-        samples = contents.samples
+        answers = read_answers(contents.source.blocks(), contents.source.file.size)
     except EvalctlError as error:
         raise CheckFailedError(
             f"`{path}` cannot be reported on: {error.message}",
@@ -124,7 +124,7 @@ def _read(path: Path, verified: Contents | None) -> tuple[Contents, tuple[Sample
             context=error.context,
             hint=f"see what is wrong with `evalctl verify {path}`",
         ) from error
-    return contents, samples
+    return contents, answers
 
 
 def _written(record: Record, chosen: Format) -> str:

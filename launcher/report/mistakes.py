@@ -34,10 +34,11 @@ class Mistakes(Struct, frozen=True):
     """The worst items, capped; `found` counts all that there are, among `items`.
 
     `kind` is `wrong` where an answer is right or not, `worst` where each has a number and the worst stand
-    first, `none` where the samples do not tell, `withheld` where parts of them are not there.
+    first, `none` where the samples do not tell, `withheld` where parts of them are not there, `many`
+    where they are too many to be held.
     """
 
-    kind: Literal["wrong", "worst", "none", "withheld"]
+    kind: Literal["wrong", "worst", "none", "withheld", "many"]
     by: str
     items: int
     found: int
@@ -48,8 +49,10 @@ def worst_of(record: Record, limit: int) -> Mistakes:
     """Return the `limit` worst items of a report; none where what would tell is withheld."""
     redaction = record.result.redaction
     if redaction is not None and redaction.takes_samples:
-        return Mistakes("withheld", "", len(record.samples), 0, ())
-    return worst_first(record.samples, record.blueprint.metrics, limit)
+        return Mistakes("withheld", "", record.answers.count, 0, ())
+    if record.answers.listed is None:
+        return Mistakes("many", "", record.answers.count, 0, ())
+    return worst_first(record.answers.listed, record.blueprint.metrics, limit)
 
 
 def worst_first(samples: Sequence[Sample], metrics: Sequence[Metric], limit: int) -> Mistakes:

@@ -195,7 +195,7 @@ def _confusion_values(record: Record) -> Mapping[str, Any]:
     if confusion is None:
         return {"confusion": (), "labels": (), "pooled": "", "independent": False}
     # One item that several tasks or models answer is still one item.
-    independent = len(record.samples) == len({sample.id for sample in record.samples})
+    independent = record.answers.independent
     labels = [cut(label, 60) for label in confusion.labels]
     return {
         "confusion": tuple(class_rows(confusion, independent=independent)),
@@ -222,6 +222,8 @@ def mistakes_in_words(found: Mistakes) -> str:
     where = "All of them are in samples.jsonl of the bundle."
     if found.kind == "withheld":
         return "Parts of the samples are withheld, so no item is shown. What is left is in samples.jsonl."
+    if found.kind == "many":
+        return f"There are {found.items} samples, too many to look at one by one here. {where}"
     if found.kind == "none":
         return f"The samples do not tell right from wrong. {where}"
     if found.kind == "worst":

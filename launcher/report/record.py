@@ -1,6 +1,6 @@
 """Gather what a report is made of: what verification found and read, and the files that nobody parsed yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,13 +11,13 @@ from launcher.digest import digest_of, sha256_hex
 from launcher.environment.facts import Fact, read_facts
 from launcher.errors import CheckFailedError, MalformedError
 from launcher.ledger.view import LedgerPlace
+from launcher.report.answers import Answers
 from launcher.report.reading import Confusion, LastWords, read_confusion, read_last_words
 from launcher.report.usage import Step, Usage, read_steps, read_usage
 from launcher.spec import bundle
 from launcher.spec.blueprint import Blueprint
 from launcher.spec.lock import Lock
 from launcher.spec.result import Result
-from launcher.spec.sample import Sample
 from launcher.store.directory import Inventory, walk
 from launcher.trust.checks import Check
 from launcher.trust.reproductions import CountedReproduction
@@ -73,7 +73,7 @@ class Record(Struct, frozen=True):
     blueprint: Blueprint
     lock: Lock
     result: Result
-    samples: Sequence[Sample]
+    answers: Answers
     around: Surroundings
     place: LedgerPlace | None = None
 

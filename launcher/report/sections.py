@@ -101,7 +101,7 @@ def _verification(record: Record) -> Cell:
 
 
 def _completeness(record: Record) -> Cell:
-    result, total = record.result, len(record.samples)
+    result, total = record.result, record.answers.count
     ended = sum(1 for replicate in result.replicates if replicate.status == "succeeded")
     total += result.redaction.samples if result.redaction else 0
     answered = total - result.samples.errors
