@@ -50,7 +50,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -86,7 +86,7 @@ MAX_FILES, MAX_BYTES, MAX_ATTESTATIONS, MAX_SUBJECTS = 100_000, 1 << 37, 64, 100
 MAX_TIMESTAMP, MAX_POLICY, MAX_SIGNATURES = 16 << 10, 1 << 20, 64
 MAX_ATTESTATION, MAX_SUMS, MAX_LISTING, MAX_RECORD = 8 << 20, 64 << 20, 32 << 20, 16 << 20
 MAX_SAMPLES, MAX_LINE, MAX_VALUES, MAX_DEPTH, MAX_INTEGER = 4 << 30, 2 << 20, 2_000_000, 64, 2**53 - 1
-MAX_LABELS, MAX_LINES = 100_000, 4_000_000
+MAX_LABELS, MAX_LINES, MAX_DRAWS = 100_000, 4_000_000, 5_000_000
 
 
 class RefusedError(Exception):
@@ -155,6 +155,30 @@ def parse(data: bytes, what: str, end: str = "", values: int = MAX_VALUES) -> An
         raise RefusedError(f"{what} is not JSON that can be read: {str(error)[:200]!a}") from error
     demand(same, f"{what} is not in canonical form (RFC 8785), or a key stands twice")
     return value
+
+
+# What the standard library may write otherwise than RFC 8785: exponents, whole doubles, integers beyond 2^53,
+# a negative zero, keys that UTF-16 orders otherwise, half a pair of surrogates.
+UNUSUAL: Final = re.compile(rb"[0-9][eE]|\.0[^0-9]|[0-9]{16}|-0[^.]|[\xee-\xff]|\\u[dD]")
+PLAINLY: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def parse_line(line: bytes, what: str) -> Any:
+    """Read one canonical line: at once where both writers agree, else as `parse` does."""
+    if UNUSUAL.search(line) or line.count(b"[") + line.count(b"{") > MAX_DEPTH:
+        return parse(line, what, "\n")
+    try:
+        text = line.decode()
+        value = json.loads(text)
+        same = PLAINLY.encode(value) + "\n" == text
+    except ValueError as error:
+        raise RefusedError(f"{what} is not JSON that can be read: {str(error)[:200]!a}") from error
+    return value if same else parse(line, what, "\n")
+
+
+def parse_again(line: bytes) -> Any:
+    """Read a line that was accepted before."""
+    return json.loads(line, parse_int=integer) if UNUSUAL.search(line) else json.loads(line)
 
 
 def parse_loosely(data: bytes, what: str) -> Any:
@@ -2578,34 +2602,39 @@ class Samples:
 
     def all(self) -> Iterator[Any]:
         """Give every sample in order, checked; remember where replicates begin, and the digest of it all."""
-        last, start = (-1, "", "", -1), 0
+        last, start, first = (-1, "", "", -1), 0, 0
+        self.blocks, self.sha256 = [], hashlib.sha256()
         for number, line in enumerate(self._lines(0, self.size)):
-            demand(number < MAX_LINES, f"there are more than {MAX_LINES} samples")
             self.sha256.update(line)
             sample = self._sample(line)
             place = (sample["replicate"], sample.get("task", ""), sample["id"], sample.get("epoch", -1))
             demand(place > last, f"the sample {sample['id'][:80]!a} is out of order or stands twice")
             if place[0] != last[0]:
                 self.blocks.append(start)
+                first = number
+            few = number < MAX_LINES and number - first < MAX_LINES // 2
+            demand(few, f"there are more than {MAX_LINES} samples, or {MAX_LINES // 2} of a replicate")
             last, start = place, start + len(line)
             yield sample
 
     def items(self) -> Iterator[list[Any]]:
         """Give the samples of each item (task and id) together, by merging the replicates' blocks."""
-
-        def item(sample: Any) -> tuple[str, str]:
-            return sample.get("task", ""), sample["id"]
-
         edges = pairwise([*self.blocks, self.size])
-        blocks = [map(self._sample, self._lines(*block)) for block in edges]
-        for (_, name), found in groupby(heapq.merge(*blocks, key=item), key=item):
+        blocks = [map(parse_again, self._lines(*block)) for block in edges]
+        merged = heapq.merge(*blocks, key=item_of) if len(blocks) > 1 else chain(*blocks)
+        for (_, name), found in groupby(merged, key=item_of):
             rows = list(found)
-            epochs: dict[int, list[int]] = {}
-            for row in rows:
-                epochs.setdefault(row["replicate"], []).append(row.get("epoch", -1))
-            same = all(each == epochs[rows[0]["replicate"]] for each in epochs.values())
-            even = same and len(epochs) == len(self.blocks)
-            demand(even, f"not every replicate answers the item {name[:80]!a} alike")
+            if len(rows) != len(blocks):
+                epochs: dict[int, list[int]] = {}
+                for row in rows:
+                    epochs.setdefault(row["replicate"], []).append(row.get("epoch", -1))
+                same = len(epochs) == len(blocks) and len(set(map(tuple, epochs.values()))) == 1
+                demand(same, f"not every replicate answers the item {name[:80]!a} alike")
+            elif len(blocks) > 1:
+                alike = {row["replicate"] for row in rows}, {row.get("epoch", -1) for row in rows}
+                demand(
+                    len(alike[0]) == len(rows) and len(alike[1]) == 1, f"replicates differ in {name[:80]!a}"
+                )
             yield rows
 
     def _lines(self, place: int, end: int) -> Iterator[bytes]:
@@ -2622,19 +2651,54 @@ class Samples:
     @staticmethod
     def _sample(line: bytes) -> Any:
         demand(len(line) <= MAX_LINE, f"a line of `{SAMPLES}` is longer than {MAX_LINE} bytes")
-        sample = fits(parse(line, f"a line of `{SAMPLES}`", "\n"), "sample", "a sample")
-        demand(None not in sample.values(), "a field of a sample is null")
+        sample = parse_line(line, f"a line of `{SAMPLES}`")
+        demand(isinstance(sample, dict) and sample.keys() >= REQUIRED, "a sample lacks what each one has")
+        for name, value in sample.items():
+            fine = name in OF_SAMPLES and value is not None and OF_SAMPLES[name](value)
+            demand(fine, f"the field {name[:80]!a} of a sample is not what it must be")
         return sample
+
+
+REQUIRED: Final = frozenset(("id", "replicate", "seed"))
+OF_SAMPLES: Final = {name.rstrip("?"): KINDS[kind.rstrip("?")] for name, kind in TABLES["sample"].items()}
+
+
+def item_of(sample: Any) -> tuple[str, str]:
+    """Return which item a sample is of."""
+    return sample.get("task", ""), sample["id"]
 
 
 def label(value: Any) -> str:
     """Return a text that two JSON values share exactly when they are the same label; never empty."""
-    return '"' + value if isinstance(value, str) else canonical(value)
+    if isinstance(value, str):
+        return '"' + value
+    return str(value) if type(value) is int else canonical(value)
 
 
 def ratio(above: Any, below: Any) -> float:
     """Return the correctly rounded quotient of two exact numbers; 0/0 counts as 0."""
     return float(Fraction(above) / Fraction(below)) if below else 0.0
+
+
+class Sum:
+    """An exact sum of doubles, each times a weight: whole numbers by denominator."""
+
+    def __init__(self) -> None:
+        self.parts: Counter[int] = Counter()
+
+    def add(self, value: Any, weight: Any, times: int = 1) -> None:
+        """Add `times` times `value` times `weight`."""
+        above, below = value.as_integer_ratio()
+        if weight != 1:
+            more, finer = weight.as_integer_ratio()
+            above, below = above * more, below * finer
+        self.parts[below] += above * times
+
+    @property
+    def total(self) -> Fraction:
+        """Return the sum."""
+        finest = max(self.parts, default=1)
+        return Fraction(sum(above * (finest // below) for below, above in self.parts.items()), finest)
 
 
 LABELLED: Final = ("accuracy@1", "precision@1", "recall@1", "f1@1")
@@ -2653,17 +2717,30 @@ class Metric:
         self.is_share = self.kind == "accuracy@1" or self.label is not None
         self.method: str = spec["ci"]["method"] or methods_of(self.kind, parameters)[0]
         self.level = thawed(spec["ci"]["level"])
-        self.sums: list[list[Any]] = [[] for _ in range(replicates)]  # numerator, denominator, actual
-        self.labels: list[dict[str, list[Any]]] = [{} for _ in range(replicates)]
+        self.replicates, self.finest, self.heaviest, self.excess = replicates, 1, Fraction(0), 0
+        self.resamples: int = parameters.get("resamples", 1000)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every sample, but not how far their weights are apart."""
+        self.seen: Counter[tuple[Any, ...]] = (
+            Counter()
+        )  # (replicate, target, prediction, weight), to be added
+        self.sums: list[list[Sum]] = [[] for _ in range(self.replicates)]  # numerator, denominator, actual
+        self.labels: list[dict[str, list[Sum]]] = [{} for _ in range(self.replicates)]
         self.errors = self.items = self.trials = 0
         self.trial_sum: Any = 0
         self.trial_squares: Any = 0
         self.value: float | None = None
+        self.whole: Any = 0
         self.outcomes: set[Any] = set()
         self.squares = array("d")
+        self.groups: Counter[Any] | None = Counter() if self.method == "bootstrap" else None
 
     def matches(self, sample: Any) -> bool:
         """Say whether the sample's groups are those that the metric is about."""
+        if not self.where:
+            return True
         groups = sample.get("groups", {})
         return all(name in groups and label(groups[name]) == key for name, key in self.where.items())
 
@@ -2693,39 +2770,73 @@ class Metric:
         """Count one sample in its replicate."""
         outcome, replicate = self.outcome(sample), sample["replicate"]
         self.errors += self._is_failed(sample)
-        sums = self.sums[replicate] = self.sums[replicate] or [0, 0, 0]
+        if weight != 1 or self.excess:
+            self.finest = max(self.finest, weight.as_integer_ratio()[1])
+            self.heaviest = max(self.heaviest, weight)
+            weight = self.weighed(weight)
         if self.kind in MEASURED:
+            sums = self.sums[replicate] = self.sums[replicate] or [Sum(), Sum(), Sum()]
             self.outcomes |= {outcome} if len(self.outcomes) < 2 else set()
-            amounts: tuple[Any, ...] = (Fraction(outcome), 1, 0)
-        elif self.kind == "accuracy@1":
-            amounts = (outcome[0] == outcome[1], 1, 0)
-        elif self.label is not None:
-            actual, predicted = (one == self.label for one in outcome)
-            amounts = (actual and predicted, predicted, actual)
+            sums[0].add(outcome, weight)
+            sums[1].add(1, weight)
         else:
-            amounts = (0, 1, 0)
-            self._add_labels(self.labels[replicate], outcome, weight)
-        for column, amount in enumerate(amounts):
-            sums[column] += amount * weight
+            self.seen[(replicate, *outcome, weight)] += 1
+            if len(self.seen) > 10_000:
+                self._settle_seen()
 
-    def _add_labels(self, table: dict[str, list[Any]], outcome: tuple[str, str], weight: Any) -> None:
-        target, prediction = outcome
+    def weighed(self, weight: Any) -> Any:
+        """Return a weight as it counts: next to one that is 2^900 times larger it is rounded."""
+        if not self.excess:
+            return weight
+        above, below = weight.as_integer_ratio()
+        return max(above * (self.finest // below) >> self.excess, 1)
+
+    def is_too_wide(self) -> bool:
+        """Say whether weights are to be rounded, and all samples counted once more; then forget them."""
+        if not self.excess and self.heaviest:
+            above, below = max(self.heaviest, Fraction(1)).as_integer_ratio()
+            self.excess = max((above * (self.finest // below)).bit_length() - 900, 0)
+            if self.excess:
+                self.clear()
+                return True
+        return False
+
+    def _settle_seen(self) -> None:
+        for (replicate, target, prediction, weight), times in self.seen.items():
+            sums = self.sums[replicate] = self.sums[replicate] or [Sum(), Sum(), Sum()]
+            if self.kind == "accuracy@1":
+                amounts = (target == prediction, True, False)
+            elif self.label is not None:
+                actual, predicted = target == self.label, prediction == self.label
+                amounts = (actual and predicted, predicted, actual)
+            else:
+                amounts = (False, False, False)
+                self._settle_labels(self.labels[replicate], target, prediction, weight, times)
+            for column, amount in zip(sums, amounts, strict=True):
+                if amount:
+                    column.add(1, weight, times)
+        self.seen.clear()
+
+    def _settle_labels(self, table: dict[str, list[Sum]], target: str, prediction: str, *by: Any) -> None:
         for column, key in ((0, target if target == prediction else ""), (1, prediction), (2, target)):
             if key:
-                table.setdefault(key, [0, 0, 0])[column] += weight
-        demand(len(table) <= MAX_LABELS, f"this file does not hold more than {MAX_LABELS} labels")
+                table.setdefault(key, [Sum(), Sum(), Sum()])[column].add(1, *by)
+        demand(len(table) <= MAX_LABELS, f"there are more than {MAX_LABELS} labels")
 
     def values(self) -> list[float | None]:
         """Return the metric of each replicate, None where no sample of it matches."""
+        self._settle_seen()
         both = zip(self.sums, self.labels, strict=True)
         return [self._value(sums, table) if sums else None for sums, table in both]
 
-    def _value(self, sums: list[Any], table: Mapping[str, list[Any]]) -> float:
+    def _value(self, sums: list[Sum], table: Mapping[str, list[Sum]]) -> float:
+        totals = [one.total for one in sums]
         if self.kind == "rmse@1":
-            return math.sqrt(ratio(sums[0], sums[1]))
+            return math.sqrt(ratio(totals[0], totals[1]))
         if self.kind in MEASURED or self.kind == "accuracy@1":
-            return ratio(sums[0], sums[1])
-        columns = [table[key] for key in sorted(table)] if self.label is None else [sums]
+            return ratio(totals[0], totals[1])
+        columns = [[one.total for one in table[key]] for key in sorted(table)]
+        columns = [totals] if self.label is not None else columns
         if self.average == "micro":
             return self._score(*map(sum, zip(*columns, strict=True)))
         scores = [self._score(*column) for column in columns]
@@ -2741,21 +2852,31 @@ class Metric:
 
     def settle(self) -> None:
         """Take the mean over replicates as the value, once every sample was counted."""
-        found = [one for one in self.values() if one is not None]
+        self.per_replicate = self.values()
+        found = [one for one in self.per_replicate if one is not None]
         self.value = math.fsum(found) / len(found) if found and len(found) == len(self.sums) else None
+        self.whole = sum(sums[1].total for sums in self.sums if sums)
+        self.count = int(self.whole) if self.whole == int(self.whole) else 0
 
-    def add_item(self, rows: list[tuple[Any, Any]]) -> None:
-        """Count one item, the outcomes and weights of all its epochs and replicates, as one observation."""
+    def add_item(self, rows: list[tuple[int, Any, Any]]) -> None:
+        """Count one item, replicate, outcome and weight of each sample of it, as one observation."""
         self.items += 1
         if self.is_share:
-            trial = sum(weight for outcome, weight in rows if self._is_trial(*outcome))
+            trial = sum(weight for _, outcome, weight in rows if self._is_trial(*outcome))
             self.trials += bool(trial)
             self.trial_sum, self.trial_squares = self.trial_sum + trial, self.trial_squares + trial * trial
         elif self.method == "student" and self.value is not None:
-            whole = sum(sums[1] for sums in self.sums)
-            total = sum(Fraction(outcome) * weight for outcome, weight in rows)
-            residual = ratio(total, whole) - self.value * ratio(sum(weight for _, weight in rows), whole)
+            if self.count and len(rows) == 1 and rows[0][2] == 1:  # the same, at once
+                residual = rows[0][1] / self.count - self.value * (1 / self.count)
+            else:
+                total = sum(Fraction(outcome) * weight for _, outcome, weight in rows)
+                share = ratio(sum(weight for _, _, weight in rows), self.whole)
+                residual = ratio(total, self.whole) - self.value * share
             self.squares.append(residual * residual)
+        if self.groups is not None:
+            self.groups[tuple(sorted(rows))] += 1
+            if self.items * self.resamples > MAX_DRAWS:
+                self.groups = None
 
     def _is_trial(self, target: str, prediction: str) -> bool:
         predicted, actual = prediction == self.label, target == self.label
@@ -2775,7 +2896,7 @@ class Metric:
         if self.n == 1:
             return None, "one item gives no interval"
         if self.method == "bootstrap":
-            raise SkippedError("bootstrap intervals, which are not drawn again here")
+            return self._percentiles()
         if len(self.outcomes) == 1:
             return None, "every item has the same value"
         variance = math.fsum(self.squares) * self.n / (self.n - 1)
@@ -2799,9 +2920,28 @@ class Metric:
         lower, upper = (2.0 * end / (1.0 + end) if is_f1 else end for end in ends)
         return [min(lower, value), max(upper, value)]
 
+    def _percentiles(self) -> tuple[list[float] | None, str | None]:
+        """Return the interval between percentiles of the statistic over items drawn with replacement."""
+        if self.groups is None:
+            raise SkippedError(f"bootstrap intervals that take more than {MAX_DRAWS} draws")
+        columns = Columns(self, sorted(self.groups.items()))
+        if len(self.groups) * self.replicates * columns.width > 1 << 26:
+            return None, "there are too many labels to resample"
+        found = sorted(columns.resampled(self.n_drawn, self.resamples))
+        rank = int((len(found) + 1) * (1 - Decimal(repr(self.level))) / 2)
+        if rank < 1 or found[0] == found[-1]:
+            why = f"{len(found)} resamples tell nothing at level {self.level}: too few or all equal"
+            return None, why
+        return [found[rank - 1], found[-rank]], None
+
+    @property
+    def n_drawn(self) -> int:
+        """Return how many items are drawn at a time."""
+        return self.items
+
     def expected(self, claimed: Any, published: Any, skipped: list[str]) -> dict[str, Any]:
-        """Return the metric as `result.json` must have it; a bootstrap's ends are taken from `claimed`."""
-        values, value = self.values(), self.value
+        """Return the metric as `result.json` must have it; ends that are skipped are taken from `claimed`."""
+        values, value = self.per_replicate, self.value
         try:
             ends, reason = self.interval()
         except SkippedError as why:
@@ -2828,6 +2968,120 @@ class Metric:
             "published_met": None if published is None or value is None else is_met(published, value),
             "reason": reason,
         }
+
+
+class Columns:
+    """What each group of alike items adds to the columns of a statistic, in whole numbers that stay exact.
+
+    What an item adds is cut to at most 2^53 / n, half up, at a power of two.
+    """
+
+    def __init__(self, metric: Metric, groups: list[tuple[Any, int]]) -> None:
+        self.metric, self.groups, self.counts = metric, groups, [count for _, count in groups]
+        outcomes = {outcome for rows, _ in groups for _, outcome, _ in rows}
+        weights = [weight for rows, _ in groups for _, _, weight in rows]
+        self.unit = max((weight.as_integer_ratio()[1] for weight in weights), default=1)
+        self.scale = 1
+        if metric.kind in MEASURED:
+            self.scale = max((outcome.as_integer_ratio()[1] for outcome in outcomes), default=1)
+        names = sorted({name for outcome in outcomes for name in outcome} - {""}) if self.is_averaged else []
+        self.places = {name: 3 * index for index, name in enumerate(names)}
+        self.width = 3 * len(names) or (2 if metric.label is None else 3)
+        self.cells = [self._cells(rows) for rows, _ in groups]
+        self._cut(sum(self.counts))
+
+    @property
+    def is_averaged(self) -> bool:
+        """Say whether it is an average over labels, with three columns each."""
+        return self.metric.kind in LABELLED[1:] and self.metric.label is None
+
+    def _cells(self, rows: Any) -> dict[int, int]:
+        found: Counter[int] = Counter()
+        for replicate, outcome, weight in rows:
+            above, below = weight.as_integer_ratio()
+            for column, amount in self._parts(outcome):
+                found[replicate * self.width + column] += amount * above * (self.unit // below)
+        return found
+
+    def _parts(self, outcome: Any) -> Iterator[tuple[int, int]]:
+        metric = self.metric
+        if metric.kind in MEASURED:
+            above, below = outcome.as_integer_ratio()
+            yield from ((0, above * (self.scale // below)), (1, self.scale))
+            return
+        target, prediction = outcome
+        if self.is_averaged:
+            yield self.places[target] + 2, 1
+            yield from [(self.places[prediction] + 1, 1)] if prediction else []
+            yield from [(self.places[target], 1)] if prediction == target else []
+        elif metric.label is None:
+            yield from ((0, int(target == prediction)), (1, 1))
+        else:
+            actual, predicted = target == metric.label, prediction == metric.label
+            yield from ((0, int(actual and predicted)), (1, int(predicted)), (2, int(actual)))
+
+    def _cut(self, n: int) -> None:
+        largest = [0] * self.width
+        for cells in self.cells:
+            for place, amount in cells.items():
+                largest[place % self.width] = max(largest[place % self.width], abs(amount))
+        shifts = [(most // ((1 << 53) // n)).bit_length() for most in largest]
+        if self.metric.kind not in MEASURED:
+            shifts = [max(shifts)] * self.width
+        self.scales = [2.0 ** (shift - max(shifts)) for shift in shifts]
+        for group, cells in enumerate(self.cells):
+            cut = {at: (one + (1 << shifts[at % self.width] >> 1)) >> shifts[at % self.width]
+                   for at, one in cells.items()}  # fmt: skip
+            self.cells[group] = {at: one for at, one in cut.items() if one}
+
+    def resampled(self, n: int, resamples: int) -> Iterator[float]:
+        """Give the statistic of each resample: its mean over replicates."""
+        group_of = [group for group, count in enumerate(self.counts) for _ in range(count)]
+        draw, width, replicates = drawn(n), self.width, self.metric.replicates
+        for _ in range(resamples):
+            sums = [0] * (width * replicates)
+            for group, count in Counter(group_of[next(draw)] for _ in range(n)).items():
+                for place, amount in self.cells[group].items():
+                    sums[place] += amount * count
+            total = 0.0
+            for start in range(0, len(sums), width):
+                total += self._statistic([sums[start + at] * self.scales[at] for at in range(width)])
+            yield total / replicates
+
+    def _statistic(self, sums: list[float]) -> float:
+        metric = self.metric
+        if metric.kind == "accuracy@1" or metric.kind in MEASURED:
+            mean = sums[0] / sums[1] if sums[1] else 0.0
+            return math.sqrt(mean) if metric.kind == "rmse@1" else mean
+        columns = list(zip(sums[0::3], sums[1::3], sums[2::3], strict=True))
+        if metric.average == "micro":
+            return self._score(*map(sum, zip(*columns, strict=True)))
+        scores = [self._score(*column) for column in columns]
+        if metric.average == "weighted":
+            below = sum(column[2] for column in columns)
+            above = sum(column[2] * score for column, score in zip(columns, scores, strict=True))
+        else:
+            below = sum(predicted + actual > 0 for _, predicted, actual in columns)
+            above, below = (scores[0], 1) if metric.label is not None else (sum(scores), below)
+        return above / below if below else 0.0
+
+    def _score(self, right: float, predicted: float, actual: float) -> float:
+        kind = self.metric.kind
+        above = 2 * right if kind == "f1@1" else right
+        below = {"f1@1": predicted + actual, "precision@1": predicted, "recall@1": actual}[kind]
+        return above / below if below else 0.0
+
+
+def drawn(n: int) -> Iterator[int]:
+    """Give numbers below `n`: PCG64 (XSL-RR, 128 bits), https://www.pcg-random.org/paper.html."""
+    seed = hashlib.sha256(b"evalctl/bootstrap/v1").digest()
+    state, step = int.from_bytes(seed[:16]), int.from_bytes(seed[16:]) | 1
+    wide, narrow = (1 << 128) - 1, (1 << 64) - 1
+    while True:
+        state = (state * 0x2360ED051FC65DA44385DF649FCCF645 + step) & wide
+        mixed, turn = (state >> 64) ^ (state & narrow), state >> 122
+        word = (mixed >> turn | mixed << (64 - turn)) & narrow
+        yield (word >> 32) * n >> 32
 
 
 def spread_of(values: list[float | None]) -> float | None:
@@ -2908,39 +3162,45 @@ class Confusion:
     """Which label was predicted for which target; no table where values are not few categories."""
 
     def __init__(self) -> None:
-        self.pairs: Counter[tuple[str, str]] = Counter()
-        self.shown: dict[str, Any] = {}
+        self.pairs: Counter[Any] = Counter()
         self.is_possible = True
 
     def add(self, sample: Any) -> None:
         """Count one sample."""
-        target, prediction = sample.get("target"), None if "error" in sample else sample.get("prediction")
-        known_values = [value for value in (target, prediction) if value is not None]
-        few = target is not None and all(map(self._is_category, known_values))
-        self.is_possible = self.is_possible and few and len(self.shown) <= 50
         if self.is_possible:
-            keys = [label(value) for value in known_values]
-            self.shown.update(zip(keys, known_values, strict=True))
-            self.pairs[keys[0], keys[1] if len(keys) == 2 else ""] += 1
+            target = sample.get("target")
+            prediction = None if "error" in sample else sample.get("prediction")
+            self.is_possible = self._is_category(target) and (
+                prediction is None or self._is_category(prediction)
+            )
+            if self.is_possible:
+                self.pairs[type(target), target, type(prediction), prediction] += 1
+                self.is_possible = len(self.pairs) <= 10_000
 
     @staticmethod
     def _is_category(value: Any) -> bool:
         return isinstance(value, str | int) or (isinstance(value, float) and value.is_integer())
 
-    def _order(self, key: str) -> tuple[int, float, str]:
-        value = self.shown[key]
+    @staticmethod
+    def _order(value: Any) -> tuple[int, float, str]:
         return (1, 0.0, value) if isinstance(value, str) else (2 * isinstance(value, bool), float(value), "")
 
     def tables(self) -> dict[str, Any]:
         """Return `tables` as `result.json` must have it."""
-        if not self.is_possible or not self.pairs or len(self.shown) > 50:
+        shown, counts = {}, Counter[tuple[str, str]]()
+        for (_, target, _, prediction), count in self.pairs.items():
+            keys = label(target), "" if prediction is None else label(prediction)
+            shown.update({keys[0]: target} | ({keys[1]: prediction} if keys[1] else {}))
+            counts[keys] += count
+        if not self.is_possible or not counts or len(shown) > 50:
             return {}
-        labels = sorted(self.shown, key=self._order)
-        counts = [[self.pairs[target, prediction] for prediction in labels] for target in labels]
-        failed = [self.pairs[target, ""] for target in labels]
-        return {
-            "confusion": {"labels": [self.shown[key] for key in labels], "counts": counts, "failed": failed}
+        keys_in_order = sorted(shown, key=lambda key: self._order(shown[key]))
+        table = {
+            "labels": [shown[key] for key in keys_in_order],
+            "counts": [[counts[target, one] for one in keys_in_order] for target in keys_in_order],
+            "failed": [counts[target, ""] for target in keys_in_order],
         }
+        return {"confusion": table}
 
 
 def check_metrics(contents: Contents, skipped: list[str]) -> str:
@@ -2954,7 +3214,7 @@ def check_metrics(contents: Contents, skipped: list[str]) -> str:
         samples = Samples(descriptor, size)
         confusion, failed = count_samples(samples, metrics, contents.seeds)
         demand(samples.sha256.hexdigest() == contents.digests[SAMPLES], f"`{SAMPLES}` changed")
-        items = count_items(samples, metrics, len(contents.seeds))
+        items = count_items(samples, metrics)
     same = result["samples"] == {"n": items, "errors": failed}
     demand(same, "the counts of samples do not follow from the samples")
     same = canonical(result["tables"]) == canonical(confusion.tables())
@@ -2993,43 +3253,50 @@ def metrics_of(contents: Contents) -> Iterator[Metric]:
 
 def count_samples(samples: Samples, metrics: list[Metric], seeds: list[int]) -> tuple[Confusion, int]:
     """Feed every sample to the metrics; return the table of confusions and how many samples failed."""
-    confusion, failed, widest, finest = Confusion(), 0, 1.0, 1
+    confusion, failed = Confusion(), 0
     for sample in samples.all():
         replicate = sample["replicate"]
         own = replicate < len(seeds) and sample["seed"] == seeds[replicate]
         demand(own, "a sample is of another seed than its replicate's")
         confusion.add(sample)
         failed += "error" in sample or ("prediction" not in sample and not sample.get("scores"))
-        weight = weight_of(sample)
-        widest, finest = max(widest, weight), max(finest, weight.denominator)
-        for metric in metrics:
-            if metric.matches(sample):
-                metric.add(sample, weight)
+        feed(metrics, sample)
     demand(len(samples.blocks) in (0, len(seeds)), "a replicate has no samples, and another has")
-    demand((int(widest) * finest).bit_length() <= 900, "the weights are too far apart for this file")
+    if again := [metric for metric in metrics if metric.is_too_wide()]:
+        for sample in samples.all():
+            feed(again, sample)
     for metric in metrics:
         metric.settle()
     return confusion, failed
 
 
-def weight_of(sample: Any) -> Any:
-    """Return a sample's exact weight."""
-    return Fraction(sample["weight"]) if "weight" in sample else 1
+def feed(metrics: list[Metric], sample: Any) -> None:
+    """Count a sample in the metrics that are over it."""
+    weight = sample.get("weight", 1)
+    for metric in metrics:
+        if metric.matches(sample):
+            metric.add(sample, weight)
 
 
-def count_items(samples: Samples, metrics: list[Metric], replicates: int) -> int:
+def count_items(samples: Samples, metrics: list[Metric]) -> int:
     """Feed every item to the metrics; return how many there are."""
     items = 0
     for rows in samples.items():
         items += 1
-        epochs = Counter(one.get("epoch") for one in rows)
-        even = all(count == replicates for count in epochs.values())
-        demand(even, "the replicates answered different items")
-        for metric in metrics:
-            seen = [(metric.outcome(one), weight_of(one)) for one in rows if metric.matches(one)]
-            if seen:
-                metric.add_item(seen)
+        feed_item(metrics, rows)
     return items
+
+
+def feed_item(metrics: list[Metric], rows: list[Any]) -> None:
+    """Count an item in the metrics that are over any sample of it."""
+    for metric in metrics:
+        seen = []
+        for row in rows:
+            if metric.matches(row):
+                weight = Fraction(row["weight"]) if "weight" in row else 1
+                seen.append((row["replicate"], metric.outcome(row), metric.weighed(weight)))
+        if seen:
+            metric.add_item(seen)
 
 
 def compare_metrics(contents: Contents, metrics: list[Metric], skipped: list[str]) -> None:
@@ -3140,9 +3407,8 @@ def read_header(header: Any) -> tuple[list[str], list[Any]]:
     well = isinstance(header, dict) and header.keys() == keys and header["schema"] == schema
     demand(well, "the commitments have no header")
     names, forms = header["columns"], header["metrics"]
-    short = fits(names, "<string>", "columns") and len(names) <= 2048 >= len(
-        fits(forms, "<table>", "metrics")
-    )
+    fits(names, "<string>", "columns")
+    short = max(len(names), len(fits(forms, "<table>", "metrics"))) <= 2048
     own = {*cells_of(forms)} == {name for name in names if name.startswith("metric.")}
     own = own and FIXED | {"id"} <= {*names}
     demand(short and names == sorted(set(names)) and own, "the columns are not those that must be")
@@ -3420,25 +3686,20 @@ class GivenOut:
             none = not result["metrics"] and result["verdict"] == "none" and result["samples"]["n"] == 0
             demand(none and not self.samples, "a failed run has samples or a score")
             return "nothing: the run failed"
-        weights = [weight_of(sample) for sample in self.samples]
-        finest = max((weight.denominator for weight in weights), default=1)
-        demand((int(max(weights, default=1)) * finest).bit_length() <= 900, "the weights are too far apart")
+        for sample in self.samples:
+            feed(list(self.metrics), sample)
+        if again := [metric for metric in self.metrics if metric.is_too_wide()]:
+            for sample in self.samples:
+                feed(list(again), sample)
         for metric in self.metrics:
-            for sample, weight in zip(self.samples, weights, strict=True):
-                if metric.matches(sample):
-                    metric.add(sample, weight)
             metric.settle()
         items = 0
         for _, group in groupby(sorted(self.samples, key=itemgetter("item")), key=itemgetter("item")):
             rows, items = list(group), items + 1
             answered = Counter(row["replicate"] for row in rows)
-            demand(
-                len(set(answered.values())) == 1 and len(answered) == count, "replicates answered other items"
-            )
-            for metric in self.metrics:
-                seen = [(metric.outcome(row), weight_of(row)) for row in rows if metric.matches(row)]
-                if seen:
-                    metric.add_item(seen)
+            same = len(set(answered.values())) == 1 and len(answered) == count
+            demand(same, "replicates answered other items")
+            feed_item(list(self.metrics), rows)
         failed = sum(sample["failed"] for sample in self.samples)
         demand(
             result["samples"] == {"n": items, "errors": failed}, "the counts do not follow from the samples"
