@@ -293,6 +293,8 @@ KINDS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "error": lambda value: isinstance(value, str) and 0 < len(value.encode()) <= 1 << 16,
     "level": lambda value: isinstance(value, dict),
     "positive": lambda value: is_count(value) and value > 0,
+    "filled": lambda value: isinstance(value, str) and value != "",
+    "amount": lambda value: is_number(value) and value >= 0,
     "seed": lambda value: is_count(value) and value < 2**32,
     "ids": lambda value: isinstance(value, list) and len(value) == 3 and all(map(is_integer, value)),
     "limits": lambda value: (
@@ -373,6 +375,27 @@ report user:ids group:ids groups:<integer> capabilities:{string} no-new-privileg
  limits:{limits} scratch:{space} kernel:string kernel-version:string machine:string hostname:string
  domainname:string processors:integer processes:integer
 space bytes:integer inodes:integer free-bytes:integer free-inodes:integer
+events.jsonl:launcher source:=launcher step:filled at?:time seconds?:amount detail?:table
+events.jsonl:container source:=container step:filled replicate:count phase?:string seconds?:amount detail?:any
+resources.jsonl:container kind:=container replicate:count phase:filled service?:filled logs:logs
+ seconds:amount cpu_user_seconds:amount cpu_system_seconds:amount max_rss_bytes:count
+ output_bytes:count
+ source?:=cgroup-v1|cgroup-v2|engine interval?:amount samples?:count memory_peak_bytes?:count pids_peak?:count
+ memory_kills?:count memory_refusals?:count pids_refusals?:count
+ cpu_seconds?:amount throttled_seconds?:amount read_bytes?:count
+ written_bytes?:count
+resources.jsonl:phase kind:=phase phase:filled containers:count
+ seconds:amount cpu_user_seconds:amount cpu_system_seconds:amount max_rss_bytes:count
+ output_bytes:count
+ read_bytes?:count written_bytes?:count
+resources.jsonl:sample kind:=sample replicate:count phase:filled service?:filled at:amount
+ cpu_seconds?:amount throttled_seconds?:amount read_bytes?:count
+ written_bytes?:count
+ memory_bytes?:count anonymous_bytes?:count file_bytes?:count pids?:count gpus?:<gpu>
+logs stdout:stream stderr:stream
+stream bytes:count kept:count truncated:flag
+gpu uuid:filled utilisation?:amount memory_bytes?:count power_watts?:amount temperature_celsius?:integer
+ sm_clock_mhz?:count
 sample id:name prediction?:any target?:any scores?:scores groups?:groups weight?:weight input_sha256?:hex
  error?:error epoch?:count task?:name replicate:count seed:seed
 """.replace("\n ", " ")
@@ -2287,6 +2310,7 @@ def check_contents(
     contents = Contents(folder, digests, signed, listed=redactor[0] if redactor else digests)
     if not report.run("contents", contents.read):
         return None
+    report.run("records", lambda: check_records(contents))
     checks: dict[str, Callable[[Contents], str | None]] = {"lock": check_lock, "blueprint": check_blueprint}
     checks |= {"environment": check_environment, "probe": check_probes, "sbom": check_inventory}
     checks["marks"] = check_marks
@@ -2501,6 +2525,19 @@ def check_inventory(contents: Contents) -> None:
 
 
 LISTS: Final = frozenset(f"packages:{name}" for name in ("deb", "rpm", "apk", "conda", "pypi", "npm"))
+
+
+def check_records(contents: Contents) -> str:
+    """Check that each event, and each reading of what was used, is well-formed."""
+    count = 0
+    for name, key in (("events.jsonl", "source"), ("resources.jsonl", "kind")):
+        for number, line in enumerate(raw_lines(contents, name)):
+            demand(number < 6_000_000 and len(line) <= MAX_LINE, f"`{name}` is too long, or a line of it")
+            value, count = parse_line(line, f"a line of `{name}`"), count + 1
+            form = f"{name}:{value.get(key) if isinstance(value, dict) else None}"
+            demand(form in TABLES, f"a line of `{name}` is of no known {key}")
+            fits(value, form, f"a line of `{name}`")
+    return f"{count} lines"
 
 
 def marks_of(identity: Any) -> set[str]:
