@@ -49,6 +49,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain, groupby, pairwise
 from operator import itemgetter
@@ -86,7 +87,8 @@ MAX_FILES, MAX_BYTES, MAX_ATTESTATIONS, MAX_SUBJECTS = 100_000, 1 << 37, 64, 100
 MAX_TIMESTAMP, MAX_POLICY, MAX_SIGNATURES = 16 << 10, 1 << 20, 64
 MAX_ATTESTATION, MAX_SUMS, MAX_LISTING, MAX_RECORD = 8 << 20, 64 << 20, 32 << 20, 16 << 20
 MAX_SAMPLES, MAX_LINE, MAX_VALUES, MAX_DEPTH, MAX_INTEGER = 4 << 30, 2 << 20, 2_000_000, 64, 2**53 - 1
-MAX_LABELS, MAX_LINES, MAX_DRAWS = 100_000, 4_000_000, 5_000_000
+MAX_LABELS, MAX_LINES, MAX_WORK = 100_000, 4_000_000, 3_000_000_000
+MAX_DRAWS, MAX_ROWS = 10_000_000, 300_000
 
 
 class RefusedError(Exception):
@@ -608,8 +610,10 @@ class Attestation:
     base: str
     signer: str
     payload: bytes
+    signature: bytes
+    token: bytes | None = None
     statement: Any = None
-    stamped: bool = False
+    proven: datetime | None = None  # when the signature was there, as an authority says
 
 
 def open_attestation(path: str, data: bytes, keys: Mapping[str, Key]) -> Attestation:
@@ -618,14 +622,11 @@ def open_attestation(path: str, data: bytes, keys: Mapping[str, Key]) -> Attesta
     name = ATTESTATION.fullmatch(path)
     named = name is not None and name["key"] in (None, fingerprint_hex(keyid))
     demand(named, "its name and its keyid name different keys")
-    found = Attestation(path, name["base"] + ".sigstore.json" if name else "", keyid, payload)
+    base = name["base"] + ".sigstore.json" if name else ""
+    found = Attestation(path, base, keyid, payload, signature, token)
     if (key := keys.get(keyid)) is not None:
         demand(signature_holds(key, signature, payload), f"the signature of {keyid} does not hold")
         found.statement = read_statement(payload)
-        found.stamped = token is not None
-        # An authority's token holds this digest as an ASN.1 octet string, whatever else is in it.
-        imprint = b"\x04\x20" + hashlib.sha256(signature).digest()
-        demand(token is None or imprint in token, "its timestamp is of another signature")
     return found
 
 
@@ -803,6 +804,7 @@ class Claim:
     kind: str
     builder: str | None = None
     made_at: datetime | None = None
+    proven: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -820,7 +822,7 @@ class Principal:
     ledger: str | None = None
 
     def refusal(self, claim: Claim, now: datetime) -> str | None:
-        """Say why this key's word does not count, None where it does; a signature counts as made now."""
+        """Say why this key's word does not count, None where it does; `now` is when it was surely there."""
         if claim.role not in self.roles:
             return f"`{self.name}` does not have the role `{claim.role}`"
         if self.reason == "key-compromise" or (self.revoked_from and now >= self.revoked_from):
@@ -877,6 +879,7 @@ class Policy:
     expires: datetime
     version: int = 1
     pins: Sequence[Pin] = ()
+    authorities: Sequence["Authority"] = ()
 
     def refusal(self, claim: Claim, now: datetime) -> str | None:
         """Say why the policy does not accept a claim, None where it does."""
@@ -897,7 +900,7 @@ class Policy:
 
     def refusal_of(self, signer: str, claim: Claim, now: datetime) -> str | None:
         """Say why one known key's signature does not count in the rule for a claim, None where it does."""
-        one = self.principals[signer]
+        one, now = self.principals[signer], min(claim.proven.get(signer, now), now)
         named = one.name in self.rules[claim.role].members
         return one.refusal(claim, now) if named else f"`{one.name}` is not in the rule for `{claim.role}`"
 
@@ -921,15 +924,14 @@ def read_policy(data: bytes) -> Policy:
             one = _principal(name, table)
             demand(one.key.fingerprint not in principals, f"keys.{name} is the same key as another")
             principals[one.key.fingerprint] = one
-        for name, table in value.get("timestamps", {}).items():
-            check_authority(name, table)
+        authorities = [_authority(name, table) for name, table in value.get("timestamps", {}).items()]
         pins = [_pin(name, table) for name, table in value.get("ledgers", {}).items()]
         demanded = {one.ledger for one in principals.values()} - {None}
         demand(demanded <= {pin.name for pin in pins}, "`ledger` names none of the ledgers")
         names = {one.name for one in principals.values()}
         rules = {role: _rule(role, table, names) for role, table in value.get("rules", {}).items()}
         expires = _time(value, "expires") or datetime.min.replace(tzinfo=UTC)
-        return Policy(principals, rules, expires, value["version"], pins)
+        return Policy(principals, rules, expires, value["version"], pins, authorities)
     except (RefusedError, ArithmeticError, AttributeError, TypeError, ValueError, RecursionError) as error:
         raise MisuseError(f"the trust policy is malformed: {error}") from error
 
@@ -942,19 +944,19 @@ def known(table: Mapping[str, Any], needed: Iterable[str], optional: Iterable[st
     demand(not unknown, f"unknown field {min(unknown, default='')[:80]!a}")
 
 
-def check_authority(name: str, table: Mapping[str, Any]) -> None:
-    """Read `[timestamps.NAME]`, which nothing here uses, as strictly as all else."""
+def _authority(name: str, table: Mapping[str, Any]) -> "Authority":
     from cryptography import x509
 
     known(table, ("certificate",), ("valid-from", "valid-until"))
     demand(re.fullmatch(NAME, name), f"the name {name[:80]!a}")
     end = "-----END CERTIFICATE-----"
-    parts = [part.strip() + f"\n{end}\n" for part in table["certificate"].split(end)]
-    demand(2 <= len(parts) <= 17 and parts[-1].startswith("\n"), f"timestamps.{name}: `certificate`")
-    loaded = [x509.load_pem_x509_certificate(part.encode()) for part in parts[:-1]]
+    *parts, rest = table["certificate"].split(end)
+    demand(1 <= len(parts) <= 16 and not rest.strip(), f"timestamps.{name}: `certificate`")
+    loaded = [x509.load_pem_x509_certificate(f"{part.strip()}\n{end}\n".encode()) for part in parts]
     demand(any(one.issuer == one.subject for one in loaded), f"timestamps.{name}: there is no root")
     first, last = _time(table, "valid-from"), _time(table, "valid-until")
     demand(not (first and last) or first < last, f"timestamps.{name}: the period is empty")
+    return Authority(name, loaded, first, last)
 
 
 def _principal(name: str, table: Mapping[str, Any]) -> Principal:
@@ -1035,24 +1037,33 @@ def _time(table: Mapping[str, Any], field: str) -> datetime | None:
     return value
 
 
-def refuse_unsigned(path: Path, data: bytes, policy: Policy, now: datetime) -> None:
-    """Refuse a policy with `[rules.root]` unless its root keys signed it; their signatures lie beside it."""
-    if "root" not in policy.rules:
-        return
+def refuse_unsigned(path: Path, data: bytes, policy: Policy, now: datetime, seen: bytes | None) -> None:
+    """Refuse a policy that its root keys did not sign, or that may not follow the one that counted before.
+
+    Signatures lie beside the policy. What follows a signed one has a higher version, and is signed by both.
+    """
+    before = None if seen in (None, data) else read_policy(seen or b"")
+    if before and policy.version < before.version:
+        raise UntrustedError("a newer version of the trust policy was seen before")
+    if before and "root" in before.rules and ("root" not in policy.rules or policy.version == before.version):
+        raise UntrustedError("the trust policy that counted before was signed; this may not replace it")
+    judges = [judge for judge in (before, policy) if judge and "root" in judge.rules]
     about = {"name": "trust.toml", "digest": {"sha256": hashlib.sha256(data).hexdigest()}}
     said = {"_type": STATEMENT_TYPE, "subject": [about], "predicateType": POLICY_TYPE}
     payload = canonical({**said, "predicate": {"version": str(policy.version)}}).encode()
-    signers = frozenset(
-        keyid
-        for keyid, signature, signed in envelopes_beside(path)
-        if signed == payload
-        and keyid in policy.principals
-        and signature_holds(policy.principals[keyid].key, signature, payload)
-    )
-    # An expired policy still says who may replace it.
-    lasting = replace(policy, expires=datetime.max.replace(tzinfo=UTC))
-    if why := lasting.refusal(Claim("root", signers, POLICY_TYPE), now):
-        raise UntrustedError(f"the trust policy is not signed as it must be: {why}")
+    signed = list(envelopes_beside(path)) if "root" in policy.rules else []
+    for judge in judges:
+        signers = frozenset(
+            keyid
+            for keyid, signature, found in signed
+            if found == payload
+            and keyid in judge.principals
+            and signature_holds(judge.principals[keyid].key, signature, payload)
+        )
+        # An expired policy still says who may replace it.
+        lasting = replace(judge, expires=datetime.max.replace(tzinfo=UTC))
+        if why := lasting.refusal(Claim("root", signers, POLICY_TYPE), now):
+            raise UntrustedError(f"the trust policy is not signed as it must be: {why}")
 
 
 def envelopes_beside(path: Path) -> Iterator[tuple[str, bytes, bytes]]:
@@ -1068,6 +1079,185 @@ def envelopes_beside(path: Path) -> Iterator[tuple[str, bytes, bytes]]:
         except RefusedError as error:
             raise MisuseError(f"{one.name[:200]!a} is no signature of the policy: {error}") from error
         yield keyid, signature, payload
+
+
+# Time stamps (RFC 3161): that a signature was there at a time, as an authority of the policy signed.
+
+SIGNED_DATA, TST_INFO = bytes.fromhex("2a864886f70d010702"), bytes.fromhex("2a864886f70d0109100104")
+MESSAGE_DIGEST, SHA_256 = bytes.fromhex("2a864886f70d010904"), bytes.fromhex("608648016503040201")
+TEXT_TAGS: Final = (0x0C, 0x12, 0x13, 0x14, 0x16, 0x1A, 0x1C, 0x1E)
+HASHES: Final = {SHA_256[:-1] + bytes([last]): size for last, size in ((1, 256), (2, 384), (3, 512))}
+
+
+@dataclass(frozen=True)
+class Authority:
+    """`[timestamps.NAME]` of a trust policy: certificates (x509), and when its word counts."""
+
+    name: str
+    certificates: Sequence[Any]
+    valid_from: datetime | None
+    valid_until: datetime | None
+
+
+@dataclass(frozen=True)
+class Token:
+    """What a time stamp says, and who signed that, how: issuer and serial number as they are in DER."""
+
+    moment: datetime
+    bag: Sequence[Any]
+    signer: tuple[bytes, int]
+    signature: bytes
+    signed: bytes
+    hash_bits: int
+
+
+def check_timestamp(one: Attestation, authorities: Sequence[Authority]) -> str:
+    """Check the time stamp of a signature; it counts where an authority of the policy made it."""
+    try:
+        token = read_token(one.token or b"", one.signature)
+        refusals = [(by, why_not(token, by)) for by in authorities if leads_to(token, by)]
+    except RefusedError:
+        raise
+    except Exception as error:  # whatever `cryptography` makes of hostile bytes
+        raise RefusedError("its timestamp is malformed") from error
+    if not refusals:
+        raise SkippedError(f"it says {token.moment.isoformat()}, by no authority that the policy names")
+    made = next((by for by, why in refusals if not why), None)
+    demand(made, f"its timestamp is none by the authority that it names: {refusals[0][1]}")
+    one.proven = token.moment
+    return f"{token.moment.isoformat()}, says `{made.name if made else ''}`"
+
+
+def der(data: bytes) -> list[tuple[int, bytes, bytes]]:
+    """Return tag, content and all bytes of each value in DER (X.690), one behind the other."""
+    found = []
+    while data:
+        tag, size, start = data[0], data[1], 2
+        if size & 0x80:
+            start += size & 0x7F
+            size = int.from_bytes(data[2:start])
+            demand(3 <= start <= 5 and size >= 1 << max(7, 8 * (start - 3)), "a length is not DER")
+        demand(tag & 0x1F != 0x1F and start + size <= len(data), "a value is not DER")
+        found.append((tag, data[start : start + size], data[: start + size]))
+        data = data[start + size :]
+    return found
+
+
+def inside(data: bytes, *tags: int) -> list[bytes]:
+    """Return the contents of the values in `data`, which must begin with these tags."""
+    found = der(data)
+    demand([tag for tag, _, _ in found[: len(tags)]] == [*tags], "the timestamp has another form")
+    return [content for _, content, _ in found]
+
+
+def read_token(data: bytes, stamped: bytes) -> Token:
+    """Read a granted time stamp over the SHA-256 of `stamped`, by one signer; nothing of it is verified."""
+    from cryptography import x509
+
+    demand(len(der(data)) == 1, "something follows the timestamp")
+    status, content = inside(inside(data, 0x30)[0], 0x30, 0x30)
+    demand(inside(status, 0x02)[0] == b"\0", "the authority refused it")
+    kind, explicit = inside(content, 0x06, 0xA0)
+    fields = inside(explicit, 0x30)[0]
+    _, algorithms, wrapped, *_ = inside(fields, 0x02, 0x31, 0x30)
+    rest = {tag: value for tag, value, _ in der(fields)[3:]}
+    bag = [x509.load_der_x509_certificate(whole) for _, _, whole in der(rest.get(0xA0, b""))]
+    sealed = (inside(value, 0x30, 0x30, 0x03)[2] for _, value, _ in der(rest.get(0xA0, b"")))
+    demand(all(bits[:1] == b"\0" for bits in sealed), "a certificate has a signature of odd bits")
+    what, held_in = inside(wrapped, 0x06, 0xA0)
+    demand(kind == SIGNED_DATA and what == TST_INFO and len(bag) <= 16, "it is no timestamp")
+    info = inside(held_in, 0x04)[0]
+    _, _, imprint, _, moment, *_ = inside(inside(info, 0x30)[0], 0x02, 0x06, 0x30, 0x02, 0x18)
+    hashed, message = inside(imprint, 0x30, 0x04)
+    same = inside(hashed, 0x06)[0] == SHA_256 and message == hashlib.sha256(stamped).digest()
+    demand(same, "its timestamp is of another signature, or by another digest")
+    (by,) = inside(rest[0x31], 0x30)
+    _, sid, digest, *_ = inside(by, 0x02, 0x30, 0x30)
+    parts = [(tag, value, whole) for tag, value, whole in der(by)[3:]]
+    bits = HASHES[inside(digest, 0x06)[0]]
+    demand(digest in inside(algorithms, *[0x30] * len(der(algorithms))), "its digest is not announced")
+    signed, signature = info, next(value for tag, value, _ in parts if tag == 0x04)
+    if parts[0][0] == 0xA0:
+        wanted = [inside(value, 0x06, 0x31)[1] for value in inside(parts[0][1], 0x30)
+                  if inside(value, 0x06)[0] == MESSAGE_DIGEST]  # fmt: skip
+        own = hashlib.new(f"sha{bits}", info).digest()
+        demand([inside(value, 0x04) for value in wanted] == [[own]], "it signs another content")
+        signed = b"\x31" + parts[0][2][1:]
+    tags = [tag for tag, _, _ in parts if tag not in (0xA0, 0xA1)]
+    well = tags == [0x30, 0x04] and inside(next(value for tag, value, _ in parts if tag == 0x30), 0x06)
+    for part in inside(inside(sid, 0x30)[0], *[0x31] * len(der(inside(sid, 0x30)[0]))):
+        for one in inside(part, *[0x30] * len(der(part))):
+            well = well and [tag in TEXT_TAGS for tag, _, _ in der(one)[1:]] == [True] and inside(one, 0x06)
+    demand(well, "the timestamp has another form")
+    serial = int.from_bytes(inside(sid, 0x30, 0x02)[1], signed=True)
+    when = datetime.strptime(moment.decode().partition(".")[0].rstrip("Z"), "%Y%m%d%H%M%S")
+    return Token(when.replace(tzinfo=UTC), bag, (der(sid)[0][2], serial), signature, signed, bits)
+
+
+def leads_to(token: Token, by: Authority) -> bool:
+    """Say whether the names in a token lead from its signer to a root of the authority."""
+    roots = {one.subject.public_bytes() for one in by.certificates if one.issuer == one.subject}
+    above = {one.subject.public_bytes(): one.issuer.public_bytes() for one in (*token.bag, *by.certificates)}
+    name = token.signer[0]
+    for _ in range(32):
+        if name in roots:
+            return True
+        name = above.get(name, name)
+    return False
+
+
+def why_not(token: Token, by: Authority) -> str:
+    """Say why a token is none by the authority, or nothing: signature, chain, purpose, validity."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    every = {*token.bag, *by.certificates}
+    found = [one for one in every if (one.issuer.public_bytes(), one.serial_number) == token.signer]
+    if len(found) != 1 or (token.bag and found[0] not in token.bag):
+        return "its signer's certificate is not there, or twice"
+    key = found[0].public_key()
+    algorithm = {256: hashes.SHA256(), 384: hashes.SHA384(), 512: hashes.SHA512()}[token.hash_bits]
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(token.signature, token.signed, padding.PKCS1v15(), algorithm)
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(token.signature, token.signed, ec.ECDSA(algorithm))
+        else:
+            return "its signer has a key of another kind"
+        purpose = found[0].extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except (InvalidSignature, x509.ExtensionNotFound):
+        return "its signature does not hold, or is not for time stamps"
+    if not purpose.critical or [*purpose.value] != [ExtendedKeyUsageOID.TIME_STAMPING]:
+        return "its signer's certificate is not for time stamps alone"
+    if not is_certified(found[0], token, by, 8):
+        return "no chain of valid certificates leads to a root of the authority"
+    early = by.valid_from and token.moment < by.valid_from
+    late = by.valid_until and token.moment >= by.valid_until
+    return "the authority did not count then" if early or late else ""
+
+
+def is_certified(one: Any, token: Token, by: Authority, most: int) -> bool:
+    """Say whether certificates that were valid at the token's time lead to a root of the authority."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+
+    if not one.not_valid_before_utc <= token.moment <= one.not_valid_after_utc:
+        return False
+    if one in by.certificates and one.issuer == one.subject:
+        return True
+    for above in (*by.certificates, *token.bag) if most else ():
+        try:
+            one.verify_directly_issued_by(above)
+            if not above.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+                continue
+        except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+            continue
+        if above != one and is_certified(above, token, by, most - 1):
+            return True
+    return False
 
 
 # 6. Attestations against files and policy.
@@ -1124,8 +1314,15 @@ class Evidence:
 
     def refusal(self, role: str, path: str, kind: str, *built: Any) -> str | None:
         """Ask the policy about what is signed at `path`, there or in a co-signature."""
-        signers = frozenset(one.signer for one in self.signed(path))
-        return self.policy.refusal(Claim(role, signers, kind, *built), self.now)
+        return self.policy.refusal(self.claim(role, path, kind, *built), self.now)
+
+    def claim(self, role: str, path: str, kind: str, builder: Any = None, made_at: Any = None) -> Claim:
+        """Return who signed what is at `path`, there or in a co-signature, and since when surely."""
+
+        signed = self.signed(path)
+        times = sorted(((one.proven, one.signer) for one in signed if one.proven), reverse=True)
+        proven = {signer: moment for moment, signer in times if moment}
+        return Claim(role, frozenset(one.signer for one in signed), kind, builder, made_at, proven)
 
     def signed(self, path: str) -> list[Attestation]:
         """Return the attestations by known keys of the very payload at `path`, there or in co-signatures."""
@@ -1259,6 +1456,9 @@ def check_signed(
     for path in sorted(sealed.keys() - {LEDGER_PROOF}):
         name = f"{original}signature:{path[13:-14]}"
         report.run(name, lambda path=path: open_into(opened, path, sealed, keys))  # type: ignore[misc]
+        if path in opened and opened[path].statement and opened[path].token:
+            check = partial(check_timestamp, opened[path], evidence.policy.authorities)
+            report.run(f"{original}timestamp:{path[13:-14]}", check)
     if report.verdict == "failed":
         return None
     evidence.attestations = opened
@@ -1268,10 +1468,6 @@ def check_signed(
     for path in sorted({one.base for one in opened.values()} - {PROVENANCE, RESULT, LOCK}):
         report.run(original + path[13:-14], lambda path=path: check_reproduction(path, evidence, found[0]))  # type: ignore[misc]
     check_trust(evidence, found[0], report, original)
-    for path in [path for path, one in opened.items() if one.stamped]:
-        report.skip(
-            f"{original}timestamp:{path[13:-14]}", "who signed a timestamp: its time counts for nothing here"
-        )
     return evidence, found[0]
 
 
@@ -1358,7 +1554,7 @@ def check_reproduction(path: str, evidence: Evidence, signed: Signed) -> str:
         own_figure = claims is None or claims.get(metric["name"], ()) == metric["original"]
         demand(own_figure, "the reproduction compares with other figures than the original's")
     built = value["verifier"]["id"], instant(value["evaluatedAt"])
-    lone = Claim("reproduction", frozenset([signer]), REPRODUCTION_TYPE, *built)
+    lone = evidence.claim("reproduction", path, REPRODUCTION_TYPE, *built)
     why = evidence.refusal("reproduction", path, REPRODUCTION_TYPE, *built)
     if why := why or evidence.policy.refusal_of(signer, lone, evidence.now):
         raise SkippedError(f"not counted: {why}")
@@ -1776,8 +1972,12 @@ def read_blueprint(text: str) -> Any:
     decided = [table for table in meant["metric"] if table["primary"]]
     demand(len(decided) <= 1, "there are two primary metrics")
     (decided or meant["metric"])[0]["primary"] = True
+    work, seeds = 0, len(meant["run"]["seeds"])
     for table in meant["metric"]:
         check_definition(table)
+        resampled = resamples_of(table)
+        work += 160 * seeds + resampled * (500 + seeds + 2 * seeds)
+    demand(work <= MAX_WORK, "the metrics take too much work, however few the samples are")
     if meant["matrix"]:
         check_axes(meant["matrix"], written)
     return meant
@@ -1882,6 +2082,13 @@ def check_definition(table: Any) -> None:
     demand(method in (None, *methods), f"the interval of {table['name'][:80]!a} is none of its definition")
     drawn = "resamples" not in given or (method or methods[0]) == "bootstrap"
     demand(drawn, "`resamples` are of the bootstrap")
+
+
+def resamples_of(table: Any) -> int:
+    """Return how often a metric is resampled for its interval."""
+    name, given = table["definition"], table["parameters"]
+    method = table["ci"]["method"] or (methods_of(name, given)[0] if name in DEFINITIONS else "")
+    return int(given.get("resamples", 1000)) if name in DEFINITIONS and method == "bootstrap" else 0
 
 
 def check_axes(matrix: Any, written: Any) -> None:
@@ -2742,6 +2949,19 @@ LABELLED: Final = ("accuracy@1", "precision@1", "recall@1", "f1@1")
 MEASURED: Final = ("mean@1", "mae@1", "rmse@1", "lre@1")
 
 
+class Meter:
+    """The work that all metrics of a bundle may ask for, and how much of it is done again here."""
+
+    def __init__(self) -> None:
+        self.steps, self.rows, self.draws = 0, MAX_ROWS, MAX_DRAWS
+        self.shared: set[Any] = set()
+
+    def spend(self, steps: int) -> None:
+        """Count steps, each of some twenty nanoseconds; refuse what is too much for anybody."""
+        self.steps += steps
+        demand(self.steps <= MAX_WORK, "the metrics take too much work over these samples")
+
+
 class Metric:
     """One metric of the lock: fed sample by sample, then item by item, and then asked for its result."""
 
@@ -2755,6 +2975,7 @@ class Metric:
         self.method: str = spec["ci"]["method"] or methods_of(self.kind, parameters)[0]
         self.level = thawed(spec["ci"]["level"])
         self.replicates, self.finest, self.heaviest, self.excess = replicates, 1, Fraction(0), 0
+        self.meter = Meter()
         self.resamples: int = parameters.get("resamples", 1000)
         self.clear()
 
@@ -2772,7 +2993,8 @@ class Metric:
         self.whole: Any = 0
         self.outcomes: set[Any] = set()
         self.squares = array("d")
-        self.groups: Counter[Any] | None = Counter() if self.method == "bootstrap" else None
+        self.groups: Counter[Any] = Counter()  # of alike items, to be resampled
+        self.uncounted = 0  # rows of items that are too many to hold
 
     def matches(self, sample: Any) -> bool:
         """Say whether the sample's groups are those that the metric is about."""
@@ -2910,10 +3132,14 @@ class Metric:
                 share = ratio(sum(weight for _, _, weight in rows), self.whole)
                 residual = ratio(total, self.whole) - self.value * share
             self.squares.append(residual * residual)
-        if self.groups is not None:
-            self.groups[tuple(sorted(rows))] += 1
-            if self.items * self.resamples > MAX_DRAWS:
-                self.groups = None
+        if self.method == "bootstrap":
+            group = tuple(sorted(rows))
+            if group not in self.groups:
+                self.meter.rows -= len(group)
+            if group in self.groups or self.meter.rows >= 0:
+                self.groups[group] += 1
+            else:
+                self.uncounted += len(group)
 
     def _is_trial(self, target: str, prediction: str) -> bool:
         predicted, actual = prediction == self.label, target == self.label
@@ -2959,22 +3185,24 @@ class Metric:
 
     def _percentiles(self) -> tuple[list[float] | None, str | None]:
         """Return the interval between percentiles of the statistic over items drawn with replacement."""
-        if self.groups is None:
-            raise SkippedError(f"bootstrap intervals that take more than {MAX_DRAWS} draws")
-        columns = Columns(self, sorted(self.groups.items()))
+        columns, meter = Columns(self, sorted(self.groups.items())), self.meter
         if len(self.groups) * self.replicates * columns.width > 1 << 26:
             return None, "there are too many labels to resample"
-        found = sorted(columns.resampled(self.n_drawn, self.resamples))
+        kind = "labels" if self.kind in LABELLED else (self.kind, self.spec["of"], self.digits)
+        alike = (kind, tuple(self.where.items()), self.resamples)
+        meter.spend(0 if alike in meter.shared else self.resamples * self.items)
+        meter.shared.add(alike)
+        rows = sum(map(len, self.groups))
+        meter.spend(self.resamples * (500 + rows + self.replicates * columns.width))
+        meter.draws -= self.resamples * self.items
+        if self.uncounted or meter.draws < 0:
+            raise SkippedError(f"bootstrap intervals that take more than {MAX_DRAWS} draws")
+        found = sorted(columns.resampled(self.items, self.resamples))
         rank = int((len(found) + 1) * (1 - Decimal(repr(self.level))) / 2)
         if rank < 1 or found[0] == found[-1]:
             why = f"{len(found)} resamples tell nothing at level {self.level}: too few or all equal"
             return None, why
         return [found[rank - 1], found[-rank]], None
-
-    @property
-    def n_drawn(self) -> int:
-        """Return how many items are drawn at a time."""
-        return self.items
 
     def expected(self, claimed: Any, published: Any, skipped: list[str]) -> dict[str, Any]:
         """Return the metric as `result.json` must have it; ends that are skipped are taken from `claimed`."""
@@ -3284,14 +3512,20 @@ def metrics_of(contents: Contents) -> Iterator[Metric]:
             for one in specs
         ]
     primary = next((index for index, one in enumerate(specs) if one["primary"]), 0)
+    meter = Meter()
     for index, one in enumerate(specs):
-        yield Metric(one, len(contents.seeds), primary=index == primary)
+        metric = Metric(one, len(contents.seeds), primary=index == primary)
+        metric.meter = meter
+        yield metric
 
 
 def count_samples(samples: Samples, metrics: list[Metric], seeds: list[int]) -> tuple[Confusion, int]:
     """Feed every sample to the metrics; return the table of confusions and how many samples failed."""
     confusion, failed = Confusion(), 0
+    matched = 10 * sum(map(len, {frozenset(metric.where.items()) for metric in metrics}))
     for sample in samples.all():
+        if matched:
+            metrics[0].meter.spend(matched)
         replicate = sample["replicate"]
         own = replicate < len(seeds) and sample["seed"] == seeds[replicate]
         demand(own, "a sample is of another seed than its replicate's")
@@ -3301,17 +3535,18 @@ def count_samples(samples: Samples, metrics: list[Metric], seeds: list[int]) -> 
     demand(len(samples.blocks) in (0, len(seeds)), "a replicate has no samples, and another has")
     if again := [metric for metric in metrics if metric.is_too_wide()]:
         for sample in samples.all():
-            feed(again, sample)
+            feed(again, sample, 0)
     for metric in metrics:
         metric.settle()
     return confusion, failed
 
 
-def feed(metrics: list[Metric], sample: Any) -> None:
+def feed(metrics: list[Metric], sample: Any, steps: int = 80) -> None:
     """Count a sample in the metrics that are over it."""
     weight = sample.get("weight", 1)
     for metric in metrics:
         if metric.matches(sample):
+            metric.meter.spend(steps)
             metric.add(sample, weight)
 
 
@@ -3664,6 +3899,7 @@ class GivenOut:
             for one, form, cell in zip(plain, forms, cells, strict=True):
                 replicates = len(self.contents.seeds)
                 self.metrics.append(Contributed(one.spec, replicates, form, cell, primary=one.primary))
+                self.metrics[-1].meter = one.meter
 
     def _add(self, cells: dict[str, Any]) -> None:
         few = (len(self.samples) + 1) * len(self.columns) <= MAX_CELLS
@@ -3727,7 +3963,7 @@ class GivenOut:
             feed(list(self.metrics), sample)
         if again := [metric for metric in self.metrics if metric.is_too_wide()]:
             for sample in self.samples:
-                feed(list(again), sample)
+                feed(list(again), sample, 0)
         for metric in self.metrics:
             metric.settle()
         items = 0
@@ -3755,6 +3991,7 @@ def main(arguments: list[str]) -> int:
     decider = parser.add_mutually_exclusive_group(required=True)
     decider.add_argument("--key", type=Path, help="the public key that alone is trusted")
     decider.add_argument("--trust", type=Path, help="a trust policy, trust.toml")
+    parser.add_argument("--seen", type=Path, help="the policy that counted before: none older will do")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     try:
@@ -3763,10 +4000,10 @@ def main(arguments: list[str]) -> int:
             data = stream.read(MAX_POLICY + 1)
         policy = policy_of_key(data) if options.key else read_policy(data)
         if options.trust:
-            refuse_unsigned(options.trust, data, policy, now)
+            refuse_unsigned(options.trust, data, policy, now, options.seen and options.seen.read_bytes())
         report = verify(options.bundle, policy, now)
-        if options.trust:
-            report.skip("policy-version", "whether a newer version was seen: nothing is remembered here")
+        if options.trust and not options.seen:
+            report.skip("policy-version", "whether a newer version was seen: give the last one with --seen")
     except (MisuseError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
