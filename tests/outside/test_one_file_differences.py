@@ -7,7 +7,7 @@ import pytest
 
 from launcher.errors import CheckFailedError, MalformedError
 from launcher.trust.policy import single_key_policy
-from tests.outside.differences import KINDS, lie
+from tests.outside.differences import KINDS, LINES, lie
 from tests.outside.one_file import LIGHT, own_code, told
 
 HONEST = [
@@ -20,8 +20,9 @@ HONEST = [
 @pytest.mark.parametrize("kind", KINDS)
 def test_lies_signed_with_the_trusted_key_are_judged_alike(tmp_path: Path, kind: str) -> None:
     chance, judged = Random(kind), 0
+    having = [case for case in HONEST if case.name == "honest-records_ok" or case.base().get(kind)]
     for attempt in range(12):
-        case = chance.choice(HONEST)
+        case = chance.choice(having if kind in LINES else HONEST)
         folder = tmp_path / str(attempt)
         bundle, signer = case.build(folder), case.trust.key
         assert signer is not None
@@ -32,4 +33,4 @@ def test_lies_signed_with_the_trusted_key_are_judged_alike(tmp_path: Path, kind:
         answer = told(bundle, "--key", folder / "key.pub")
         assert answer.code == own_code(bundle, single_key_policy(signer.public)), (case.name, changed, answer)
         judged += changed is not None
-    assert judged or kind == "openings.jsonl"
+    assert judged

@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import random
+import re
 import resource
 import shutil
 import subprocess
@@ -237,3 +238,12 @@ def test_both_hold_a_ledger_proof_against_the_bundle(world: SmallWorld, tmp_path
         assert told(bundle, "--key", key).code == own_code(bundle, world.policy) == 1, other
     proof.unlink()
     assert told(bundle, "--key", key).code == own_code(bundle, world.policy) == 0
+
+
+def test_the_files_contents_say_how_long_each_part_is() -> None:
+    lines = FILE.read_text().split("\n")
+    begins = [number for number, line in enumerate(lines) if re.match(r"# \d+\. ", line)]
+    parts = zip(begins, [*begins[1:], len(lines)], strict=True)
+    made = [f"{lines[begin][2:-1]}: {end - begin} lines" for begin, end in parts]
+    listed = [line.strip() for line in lines if re.fullmatch(r" *\d+\. .*: \d+ lines", line)]
+    assert listed == made
