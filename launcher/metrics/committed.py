@@ -21,6 +21,11 @@ from launcher.spec.sample_lines import read_one
 _ALWAYS: Final = ("id", "replicate", "seed", "weight")
 _FIELDS: Final = ("epoch", "error", "groups", "input_sha256", "prediction", "scores", "target", "task")
 
+# Of each sample the opaque name, and where its line begins.
+_NAME: Final = 16
+_PLACE: Final = 24
+_MANY: Final = 1 << 20
+
 
 class Parts(Struct, frozen=True):
     """A bundle without its samples; `digests` has the hex SHA-256 of each of its files, by path.
@@ -66,17 +71,17 @@ class CommittedSamples:
 
     def __init__(self, key: SaltKey, file: BinaryIO, metrics: Sequence[Metric]) -> None:
         self._key, self._file = key, file
-        self._names: list[bytes] = []
+        places = bytearray()
         found, present = FoundLabels(metrics), set[str]()
         for offset, sample in _placed(file):
             name = key.sample((sample.replicate or 0, sample.task, sample.id, sample.epoch))
-            self._names.append(bytes.fromhex(name) + offset.to_bytes(8, "big"))
+            places += bytes.fromhex(name) + offset.to_bytes(_PLACE - _NAME, "big")
             found.add(sample)
             present.update(field for field in _FIELDS if getattr(sample, field) is not None)
-        self._names.sort()
+        self._places = _sorted(places)
         self._fields = (*_ALWAYS, *(field for field in _FIELDS if field in present))
         # Without samples there is no score, and nothing that a metric could be made of.
-        self._ways = found.ways() if self._names else ()
+        self._ways = found.ways() if self._places else ()
 
     @property
     def header(self) -> Header:
@@ -87,10 +92,11 @@ class CommittedSamples:
 
     def entries(self) -> Iterator[Entry]:
         """Yield each sample with the value of every column, by their opaque names."""
-        for place in self._names:
-            self._file.seek(int.from_bytes(place[16:], "big"))
+        for start in range(0, len(self._places), _PLACE):
+            name, end = start + _NAME, start + _PLACE
+            self._file.seek(int.from_bytes(self._places[name:end], "big"))
             sample = read_one(self._file.readline())
-            yield Entry("sample", place[:16].hex(), self._values(sample))
+            yield Entry("sample", self._places[start:name].hex(), self._values(sample))
 
     def _values(self, sample: Sample) -> dict[str, Any]:
         values: dict[str, Any] = {name: getattr(sample, name) for name in self._fields}
@@ -99,6 +105,16 @@ class CommittedSamples:
         for index, way in enumerate(self._ways):
             values[metric_column(index)] = way.of(sample)
         return values
+
+
+def _sorted(places: bytearray) -> bytes:
+    """Return names with their offsets, sorted; many at once, in little memory."""
+    if len(places) < _MANY:
+        return b"".join(sorted(bytes(places[at : at + _PLACE]) for at in range(0, len(places), _PLACE)))
+    import numpy as np
+
+    np.frombuffer(places, dtype=f"S{_PLACE}").sort()
+    return bytes(places)
 
 
 def _placed(file: BinaryIO) -> Iterator[tuple[int, Sample]]:

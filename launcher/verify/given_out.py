@@ -8,13 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
-from msgspec import json
-
 from launcher.errors import CheckFailedError, EvalctlError, MalformedError
-from launcher.metrics.contributed import Contributed, item_digest
-from launcher.metrics.contributions import Contributor, contributors, read_forms
-from launcher.metrics.definitions import definition_of
-from launcher.metrics.matching import matches
+from launcher.metrics.contributed import Contributed
+from launcher.metrics.contributions import read_forms
 from launcher.spec.blueprint import Metric
 from launcher.spec.commitments import Entry, Header, bad, refuse_large
 from launcher.spec.disclosure import (
@@ -28,9 +24,8 @@ from launcher.spec.redaction import Redaction
 from launcher.spec.result import MetricResult, SampleCounts
 from launcher.spec.sample import Sample
 from launcher.verify.contents import Contents
+from launcher.verify.told import FieldComparison
 
-# What says how a sample was answered.
-_OUTCOME: Final = frozenset({"error", "prediction", "scores"})
 _DIGEST: Final = 32
 
 
@@ -54,7 +49,7 @@ class GivenSamples:
         except CheckFailedError as error:
             self._fault = error
             return
-        self._fields = FieldComparison(metrics, gone)
+        self._fields = FieldComparison(metrics, forms, gone)
         self._measured = Contributed(metrics, forms, seeds)
 
     def add(self, values: Entry) -> None:
@@ -88,13 +83,19 @@ class GivenSamples:
             self._fields.add(cells, sample)
 
     def are_in(self, lines: Iterator[bytes]) -> bool:
-        """Say whether the lines of samples.jsonl are those that are left, each once."""
+        """Say whether the lines of samples.jsonl are those that are left, each once; to be asked once."""
         import numpy as np
 
         found = bytearray()
         for line in lines:
             found += sha256(line).digest()
-        one, other = (np.sort(np.frombuffer(each, dtype=f"S{_DIGEST}")) for each in (self._lines, found))
+        made, self._lines = self._lines, bytearray()
+        one, other = (np.frombuffer(each, dtype=f"S{_DIGEST}") for each in (made, found))
+        if len(one) != len(other):
+            return False
+        # In place: there may be millions.
+        one.sort()
+        other.sort()
         return bool(np.array_equal(one, other))
 
     def evaluate(self) -> tuple[tuple[MetricResult, ...], SampleCounts]:
@@ -104,67 +105,5 @@ class GivenSamples:
         """
         if self._fault is not None or self._measured is None or self._fields is None:
             raise self._fault or bad("a failed run has no numbers")
-        self._fields.compare_items()
+        self._fields.close()
         return self._measured.evaluate()
-
-
-class FieldComparison:
-    """Holds what visible samples contributed against their fields, as far as those are given out.
-
-    `gone` are the columns that were committed to and are withheld. Ranks tell only whether target and
-    prediction are alike: the order is of labels that may be withheld.
-    """
-
-    def __init__(self, metrics: Sequence[Metric], gone: frozenset[str]) -> None:
-        self._shows_groups, self._shows_outcome = "groups" not in gone, not gone & _OUTCOME
-        # Which contributor, in which column, and whether its contribution can be told from the fields.
-        self._ways: list[tuple[Contributor, str, bool]] = [
-            (way, metric_column(index), not _needed(metric) & gone)
-            for index, (metric, way) in enumerate(zip(metrics, contributors(metrics), strict=True))
-        ]
-        self._items = bytearray()
-
-    def add(self, cells: Mapping[str, Any], sample: Sample) -> None:
-        """Add one sample, whose contributions are well-formed.
-
-        Raises `CheckFailedError` where it contributed something else than it says.
-        """
-        self._items += _name_digest(sample) + item_digest(cells["item"])
-        if self._shows_outcome and cells["failed"] is not sample.is_failed:
-            raise _untrue()
-        for way, column, is_told in self._ways:
-            cell = cells[column]
-            if self._shows_groups and matches(sample, way.where) is (cell is None):
-                raise _untrue()
-            if is_told and way.told_by(sample) != _told(way, cell):
-                raise _untrue()
-
-    def compare_items(self) -> None:
-        """Raise `CheckFailedError` unless samples are of one item exactly where task and id are the same."""
-        import numpy as np
-
-        pairs = np.unique(np.frombuffer(self._items, dtype="S32"))
-        halves = np.frombuffer(pairs.tobytes(), dtype="S16")
-        if not len(pairs) == len(np.unique(halves[::2])) == len(np.unique(halves[1::2])):
-            raise _untrue()
-
-
-def _needed(metric: Metric) -> frozenset[str]:
-    """Return the fields of a sample that its contribution to `metric` follows from."""
-    groups = {"groups"} if metric.where else set()
-    target = set() if definition_of(metric).name == "mean@1" else {"target"}
-    return _OUTCOME | groups | target
-
-
-def _told(way: Contributor, cell: Any) -> Any:
-    if way.form.name == "ranks" and isinstance(cell, list) and len(cell) == 3:
-        return [cell[0], cell[1] == cell[2]]
-    return cell
-
-
-def _name_digest(sample: Sample) -> bytes:
-    return sha256(json.encode((sample.task, sample.id))).digest()[:16]
-
-
-def _untrue() -> CheckFailedError:
-    return CheckFailedError("a sample contributed something else than its fields say", code="metric-mismatch")

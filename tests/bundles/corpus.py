@@ -15,6 +15,7 @@ from tests.bundles import (
     lies_about_environments,
     lies_about_kinds,
     lies_about_records,
+    lies_about_redactions,
     lies_about_runs,
     lies_about_scores,
     malformed_policies,
@@ -57,6 +58,7 @@ _MODULES: tuple[Callable[[], Iterator[Case]], ...] = (
     stamps.cases,
     ledgers.cases,
     redactions.cases,
+    lies_about_redactions.cases,
 )
 
 

@@ -138,16 +138,18 @@ _HONEST: dict[str, tuple[str, Callable[[], Files]]] = {
     ),
     "redacted-predictions-of-macro-f1": (
         "withheld predictions, of which ranks stay",
-        lambda: redacted(Choice(USUAL | {"predictions"}), RUN.but(metric=_MACRO)),
+        lambda: redacted(Choice(USUAL | {"predictions"}), RUN.but(metric=MACRO)),
     ),
 }
-_MACRO = (
+MACRO = (
     'name = "f1"\ndefinition = "f1@1"\n'
     'parameters = { average = "macro" }\nci = { method = "bootstrap", level = 0.9 }'
 )
 
 
-def _openings(change: Callable[[list[Any]], Any]) -> Forge:
+def openings_file(change: Callable[[list[Any]], Any]) -> Forge:
+    """Return the forgery that changes the lines of openings.jsonl."""
+
     def altered(data: bytes) -> bytes:
         lines = [json.loads(line) for line in data.splitlines()]
         change(lines)
@@ -176,58 +178,58 @@ def _swap(lines: list[Any], one: str, other: str, part: int | None = None) -> No
 _OPENINGS: dict[str, Row] = {
     "opened-another-value": (
         "opened another contribution than the one committed to",
-        _openings(lambda it: _cells(it)["metric.0"].__setitem__(1, [True, False])),
+        openings_file(lambda it: _cells(it)["metric.0"].__setitem__(1, [True, False])),
         _DIFFERS,
     ),
     "opened-a-withheld-sample-better": (
         "made a sample right that is withheld",
-        _openings(lambda it: _cells(it, whole=True)["metric.0"].__setitem__(1, [False, False])),
+        openings_file(lambda it: _cells(it, whole=True)["metric.0"].__setitem__(1, [False, False])),
         _DIFFERS,
     ),
-    "salts-swapped": ("swapped two salts", _openings(lambda it: _swap(it, "item", "seed", 0)), _DIFFERS),
+    "salts-swapped": ("swapped two salts", openings_file(lambda it: _swap(it, "item", "seed", 0)), _DIFFERS),
     "openings-swapped": (
         "swapped the openings of two columns",
-        _openings(lambda it: _swap(it, "failed", "weight")),
+        openings_file(lambda it: _swap(it, "failed", "weight")),
         _DIFFERS,
     ),
     "a-salt-of-zeros": (
         "opened a value with another salt",
-        _openings(lambda it: _cells(it)["id"].__setitem__(0, "0" * 32)),
+        openings_file(lambda it: _cells(it)["id"].__setitem__(0, "0" * 32)),
         _DIFFERS,
     ),
     "a-short-salt": (
         "opened a value with a shorter salt",
-        _openings(lambda it: _cells(it)["id"].__setitem__(0, "0" * 30)),
+        openings_file(lambda it: _cells(it)["id"].__setitem__(0, "0" * 30)),
         "not what it must be",
     ),
     "a-threshold-opened-otherwise": (
         "opened another verdict",
-        _openings(lambda it: _line(it, "result", "verdict")["opening"].__setitem__(1, "fail")),
+        openings_file(lambda it: _line(it, "result", "verdict")["opening"].__setitem__(1, "fail")),
         _DIFFERS,
     ),
     "a-sample-dropped": (
         "left a sample out",
-        _openings(lambda it: it.remove(_line(it, "sample"))),
+        openings_file(lambda it: it.remove(_line(it, "sample"))),
         "a sample is missing",
     ),
     "a-sample-added": (
         "added a sample",
-        _openings(lambda it: it.append({"sample": "f" * 32, "opening": _cells(it)})),
+        openings_file(lambda it: it.append({"sample": "f" * 32, "opening": _cells(it)})),
         "never committed to",
     ),
     "a-sample-twice": (
         "gave a sample out twice",
-        _openings(lambda it: it.append(_line(it, "sample"))),
+        openings_file(lambda it: it.append(_line(it, "sample"))),
         "out of order or stands twice",
     ),
     "a-step-dropped": (
         "left a step of the launcher out",
-        _openings(lambda it: it.remove(_line(it, "event"))),
+        openings_file(lambda it: it.remove(_line(it, "event"))),
         "a step is missing",
     ),
     "a-file-opened": (
         "opened what was committed to of a file",
-        _openings(
+        openings_file(
             lambda it: it.insert(
                 it.index(_line(it, "event")), {"file": names.LOCK, "opening": ["0" * 32, "x"]}
             )
@@ -236,17 +238,17 @@ _OPENINGS: dict[str, Row] = {
     ),
     "a-contribution-withheld": (
         "withheld a contribution that speaks against the score",
-        _openings(lambda it: _cells(it).pop("metric.0")),
+        openings_file(lambda it: _cells(it).pop("metric.0")),
         "withholds its 'metric.0'",
     ),
     "a-target-given-out": (
         "gave out a target that is said to be withheld",
-        _openings(lambda it: _cells(it).update(target=["0" * 32, 1])),
+        openings_file(lambda it: _cells(it).update(target=["0" * 32, 1])),
         _DIFFERS,
     ),
     "openings-in-another-order": (
         "gave samples out in another order",
-        _openings(lambda it: it.append(it.pop(-2))),
+        openings_file(lambda it: it.append(it.pop(-2))),
         "a sample is missing",
     ),
     "openings-of-nothing": ("left the openings empty", write(names.OPENINGS, b""), "the first line"),
