@@ -116,8 +116,9 @@ GROUPS = (
         (
             Command(("ledger", "show"), "ledger", "show", "Show every launch attempt of this home, counted."),
             Command(("ledger", "prove"), "ledger", "prove", "Give a bundle a new proof of its attempt."),
-            Command(("ledger", "verify"), "ledger", "verify", "Check a whole ledger, and its past."),
-            Command(("ledger", "witness"), "ledger", "witness", "Co-sign a ledger that kept its past."),
+            Command(("ledger", "verify"), "ledger_past", "verify", "Check a whole ledger, and its past."),
+            Command(("ledger", "since"), "ledger_past", "since", "Prove that this home's ledger only grew."),
+            Command(("ledger", "witness"), "ledger_past", "witness", "Co-sign a ledger that kept its past."),
             Command(("ledger", "add"), "ledger", "add", "Keep a witness's signature of this ledger."),
         ),
     ),

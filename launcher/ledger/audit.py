@@ -1,6 +1,7 @@
 """Look at a whole log: every hash again from its entries, and whether it begins as it was seen before."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from msgspec import Struct
 
@@ -12,6 +13,8 @@ from launcher.ledger.folder import WITNESSED, LogFolder
 from launcher.ledger.tiles import WIDTH, Hashes, leaf_hashes, tiles_of
 from launcher.ledger.tree import fold
 from launcher.trust.notes import NoteKey
+
+_EVIDENCE: Final = "keep this copy: with what was signed before it shows that the ledger was rewritten"
 
 
 class Audit(Struct, frozen=True):
@@ -69,12 +72,14 @@ def refuse_fork(before: Checkpoint, now: Checkpoint, hashes: Hashes) -> None:
             "the ledger was truncated",
             code="ledger-truncated",
             context=f"{before.size} entries were signed before, and {now.size} are left",
+            hint=_EVIDENCE,
         )
     if hashes.range(0, before.size) != before.root:
         raise CheckFailedError(
             "the ledger was forked",
             code="ledger-forked",
             context=f"its first {before.size} entries are not those that were signed before",
+            hint=_EVIDENCE,
         )
 
 

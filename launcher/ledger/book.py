@@ -18,6 +18,7 @@ from launcher.digest import sha256_hex
 from launcher.errors import CheckFailedError, EvalctlError, InfrastructureError
 from launcher.ledger.audit import own_key, refuse_fork
 from launcher.ledger.checkpoint import Checkpoint, check_signature, cosigners, ledger_key
+from launcher.ledger.consistency import Growth, prove_growth
 from launcher.ledger.count import Counts, OpenAttempt
 from launcher.ledger.entries import Attempt, Outcome, entry_bytes, read_entry
 from launcher.ledger.folder import WITNESSED, LogFolder
@@ -145,6 +146,19 @@ class Book(Struct, frozen=True):
                 attempt = read_entry(next(self.folder.entries(entry.index, entry.index + 1)))
                 return self.prove(attempt, entry, index) if isinstance(attempt, Attempt) else None
         return None
+
+    def growth(self, size: int) -> Growth:
+        """Return the proof that the log began with its first `size` entries.
+
+        Raises `CheckFailedError` where it never had so many, `InfrastructureError` for a damaged log.
+        """
+        checkpoint = self.seal()
+        if size > checkpoint.size:
+            return prove_growth(size, checkpoint, self.folder.hashes(0))
+        try:
+            return prove_growth(size, checkpoint, self.folder.hashes(checkpoint.size))
+        except CheckFailedError as error:
+            raise damaged(self.path, error.in_words) from error
 
     def add_cosigned(self, brought: Checkpoint) -> Checkpoint:
         """Keep what a witness signed of this ledger, for later proofs; return it with what was kept before.

@@ -29,7 +29,7 @@ class Looks(Struct, frozen=True):
     def in_words(self) -> str:
         """Return who looked; a ledger that nobody else looked at is `local, not witnessed`."""
         if self.known:
-            return f"witnessed by {_listed(self.known)}"
+            return f"witnessed by {_listed(self.known).replace('witness ', '')}"
         place = f"pinned as `{self.pin}`" if self.pin else "local"
         if self.strangers:
             return f"{place}, co-signed by {_listed(self.strangers)}, whom the policy does not know"

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from launcher.ledger.audit import Audit, audit
 from launcher.ledger.checkpoint import Checkpoint, witness_key
 from launcher.ledger.folder import LogFolder
-from launcher.ledger.seen import seen_checkpoints, supersede
+from launcher.ledger.seen import looking, seen_checkpoints, supersede
 from launcher.trust.keys import Signer
 from launcher.trust.notes import Note, bad_note, sign_note
 
@@ -31,10 +31,11 @@ def witness(folder: LogFolder, state: Path, signer: Signer, time: int) -> Witnes
     Nothing is signed before it is kept. Raises `CheckFailedError` for a log that is not whole, became shorter
     or has another past.
     """
-    claimed = folder.checkpoint()
-    seen = seen_checkpoints(state, claimed) if claimed else []
-    found = audit(folder, seen)
-    supersede(state, found.checkpoint)
+    with looking(state):
+        claimed = folder.checkpoint()
+        seen = seen_checkpoints(state, claimed) if claimed else []
+        found = audit(folder, seen)
+        supersede(state, found.checkpoint, seen)
     key = witness_key(signer.public)
     note = found.checkpoint.note
     if note is None:

@@ -58,6 +58,11 @@ def attempt_object(row: Row) -> dict[str, Any]:
     }
 
 
+def checkpoint_object(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return a ledger's state as its commands print it."""
+    return {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()}
+
+
 def state_lines(checkpoint: Checkpoint, cosigned: Checkpoint | None, looks: Looks) -> list[str]:
     """Return which ledger it is, what it holds, and who looked at how much of it, and when."""
     said = looks.in_words

@@ -67,7 +67,7 @@ def check_pins(proof: Proof | None, report: AttestationReport, policy: Policy) -
 def _lacking(proof: Proof, pin: PinnedLedger) -> list[str]:
     """Return the names of the pinned ledger's witnesses that did not co-sign."""
     signed = cosigners(proof.checkpoint, pin.witnesses)
-    return [key.name for key in pin.witnesses if key not in signed]
+    return [short_origin(key.name) for key in pin.witnesses if key not in signed]
 
 
 def check_original_proof(

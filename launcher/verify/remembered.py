@@ -7,7 +7,7 @@ from launcher.ledger.audit import refuse_fork
 from launcher.ledger.book import Book
 from launcher.ledger.entries import Attempt
 from launcher.ledger.proof import Proof
-from launcher.ledger.seen import remember
+from launcher.ledger.seen import remember, seen_checkpoints
 from launcher.ledger.view import counted_text
 from launcher.store.home import Home
 from launcher.trust.checks import Check, failed
@@ -42,10 +42,13 @@ def _held(home: Home, proof: Proof) -> str:
     others = remember(home.seen_ledgers, checkpoint)
     if not others:
         return f"seen with {checkpoint.size} entries, and kept"
+    sizes = [each.size for each in seen_checkpoints(home.seen_ledgers, checkpoint)]
+    least = next(size for size in sizes if size != checkpoint.size)
     plural = "" if others == 1 else "s"
     return (
         f"seen with {checkpoint.size} entries, and kept; whether {others} earlier look{plural} had the same "
-        "past, only the ledger's folder can show: `evalctl ledger verify DIR`"
+        f"past, only the ledger's owner can show: by its folder or `evalctl ledger since {least}`, for "
+        "`evalctl ledger verify PATH`"
     )
 
 

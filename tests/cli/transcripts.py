@@ -33,12 +33,15 @@ FILES = sorted(HERE.glob("*.txt"))
 
 RULES = (
     (r"SHA256:[A-Za-z0-9+/]{43}", "SHA256:<fingerprint>"),
+    (r"\+[0-9a-f]{8}\+[AB][A-Za-z0-9+/]{43}", "+<note key>"),
+    (r"(?m)^(\N{EM DASH} \S+) [A-Za-z0-9+/]{90,}=*$", r"\1 <signature>"),
+    (r"(?m)^[A-Za-z0-9+/]{43}=$", "<hash>"),
     (r"\bAAAA[A-Za-z0-9+/]{40,}=*", "<public key>"),
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<uuid>"),
     (r"(?<![.\w])[0-9a-f]{12,64}(-dirty)?\b", "<hex>"),
     (r"\.[0-9a-f]{12,64}(?=\.sigstore|\.\.\.)", ".<hex>"),
     (r"\[ *[0-9]+\.[0-9]s\]", "[<seconds>]"),
-    (r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+Z?(\+00:00)?| [0-9]{2}:[0-9]{2}(?=  ))?", "<time>"),
+    (r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+Z?(\+00:00)?| [0-9]{2}:[0-9]{2}(?=  | UTC))?", "<time>"),
     (rf"((?:^|\n)evalctl |launcher evalctl |^\{{\"version\": \"){re.escape(__version__)}", r"\1<version>"),
     (r"((?:^|\n)(?:engine|machine)  +)[^\n]*", r"\1<as observed>"),
     (r"(expected [0-9]+(?: bytes)?, got )[0-9]+\b", r"\1<as observed>"),

@@ -73,6 +73,7 @@ def _made() -> Mapping[str, tuple[bytes, ...]]:
         "checkpoint": (_NOTE, proof.checkpoint.data),
         "note": (_NOTE, proof.checkpoint.data),
         "proof": (proof.data,),
+        "ledger-growth": (b"old 1\n" + base64.b64encode(bytes(32)) + b"\n\n" + _NOTE,),
         "canonical": (files[bundle.RESULT], b'[1e21,-0.5,1e-7,"\\u00e9\\ud83d\\ude00",9007199254740991]'),
     }
 

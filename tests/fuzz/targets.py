@@ -14,6 +14,7 @@ from launcher.environment.facts import read_facts
 from launcher.environment.sbom_reading import check_sbom, listed_packages
 from launcher.errors import EvalctlError
 from launcher.ledger.checkpoint import read_checkpoint
+from launcher.ledger.consistency import read_growth
 from launcher.ledger.entries import read_entry
 from launcher.ledger.proof import read_proof
 from launcher.sources.published_keys import read_published_keys
@@ -199,6 +200,7 @@ TARGETS: Mapping[str, Target] = {
     "checkpoint": read_checkpoint,
     "proof": read_proof,
     "ledger-entry": read_entry,
+    "ledger-growth": read_growth,
     "commitments": _commitments,
     "openings": _openings,
     "canonical": _canonical,

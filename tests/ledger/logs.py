@@ -1,11 +1,13 @@
 """Small ledgers with keys that never change, and a disk that dies or forgets."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from launcher.ledger.book import Book
 from launcher.ledger.checkpoint import ledger_key
+from launcher.ledger.count import OpenAttempt
 from launcher.ledger.entries import Attempt, Outcome
 from launcher.ledger.folder import LogFolder
 from launcher.ledger.log import FileSystem, Log
@@ -46,6 +48,19 @@ def log_at(folder: Path, disk: FileSystem | None = None) -> Log:
 
 def book_at(root: Path) -> Book:
     return Book(Home(root))
+
+
+def ended(entry: OpenAttempt) -> Outcome:
+    return replace(outcome_of(ATTEMPT, entry.index), of=entry.of)
+
+
+def three_attempts(root: Path, tell: Callable[[str], None]) -> None:
+    """Record three attempts and their outcomes; tell of each once the ledger has said that it stands."""
+    book = book_at(root)
+    for count in range(1, 4):
+        tell(f"attempt {book.record(number(count)).index}")
+        for proof in book.close(ended):
+            tell(f"outcome {proof.index}")
 
 
 class DeadError(BaseException):

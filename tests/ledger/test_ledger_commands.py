@@ -79,7 +79,7 @@ def test_a_verifier_elsewhere_remembers_what_it_saw(
     (kept,) = elsewhere.seen_ledgers.glob("*/*")
     kept.unlink()
     kept.parent.rmdir()
-    kept.parent.parent.rmdir()
+    shutil.rmtree(kept.parent.parent)
     kept.parent.parent.write_text("")
     skipped = remembered(elsewhere, world.verify(second, policy))
     assert (skipped.verdict, skipped.checks[-1].status) == ("verified", "skipped")
@@ -106,12 +106,12 @@ def test_a_witness_that_the_policy_knows_makes_it_witnessed(world: SmallWorld, e
     told = shown(evalctl)
     assert (told["witnessed"], told["witnessed_size"]) == (True, 2)
     assert (told["witnesses"], told["strangers"]) == ([answer["key"].partition("+")[0]], [])
-    assert "witnessed by witness" in words(evalctl("show", bundle).out)
+    assert "witnessed by" in words(evalctl("show", bundle).out)
     world.launch(rerun=True)
     again = json.loads(evalctl("ledger", "witness", keep(book.path, world.root / "more"), "--json").out)
     assert (again["since"], again["size"]) == (2, 4)
     page = words(evalctl("ledger", "show").out)
-    assert f"witnessed by witness {answer['key'][34:46]}, when it had 2 of its 4 entries, at 20" in page
+    assert f"witnessed by {answer['key'][34:46]}, when it had 2 of its 4 entries, at 20" in page
 
 
 def test_a_cosignature_that_does_not_hold_is_refused(world: SmallWorld, evalctl: Evalctl) -> None:

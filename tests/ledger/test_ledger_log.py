@@ -9,13 +9,12 @@ from msgspec.structs import replace
 
 from launcher.errors import CheckFailedError, InfrastructureError
 from launcher.ledger.checkpoint import check_signature
-from launcher.ledger.count import OpenAttempt
-from launcher.ledger.entries import Outcome, entry_bytes, read_entry
+from launcher.ledger.entries import entry_bytes, read_entry
 from launcher.ledger.folder import LogFolder
 from launcher.ledger.proof import read_proof
 from launcher.ledger.tiles import pack_entries
 from launcher.ledger.tree import fold, leaf_hash
-from tests.ledger.logs import ATTEMPT, KEY, SIGNER, Crashing, DeadError, book_at, log_at, number, outcome_of
+from tests.ledger.logs import ATTEMPT, KEY, SIGNER, Crashing, DeadError, book_at, ended, log_at, number
 
 
 def filled(folder: Path, size: int, *, sealed_at: tuple[int, ...] = ()) -> None:
@@ -154,10 +153,6 @@ def test_launchers_at_the_same_time_append_without_loss(tmp_path: Path) -> None:
         worker * 100 + count + 1 for worker in range(3) for count in range(10)
     )
     assert [entry.position for entry in entries] == list(range(1, 31))
-
-
-def ended(entry: OpenAttempt) -> Outcome:
-    return replace(outcome_of(ATTEMPT, entry.index), of=entry.of)
 
 
 def test_outcomes_are_recorded_once_and_proven(tmp_path: Path) -> None:
