@@ -1,4 +1,4 @@
-"""`evalctl ledger show|prove|add`: what the owner of a ledger asks it and gives to others."""
+"""`evalctl ledger show`, `prove`, `add`: what the owner of a ledger asks it and gives to others."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +15,7 @@ from launcher.ledger.audit import audit
 from launcher.ledger.book import Book
 from launcher.ledger.checkpoint import read_checkpoint
 from launcher.ledger.folder import read_bounded
-from launcher.ledger.looks import Looks, looks_under
+from launcher.ledger.looks import Looks, known_witnesses, looks_under
 from launcher.ledger.proof import Proof, read_proof
 from launcher.report.counted import attempt_object, checkpoint_object, listing, looked_at, state_lines
 from launcher.runs.leftovers import reap_left_overs
@@ -45,9 +45,9 @@ def show(as_json: Json = False) -> int:
         else:
             say("nothing was launched from this home yet")
         return 0
-    book.seal()
-    found = audit(book.folder)
-    looks = looks_under(found.cosigned, read_own_policy(home)) if found.cosigned else Looks()
+    policy = read_own_policy(home)
+    found = audit(book.folder, known=known_witnesses(book.seal().origin, policy))
+    looks = looks_under(found.cosigned, policy) if found.cosigned else Looks()
     if as_json:
         print_json(
             {
@@ -111,7 +111,7 @@ def add(
             code=error.code,
             hint="name the `checkpoint` that `evalctl ledger witness DIR` co-signed",
         ) from error
-    kept = Book(home).add_cosigned(brought)
+    kept = Book(home).add_cosigned(brought, known_witnesses(brought.origin, read_own_policy(home)))
     if as_json:
         print_json(checkpoint_object(kept))
     else:

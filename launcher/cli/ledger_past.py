@@ -1,4 +1,4 @@
-"""`evalctl ledger verify|since|witness`: whether a ledger, anybody's, only grew since it was seen."""
+"""`evalctl ledger verify`, `since`, `witness`: whether a ledger, anybody's, only grew since it was seen."""
 
 import time
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ def verify(
             supersede(home.seen_ledgers, found.checkpoint, seen)
         except InfrastructureError as error:
             say(f"note: this home cannot remember the ledger: {error.message}")
-    held = {"attempts": len(found.rows), "seen": len(seen), "bundles": bundles}
+    held = {"attempts": len(found.rows), "seen": len(seen), "bundles": bundles, "since": None}
     if as_json:
         print_json({"verdict": "verified", **checkpoint_object(found.checkpoint), **held})
         return 0
@@ -155,7 +155,7 @@ def _verify_growth(home: Home, file: Path, *, as_json: bool) -> int:
         growth.check(before)
         left = supersede(home.seen_ledgers, growth.checkpoint, [before])
     if as_json:
-        told = {"since": growth.old, "seen": left}
+        told = {"attempts": None, "seen": left, "bundles": None, "since": growth.old}
         print_json({"verdict": "verified", **checkpoint_object(growth.checkpoint), **told})
         return 0
     ledger, size = short_origin(growth.checkpoint.origin), growth.checkpoint.size

@@ -26,12 +26,12 @@ class Audit(Struct, frozen=True):
     cosigned: Checkpoint | None = None
 
 
-def audit(folder: LogFolder, seen: Iterable[Checkpoint] = ()) -> Audit:
+def audit(folder: LogFolder, seen: Iterable[Checkpoint] = (), known: tuple[NoteKey, ...] = ()) -> Audit:
     """Check the log in `folder` from its entries up, and against the checkpoints of it that were `seen`.
 
-    One that witnesses co-signed, where it is beside the log, is among those. Raises `CheckFailedError` for
-    anything that is wrong: a hash, a signature, an entry, a count, a log that became shorter, and one with
-    another past.
+    One that witnesses co-signed, where it is beside the log, is among those; `known` are witnesses with names
+    that are not of ours. Raises `CheckFailedError` for anything that is wrong: a hash, a signature, an entry,
+    a count, a log that became shorter, and one with another past.
     """
     checkpoint = folder.checkpoint()
     if checkpoint is None:
@@ -40,16 +40,16 @@ def audit(folder: LogFolder, seen: Iterable[Checkpoint] = ()) -> Audit:
     entries = list(folder.entries(0, checkpoint.size))
     levels = _levels(folder, checkpoint.size, leaf_hashes(entries))
     refuse_other_past(checkpoint, levels)
-    cosigned = _cosigned(folder, checkpoint)
+    cosigned = _cosigned(folder, checkpoint, known)
     for before in (*seen, *([cosigned] if cosigned else [])):
         refuse_fork(before, checkpoint, levels)
     return Audit(checkpoint, rows(map(read_entry, entries)), levels, cosigned)
 
 
-def _cosigned(folder: LogFolder, checkpoint: Checkpoint) -> Checkpoint | None:
+def _cosigned(folder: LogFolder, checkpoint: Checkpoint, known: tuple[NoteKey, ...]) -> Checkpoint | None:
     """Return the newest checkpoint of the log with a cosignature that holds, None where there is none."""
     for found in (checkpoint, folder.checkpoint(WITNESSED)):
-        if found is not None and cosigners(found):
+        if found is not None and cosigners(found, known):
             check_signature(found, own_key(checkpoint))
             return found
     return None

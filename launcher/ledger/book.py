@@ -30,6 +30,7 @@ from launcher.store.home import Home, make_private
 from launcher.store.journal import open_lock
 from launcher.trust.key_files import load_signer, new_key
 from launcher.trust.keys import Signer
+from launcher.trust.notes import NoteKey
 
 # How far the file of counts may fall behind the log.
 _BEHIND: Final = 32
@@ -160,15 +161,17 @@ class Book(Struct, frozen=True):
         except CheckFailedError as error:
             raise damaged(self.path, error.in_words) from error
 
-    def add_cosigned(self, brought: Checkpoint) -> Checkpoint:
+    def add_cosigned(self, brought: Checkpoint, known: tuple[NoteKey, ...] = ()) -> Checkpoint:
         """Keep what a witness signed of this ledger, for later proofs; return it with what was kept before.
+
+        Of witnesses with other names than ours those that are `known` count.
 
         Raises `CheckFailedError` for another ledger's checkpoint, and one that is not of this log's past.
         """
         now = self.seal()
         check_signature(brought, own_key(now))
         refuse_fork(brought, now, self.folder.hashes(now.size))
-        if not cosigners(brought):
+        if not cosigners(brought, known):
             raise CheckFailedError("nobody has co-signed the checkpoint", code="not-cosigned")
         kept = merged(self.folder.checkpoint(WITNESSED), brought)
         self.disk.write(self.path / WITNESSED, kept.data, durable=True)

@@ -65,6 +65,11 @@ def looks_under(checkpoint: Checkpoint, policy: "Policy") -> Looks:
     return Looks(pin.name if pin else None, known, strangers, max(times, default=None))
 
 
+def known_witnesses(origin: str, policy: "Policy") -> tuple[NoteKey, ...]:
+    """Return the witnesses that a policy names for a ledger, whatever they are called."""
+    return tuple(key for pin in policy.ledgers.values() if pin.origin == origin for key in pin.witnesses)
+
+
 def pin_of(checkpoint: Checkpoint, policy: "Policy") -> "PinnedLedger | None":
     """Return the policy's table of the ledger that signed a checkpoint, None where it has none."""
     key = named_key(checkpoint.origin)

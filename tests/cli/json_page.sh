@@ -37,6 +37,10 @@ evalctl ledger prove bundle --json
 evalctl ledger verify --json
 evalctl ledger witness ../home/ledger --json
 evalctl ledger add ../home/ledger/checkpoint --json
+evalctl ledger since 1 --json
+evalctl ledger since 2 --out since-2 --json
+EVALCTL_HOME=../seen evalctl ledger verify ../home/ledger --json
+EVALCTL_HOME=../seen evalctl ledger verify since-2 --json
 evalctl image load images/eval-python/layout --json
 evalctl image inspect images/eval-python/layout --json
 evalctl shell my-eval/blueprint.toml --json -- python3.11 -V

@@ -6,16 +6,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from launcher.ledger.book import Book
 from launcher.ledger.checkpoint import witness_key
 from launcher.ledger.folder import LogFolder
 from launcher.spec.bundle import LEDGER_PROOF
 from launcher.trust.key_files import load_signer, new_key
+from launcher.trust.notes import WITNESS, NoteKey, sign_note
 from launcher.verify.remembered import remembered
 from tests.conftest import Evalctl
 from tests.fakes.world import SmallWorld
 from tests.ledger.pasts import keep, pinned, shown, words
+from tests.trust.sealed_bundle import ed25519_signer
 
 
 def test_a_pin_with_another_key_is_not_this_ledger(world: SmallWorld, evalctl: Evalctl) -> None:
@@ -259,3 +262,25 @@ def test_lists_say_where_the_ledger_cannot_be_read(world: SmallWorld, evalctl: E
     done = evalctl("list")
     assert (done.code, "cannot be told" in done.err, "1 at lock" in done.out) == (0, True, True)
     assert json.loads(evalctl("list", "--json").out)["attempts"][0]["of"] is None
+
+
+def test_a_witness_with_a_name_of_its_own_counts_where_the_policy_knows_it(
+    world: SmallWorld, evalctl: Evalctl
+) -> None:
+    """Any C2SP witness: what it is called is for the policy to know."""
+    bundle = world.launch().bundle
+    checkpoint = Book(world.home).seal()
+    assert checkpoint.note is not None
+    signer = ed25519_signer(5)
+    key = NoteKey("witness.example/w1", signer.public, WITNESS)
+    note = replace(checkpoint.note, signatures=(*checkpoint.note.signatures,))
+    signed = replace(note, signatures=(*note.signatures, sign_note(note.body, key, signer, 1_700_000_000)))
+    (world.root / "cosigned").write_text(signed.text)
+    assert evalctl("ledger", "add", world.root / "cosigned").code == 1
+    policy = pinned(world, checkpoint.origin, f'witnesses = ["{key.text}"]\n')
+    shutil.copy(policy, world.home.trust)
+    assert evalctl("ledger", "add", world.root / "cosigned").code == 0
+    assert evalctl("ledger", "prove", bundle).code == 0
+    page = words(evalctl("ledger", "show").out)
+    assert "witnessed by witness.example/w1, at 2023-11-14 22:13 UTC as they say" in page
+    assert "witnessed by witness.example/w1" in words(evalctl("verify", bundle).out)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from launcher.store.home import Home
+from launcher.verify.remembered import remembered
 from tests.conftest import Evalctl
 from tests.fakes.engine import World as Inside
 from tests.fakes.finished import Finished
@@ -139,3 +141,17 @@ def test_nothing_is_left_in_the_home_of_a_redaction_that_fails(
     ids = (f"the {CANARY}", f"failed {CANARY}")
     assert told("redact", original, "--samples", *ids, "--keep", "artifacts,logs").code == 1
     assert {path.name for path in shared.home.root.iterdir()} - {"trash"} == before - {"trash"}
+
+
+def test_what_a_home_saw_of_a_ledger_holds_for_a_redacted_bundle_too(
+    shared: SmallWorld, original: Path, redacted: Path, tmp_path: Path
+) -> None:
+    elsewhere = Home(tmp_path / "elsewhere")
+    assert remembered(elsewhere, shared.verify(redacted)).verdict == "verified"
+    (kept,) = elsewhere.seen_ledgers.glob("*/[0-9]*")
+    answer = remembered(elsewhere, shared.verify(original))
+    assert (answer.verdict, answer.checks[-1].name) == ("verified", "ledger-seen")
+    text = kept.read_text().split("\n")
+    kept.write_text("\n".join([*text[:2], "A" * 43 + "=", *text[3:]]))
+    answer = remembered(elsewhere, shared.verify(redacted))
+    assert (answer.verdict, "forked" in answer.checks[-1].detail) == ("failed", True)
