@@ -14,7 +14,7 @@ from launcher.store.files import write_atomically
 
 if TYPE_CHECKING:
     from launcher.store.home import Home
-from launcher.verify import Contents
+    from launcher.verify import Contents
 
 _VERIFIER = Path(__file__).parent.parent / "exports" / "evalctl_verify.py"
 

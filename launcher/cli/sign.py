@@ -111,7 +111,11 @@ def sign(
 
 def _places(home: Home, outcomes: list[str] | None, roles: tuple[SignedRole, ...]) -> dict[str, Path]:
     if outcomes and "reproduction" not in roles:
-        raise MalformedError("`--with` goes with `--role reproduction`", code="usage")
+        raise MalformedError(
+            "`--with` goes with `--role reproduction`",
+            code="usage",
+            hint="type `evalctl sign BUNDLE --role reproduction --with BUNDLE`",
+        )
     return outcome_places(home, outcomes or [])
 
 

@@ -85,7 +85,7 @@ def test_where_there_is_nothing_to_sign_it_is_said(
     other = signed(evalctl, world, original, "carol", "--with", original)
     assert (other.code, "none that counts names those bundles" in other.err) == (1, True)
     misplaced = evalctl("sign", original, "--key", world.root / "carol", "--with", again)
-    assert (misplaced.code, "--role reproduction" in misplaced.err) == (2, True)
+    assert (misplaced.code, "evalctl sign BUNDLE --role reproduction" in misplaced.err) == (2, True)
     assert evalctl("trust", "revoke", "bob", "--reason", "key-compromise").code == 0
     assert signed(evalctl, world, original, "carol").code == 1
 
