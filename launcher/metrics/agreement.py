@@ -5,10 +5,11 @@ own noise), `diverged` (outside it) or `inconclusive` (nothing says how far it m
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 from launcher.metrics.intervals import student_quantile
@@ -24,9 +25,9 @@ _WORST_FIRST: Final[tuple[Outcome, ...]] = ("diverged", "inconclusive", "equival
 
 
 class Evidence(Struct, frozen=True):
-    """What one run left: the samples of its bundle, and the metrics computed from them."""
+    """What one run left: the samples of its bundle, in its order, and the metrics computed from them."""
 
-    samples: Sequence[Sample]
+    samples: Iterable[Sample]
     metrics: Sequence[MetricResult]
 
 
@@ -81,7 +82,11 @@ class Agreement(Struct, frozen=True):
 
 
 def compare_runs(
-    original: Evidence, reproduced: Evidence, metrics: Sequence[Metric], determinism: Determinism
+    original: Evidence,
+    reproduced: Evidence,
+    metrics: Sequence[Metric],
+    determinism: Determinism,
+    withheld: int = 0,
 ) -> Agreement:
     """Compare two runs of one lock, by what its `determinism` and each metric's `reproduce` demand.
 
@@ -102,15 +107,41 @@ def compare_runs(
     return Agreement(worst([metric.verdict for metric in found]), found, samples)
 
 
-def compare_samples(original: Sequence[Sample], reproduced: Sequence[Sample]) -> SampleAgreement:
-    """Compare samples by replicate, task, id and epoch."""
-    before = {sample.place: sample for sample in original}
-    after = {sample.place: sample for sample in reproduced}
-    both = before.keys() & after.keys()
-    equal = sum(before[place].line() == after[place].line() for place in both)
-    agreeing = sum(_agree(before[place], after[place]) for place in both)
-    unpaired = len(before.keys() ^ after.keys())
-    return SampleAgreement(len(both) + unpaired, equal, agreeing, unpaired)
+def compare_samples(
+    original: Iterable[Sample], reproduced: Iterable[Sample], withheld: int = 0
+) -> SampleAgreement:
+    """Compare samples by replicate, task, id and epoch; either run gives them in that order.
+
+    Where the second has as many more than the first as are `withheld` of it, those are not counted.
+    """
+    both = equal = agreeing = lost = gained = 0
+    for before, after in _paired(iter(original), iter(reproduced)):
+        if before is None or after is None:
+            lost, gained = lost + (after is None), gained + (before is None)
+            continue
+        both += 1
+        equal += _is_same(before, after)
+        agreeing += _agree(before, after)
+    unpaired = lost if gained == lost + withheld else lost + gained
+    return SampleAgreement(both + unpaired, equal, agreeing, unpaired)
+
+
+def _paired(
+    original: Iterator[Sample], reproduced: Iterator[Sample]
+) -> Iterator[tuple[Sample | None, Sample | None]]:
+    """Merge two runs' samples: those of one place together, None where a run lacks it."""
+    before, after = next(original, None), next(reproduced, None)
+    while before is not None or after is not None:
+        is_first = before is not None and (after is None or before.place <= after.place)
+        is_second = after is not None and (before is None or after.place <= before.place)
+        yield before if is_first else None, after if is_second else None
+        before = next(original, None) if is_first else before
+        after = next(reproduced, None) if is_second else after
+
+
+def _is_same(before: Sample, after: Sample) -> bool:
+    # What is alike in this encoding is alike in the canonical one, which takes ten times as long.
+    return msgspec.json.encode(before) == msgspec.json.encode(after) or before.line() == after.line()
 
 
 def _agree(before: Sample, after: Sample) -> bool:

@@ -26,7 +26,8 @@ def compare_redacted(
     is left does is inconclusive.
     """
     metrics, determinism = asked
-    found = compare_runs(original, _as_redacted(original, reproduced, redaction), metrics, determinism)
+    redacted = _as_redacted(reproduced, redaction)
+    found = compare_runs(original, redacted, metrics, determinism, withheld=redaction.samples)
     if not redaction.takes_samples:
         return found
     judged = tuple(
@@ -35,14 +36,10 @@ def compare_redacted(
     return replace(found, verdict=worst([item.verdict for item in judged]), metrics=judged)
 
 
-def _as_redacted(original: Evidence, reproduced: Evidence, redaction: Redaction) -> Evidence:
-    """Take from a run what is withheld of the other; of too few or too many samples it keeps all."""
+def _as_redacted(reproduced: Evidence, redaction: Redaction) -> Evidence:
+    """Take from each sample of a run what is withheld of the other's."""
     fields = {name for word in redaction.withheld for name in SAMPLE_FIELDS.get(word, ())}
-    samples = reproduced.samples
-    if len(samples) == len(original.samples) + redaction.samples:
-        left = {sample.place for sample in original.samples}
-        samples = [sample for sample in samples if sample.place in left]
-    return Evidence([_without(sample, fields) for sample in samples], reproduced.metrics)
+    return Evidence((_without(sample, fields) for sample in reproduced.samples), reproduced.metrics)
 
 
 def _without(sample: Sample, fields: set[str]) -> Sample:

@@ -1,6 +1,6 @@
 """What a bundle says: blueprint, lock, result and samples, read strictly."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -29,9 +29,9 @@ class Contents(Struct, frozen=True):
     source: SampleSource
 
     @property
-    def samples(self) -> tuple[Sample, ...]:
-        """Read all samples, which takes time and memory: ask once."""
-        return tuple(sample for block in self.source.blocks() for sample in block)
+    def samples(self) -> Iterator[Sample]:
+        """Read the samples, some thousand at a time, in order."""
+        return (sample for block in self.source.blocks() for sample in block)
 
 
 def load_contents(path: Path) -> Contents:

@@ -1,6 +1,6 @@
 """Hold signed reproductions against their own bundles: does what is stated follow from the two of them?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from pathlib import Path
 
@@ -11,12 +11,13 @@ from launcher.digest import sha256_hex
 from launcher.environment.facts import read_environment
 from launcher.errors import CheckFailedError
 from launcher.metrics.agreement import Agreement, Evidence, compare_runs
-from launcher.metrics.evaluation import evaluate
 from launcher.metrics.partial_agreement import compare_redacted
+from launcher.metrics.streaming import evaluate_blocks
 from launcher.spec import bundle
 from launcher.spec.machine_kind import machine_kind, stated_kind
 from launcher.spec.reproduction import MetricReproduction, ReproductionVerdict
-from launcher.spec.result import decimal_string
+from launcher.spec.result import MetricResult, decimal_string
+from launcher.spec.sample import MAX_BUNDLE_SAMPLES, Sample
 from launcher.store.attested import read_attested
 from launcher.trust.checks import Check, checked
 from launcher.trust.policy import Policy, single_key_policy
@@ -40,16 +41,30 @@ def compare(contents: Contents, again: Contents, samples: int | None = None) -> 
     """
     if again.result.failure is not None:
         return None
-    ours, metrics, redaction = contents.samples, contents.result.metrics, contents.result.redaction
-    items = {(sample.task, sample.id) for sample in again.samples}
-    if samples is not None and len(items) >= min(samples, contents.result.samples.n):
-        ours = tuple(sample for sample in ours if (sample.task, sample.id) in items)
-        metrics = evaluate(contents.blueprint.metrics, ours, contents.blueprint.run.seeds)
+    ours, redaction = contents.samples, contents.result.redaction
+    metrics: Sequence[MetricResult] = contents.result.metrics
+    if samples is not None:
+        items = {(sample.task, sample.id) for sample in again.samples}
+        if len(items) >= min(samples, contents.result.samples.n):
+            ours = (sample for sample in contents.samples if (sample.task, sample.id) in items)
+            metrics = _metrics_of(contents, items)
     before, after = Evidence(ours, metrics), Evidence(again.samples, again.result.metrics)
     asked = (contents.blueprint.metrics, contents.blueprint.run.determinism)
     if redaction is not None:
         return compare_redacted(before, after, asked, redaction)
     return compare_runs(before, after, *asked)
+
+
+def _metrics_of(contents: Contents, items: Set[tuple[str | None, str]]) -> Sequence[MetricResult]:
+    """Compute the metrics over the samples of these items alone."""
+
+    def blocks() -> Iterator[Sequence[Sample]]:
+        for block in contents.source.blocks():
+            if some := [sample for sample in block if (sample.task, sample.id) in items]:
+                yield some
+
+    blueprint = contents.blueprint
+    return evaluate_blocks(blueprint.metrics, blocks, blueprint.run.seeds, MAX_BUNDLE_SAMPLES).metrics
 
 
 def finding(agreement: Agreement | None, *, whole: bool = True) -> Finding:

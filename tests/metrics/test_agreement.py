@@ -1,7 +1,12 @@
+import tracemalloc
+from collections.abc import Iterator
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from launcher.metrics.agreement import Agreement, Evidence, compare_runs
+from launcher.metrics.agreement import Agreement, Evidence, compare_runs, compare_samples
 from launcher.metrics.evaluation import evaluate
 from launcher.spec.blueprint import Metric, Tolerance
 from launcher.spec.sample import Sample
@@ -128,3 +133,35 @@ def test_a_share_of_agreeing_samples_met_exactly_is_enough():
     metric = replace(ACCURACY, reproduce=Tolerance(abs=1, sample_agreement=0.56))
     before, after = run(metric, [1.0] * 100), run(metric, [1.0] * 56 + [-1.0] * 44)
     assert compared(metric, before, after).verdict == "equivalent"
+
+
+PLACES = st.dictionaries(
+    st.tuples(st.integers(0, 2), st.sampled_from("abc")), st.sampled_from([1, 1.0, True, 2])
+)
+
+
+@given(PLACES, PLACES, st.integers(0, 3))
+def test_two_runs_are_merged_as_if_they_were_held_whole(before, after, withheld):
+    def samples(found) -> Iterator[Sample]:
+        return (Sample(id, label, replicate=replicate) for (replicate, id), label in sorted(found.items()))
+
+    both, lost, gained = (
+        before.keys() & after.keys(),
+        before.keys() - after.keys(),
+        after.keys() - before.keys(),
+    )
+    unpaired = len(lost) if len(gained) == len(lost) + withheld else len(lost) + len(gained)
+    # 1 and 1.0 are the same JSON; True is another value.
+    equal = sum((before[at], before[at] is True) == (after[at], after[at] is True) for at in both)
+    agreement = compare_samples(samples(before), samples(after), withheld)
+    assert (agreement.n, agreement.equal, agreement.unpaired) == (len(both) + unpaired, equal, unpaired)
+
+
+def test_two_runs_of_many_samples_are_compared_in_little_memory():
+    def samples() -> Iterator[Sample]:
+        return (Sample(f"{item:06}", "a", "b", replicate=0, seed=1) for item in range(30_000))
+
+    tracemalloc.start()
+    assert compare_samples(samples(), samples()).equal == 30_000
+    assert tracemalloc.get_traced_memory()[1] < 1 << 18
+    tracemalloc.stop()
