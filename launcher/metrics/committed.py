@@ -58,12 +58,21 @@ class Parts(Struct, frozen=True):
 
 
 def launcher_steps(lines: Iterable[bytes]) -> list[tuple[int, Mapping[str, Any]]]:
-    """Return the steps of the launcher in events.jsonl: what containers told may be much more."""
+    """Return the steps of the launcher in events.jsonl: what containers told may be much more.
+
+    Raises `CheckFailedError` for a line that holds something else than an object.
+    """
     return [
-        (number, parse_json(line, what="an event"))
+        (number, _step(parse_json(line, what="an event")))
         for number, line in enumerate(lines)
         if b'"source":"launcher"' in line
     ]
+
+
+def _step(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise CheckFailedError("an event is no object", code="bad-records")
+    return value
 
 
 class CommittedSamples:

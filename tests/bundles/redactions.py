@@ -356,6 +356,11 @@ _NOT_REDACTED: dict[str, Row] = {
         edit(names.COMMITMENTS, lambda data: data[: data[:-1].rindex(b"\n") + 1]),
         "commitments to 39 samples, and 40 samples",
     ),
+    "redactable-with-a-step-in-a-list": (
+        "put a step of the launcher into a list",
+        edit(names.EVENTS, lambda data: data + b'[{"source":"launcher"}]\n'),
+        "an event is no object",
+    ),
 }
 _SAID_ONCE: dict[str, Row] = {
     "redaction-not-signed": (
