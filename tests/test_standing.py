@@ -67,8 +67,8 @@ def test_what_runs_is_shown_with_its_step_and_replicates(world: SmallWorld, eval
         assert row["elapsed"] >= 0
         shown = evalctl("status")
         header, line = shown.out.splitlines()
-        assert header.split() == ["attempt", "state", "ended", "samples", "elapsed", "engine", "name"]
-        assert line.split()[:3] == [row["id"][:8], "run", "0/1"]
+        assert header.split() == ["id", "attempt", "state", "ended", "samples", "elapsed", "engine", "name"]
+        assert line.split()[:6] == [row["id"][:8], "1", "of", "1", "run", "0/1"]
         assert line.split()[-2:] == ["fake/runc", row["name"]]
         assert all(len(each) <= 80 for each in shown.out.splitlines())
         goes_on.set()
@@ -178,10 +178,12 @@ def test_another_process_that_got_the_number_is_left_alone() -> None:
             other.kill()
 
 
-def test_the_process_that_is_described_is_interrupted() -> None:
+@pytest.mark.parametrize(("at_birth", "sent"), [("SIG_DFL", signal.SIGINT), ("SIG_IGN", signal.SIGTERM)])
+def test_the_process_that_is_described_is_interrupted(at_birth: str, sent: int) -> None:
     program = (
-        "import json, sys, time\n"
+        "import json, signal, sys, time\n"
         "from launcher.store.processes import own_process\n"
+        f"signal.signal(signal.SIGINT, signal.{at_birth})\n"
         "print(json.dumps(own_process()), flush=True)\ntime.sleep(60)"
     )
     root = Path(__file__).parents[1]
@@ -191,7 +193,7 @@ def test_the_process_that_is_described_is_interrupted() -> None:
         assert process.stdout is not None
         asked = json.loads(process.stdout.readline())
         assert interrupt(asked)
-        assert process.wait(30) == -signal.SIGINT
+        assert process.wait(30) == -sent
     assert not interrupt(asked)
     assert os.getpid() != asked["pid"]
 

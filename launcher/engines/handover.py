@@ -191,8 +191,9 @@ class HandoverParser:
         token = self._orders.final_token
         at = self._buffer.find(token)
         if at < 0:
-            # What may be the beginning of a token stays until more is known.
-            yield from self._split(self._take(max(0, len(self._buffer) - len(token) + 1)), last=False)
+            # Only what may be the beginning of the token stays until more is known: a person watches.
+            whole = _before_partial(self._buffer, token, 0, len(self._buffer))
+            yield from self._split(self._take(whole), last=False)
             return
         output = self._take(at)
         del self._buffer[: len(token)]
@@ -336,7 +337,7 @@ def _bounded(count: int) -> int | None:
     return None if count == _UNBOUNDED else count
 
 
-def _before_partial(output: bytes, token: bytes, start: int, end: int) -> int:
+def _before_partial(output: bytes | bytearray, token: bytes, start: int, end: int) -> int:
     """Return where a token that is cut off at the end of `output` begins, else `end`."""
     if end < len(output):
         return end

@@ -1,5 +1,6 @@
 """See from outside which program files and libraries the processes of a container have loaded."""
 
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,19 +27,21 @@ class LoadedWatch:
     def __init__(self) -> None:
         self._paths: set[str] = set()
         self._looks = 0
+        self._due = 0.0
         self._truncated = False
         self._own_namespace = _mount_namespace("self")
 
     def is_due(self, at: float) -> bool:
-        """Say whether the next look should be taken, `at` seconds after the start."""
-        taken = self._looks
-        if taken < len(_MOMENTS):
-            return at >= _MOMENTS[taken]
-        return bool(at >= _MOMENTS[-1] * 2.0 ** (taken - len(_MOMENTS) + 1))
+        """Say whether a look should be taken, `at` seconds after the start; until one saw something, always.
 
-    def look(self, processes: Iterable[int]) -> None:
+        On a busy machine the command may begin long after its container.
+        """
+        return not self._paths or at >= self._due
+
+    def look(self, processes: Iterable[int], at: float) -> None:
         """Read the maps of `processes`; one that is gone, or not ours to read, has none."""
         self._looks += 1
+        self._due = _next_moment(at)
         for count, process in enumerate(processes):
             if count >= _MAX_PROCESSES:
                 self._truncated = True
@@ -57,6 +60,13 @@ class LoadedWatch:
             self._truncated = True
             return
         self._paths.add(_ODD.sub(lambda odd: b"%%%02X" % odd[0][0], path).decode("ascii"))
+
+
+def _next_moment(at: float) -> float:
+    for moment in _MOMENTS:
+        if moment > at:
+            return moment
+    return _MOMENTS[-1] * 2.0 ** (math.floor(math.log2(at / _MOMENTS[-1])) + 1)
 
 
 def _mapped(process: int, own_namespace: str | None) -> list[bytes]:

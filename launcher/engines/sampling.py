@@ -83,7 +83,7 @@ class Watch:
             return
         self._read(groups, at)
         if self._watched.is_native and self._loaded.is_due(at):
-            self._loaded.look(groups.processes())
+            self._loaded.look(groups.processes(), at)
 
     def _read(self, groups: Cgroups, at: float) -> None:
         """Take a sample, and what the kernel counts: the last look may come too late for it."""

@@ -16,7 +16,8 @@ def own_process() -> dict[str, Any]:
 def interrupt(process: Mapping[str, Any]) -> bool:
     """Send Ctrl-C to the process that `own_process` described; return whether it lives.
 
-    The process is held by a descriptor while it is looked at: its number cannot pass to another meanwhile.
+    One that ignores it is sent SIGTERM: a script's shell starts what ends in `&` so. The process is held by
+    a descriptor while it is looked at: its number cannot pass to another meanwhile.
     """
     pid, started = process.get("pid"), process.get("started")
     if not isinstance(pid, int) or pid <= 1 or started is None or process.get("boot") != _boot():
@@ -25,7 +26,8 @@ def interrupt(process: Mapping[str, Any]) -> bool:
         with closing(_Held(pid)) as held:
             if _started(pid) != started:
                 return False
-            signal.pidfd_send_signal(held.descriptor, signal.SIGINT)
+            wanted = signal.SIGTERM if _ignores(pid, signal.SIGINT) else signal.SIGINT
+            signal.pidfd_send_signal(held.descriptor, wanted)
     except ProcessLookupError:
         return False
     return True
@@ -48,6 +50,16 @@ def _started(pid: int) -> int | None:
     # The name in parentheses may hold anything, spaces and parentheses too.
     fields = text.rpartition(")")[2].split()
     return int(fields[19]) if len(fields) > 19 else None
+
+
+def _ignores(pid: int, number: signal.Signals) -> bool:
+    """Say whether a process ignores a signal: https://man7.org/linux/man-pages/man5/proc_pid_status.5.html."""
+    try:
+        lines = Path("/proc", str(pid), "status").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    mask = next((line.split()[1] for line in lines if line.startswith("SigIgn:")), "0")
+    return bool(int(mask, 16) >> (number - 1) & 1)
 
 
 def _boot() -> str:

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.authoring.edit import Change, edited
-from launcher.errors import MalformedError
 from launcher.spec.document import read_document
 
 COMMIT = Change(("code", "commit"), "ff", ("git",))
@@ -87,12 +86,3 @@ def test_every_line_but_the_edited_ones_stays(comments: list[str], newline: str,
     after = text.split(newline)
     assert [*after[:3], *after[4:]] == before
     assert tomllib.loads(text)["code"]["commit"] == value
-
-
-def test_a_table_over_several_lines_is_edited_where_the_reader_takes_it() -> None:
-    text = 'data = [{ uri = "x",\n}]\n'  # TOML 1.1 allows the comma and the line end
-    try:
-        document = read_document(text.encode(), file="it.toml")
-    except MalformedError:
-        pytest.skip("this tomli reads TOML 1.0 alone")
-    assert 'sha256 = "aa"' in edited(document, [SHA256])

@@ -1,5 +1,6 @@
 """Control groups of both versions, wherever engines put them, read from folders that look like a host's."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -129,8 +130,17 @@ def test_an_engines_own_word_is_read_alike() -> None:
 
 def test_files_of_this_hosts_own_processes_are_never_taken_for_a_containers() -> None:
     watch = LoadedWatch()
-    watch.look([1, 2**22 + 1])
-    import os
-
-    watch.look([os.getpid()])
+    watch.look([1, 2**22 + 1], 0.0)
+    watch.look([os.getpid()], 0.1)
     assert (watch.found().paths, watch.found().looks) == ((), 2)
+
+
+def test_loaded_files_are_looked_for_until_some_are_seen_and_then_ever_more_rarely() -> None:
+    watch = LoadedWatch()
+    watch.look([], 7.9)
+    assert watch.is_due(7.95)
+    watch._add(b"/bin/busybox")
+    assert [watch.is_due(at) for at in (7.95, 8.0, 8.1)] == [False, True, True]
+    for at, following in ((8.1, 30.0), (119.0, 120.0), (120.0, 240.0), (500.0, 960.0)):
+        watch.look([], at)
+        assert (watch.is_due(following - 0.1), watch.is_due(following)) == (False, True)

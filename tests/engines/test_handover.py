@@ -140,6 +140,14 @@ def test_a_progress_frame_at_the_very_end_of_a_cut_stream_is_no_output() -> None
     assert events == [Output(b"said"), Progress(7)]
 
 
+def test_a_few_bytes_of_output_are_not_held_back() -> None:
+    parser = HandoverParser(ORDERS)
+    list(parser.feed(probed(b"lines")))
+    assert list(parser.feed(b"3 of 9\n")) == [Output(b"3 of 9\n")]
+    assert list(parser.feed(ORDERS.final_token[:5])) == []
+    assert list(parser.feed(b"!")) == [Output(ORDERS.final_token[:5] + b"!")]
+
+
 def test_a_torn_progress_frame_cannot_swallow_the_final_token() -> None:
     stream = b"x" + ORDERS.progress_token + b"12" + WHOLE[WHOLE.index(ORDERS.final_token) :]
     for size in (1, 5, 40, len(stream)):

@@ -116,9 +116,11 @@ class Writer:
             return str(next(self.numbers))
         if isinstance(value, str):
             return self.text(value)
-        gap = self.pick("", " ", "\n", " # a ] comment }\n")
         if isinstance(value, list):
+            gap = self.pick("", " ", "\n", " # a ] comment }\n")
             return f"[{gap}" + f",{gap}".join(map(self.value, value)) + f"{gap}]"
+        # TOML 1.0 keeps a table in braces on one line.
+        gap = self.pick("", " ")
         return (
             f"{{{gap}"
             + f",{gap}".join(f"{self.key(k)} = {self.value(v)}" for k, v in value.items())

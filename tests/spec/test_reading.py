@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from launcher.errors import MalformedError
 from launcher.spec.blueprint import Blueprint, Resources, Run, Sandbox, Window
-from launcher.spec.document import MAX_BYTES
+from launcher.spec.document import MAX_BYTES, read_document
 from launcher.spec.reading import MAX_PROBLEMS, Definitions, read_blueprint
 
 CORPUS = Path(__file__).parent / "blueprints"
@@ -238,3 +238,9 @@ def test_any_value_in_any_place_is_read_or_refused(data: st.DataObject) -> None:
     list(unsupported(tree))
     if not faults:
         BLUEPRINT.build(values)
+
+
+@pytest.mark.parametrize("text", ["a = {\n  b = 1,\n}", 'a = "\\e"', 'a = "\\x41"', "a = 07:32"])
+def test_a_blueprint_is_toml_1_0_which_every_reader_of_a_bundle_knows(text: str) -> None:
+    with pytest.raises(MalformedError):
+        read_document(text.encode(), file="it.toml")
