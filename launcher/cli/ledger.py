@@ -45,6 +45,7 @@ def show(as_json: Json = False) -> int:
         else:
             say("nothing was launched from this home yet")
         return 0
+    book.counts()  # raises where the home remembers more than is left
     policy = read_own_policy(home)
     found = audit(book.folder, known=known_witnesses(book.seal().origin, policy))
     looks = looks_under(found.cosigned, policy) if found.cosigned else Looks()

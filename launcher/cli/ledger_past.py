@@ -109,7 +109,7 @@ def witness(
     """
     home = find_home()
     log, signer = _existing(folder), _witness_signer(home)
-    done = witness_log(log, home.root / "witnessed-ledgers", signer, int(time.time()))
+    done = _witness(home, log, signer)
     text = done.checkpoint.data.decode()
     put = _put(log, done)
     key = witness_key(signer.public)
@@ -131,6 +131,16 @@ def witness(
     if not put:
         hint("give the checkpoint to the ledger's owner, who types `evalctl ledger add FILE`")
     return 0
+
+
+def _witness(home: Home, log: LogFolder, signer: Signer) -> Witnessed:
+    """Co-sign a ledger; a home that saw another past as a verifier does not, and remembers it as one."""
+    with looking(home.seen_ledgers):
+        claimed = log.checkpoint()
+        seen = seen_checkpoints(home.seen_ledgers, claimed) if claimed else []
+        done = witness_log(log, home.root / "witnessed-ledgers", signer, int(time.time()), seen)
+        supersede(home.seen_ledgers, done.audit.checkpoint, seen)
+    return done
 
 
 def _put(log: LogFolder, done: Witnessed) -> bool:

@@ -4,6 +4,7 @@ https://c2sp.org/tlog-cosignature. A witness says nothing of what is in the ledg
 this witness another past.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -25,16 +26,18 @@ class Witnessed(Struct, frozen=True):
     before: Checkpoint | None
 
 
-def witness(folder: LogFolder, state: Path, signer: Signer, time: int) -> Witnessed:
+def witness(
+    folder: LogFolder, state: Path, signer: Signer, time: int, also: Sequence[Checkpoint] = ()
+) -> Witnessed:
     """Check the log in `folder` against what `state` keeps of it, keep its checkpoint, and co-sign it.
 
-    Nothing is signed before it is kept. Raises `CheckFailedError` for a log that is not whole, became shorter
-    or has another past.
+    `also` are checkpoints of it that were seen otherwise. Nothing is signed before it is kept. Raises
+    `CheckFailedError` for a log that is not whole, became shorter or has another past.
     """
     with looking(state):
         claimed = folder.checkpoint()
         seen = seen_checkpoints(state, claimed) if claimed else []
-        found = audit(folder, seen)
+        found = audit(folder, [*seen, *also])
         supersede(state, found.checkpoint, seen)
     key = witness_key(signer.public)
     note = found.checkpoint.note

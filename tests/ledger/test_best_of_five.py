@@ -151,14 +151,16 @@ def test_a_truncated_ledger_is_refused_by_all_who_saw_it(world: SmallWorld, eval
     bundle = world.launch(rerun=True).bundle
     late = keep(book.path, world.root / "late")
     assert evalctl("ledger", "witness", late).code == 0
-    assert evalctl("ledger", "verify", late).code == 0
-    for command in ("witness", "verify"):
+    for command in ("verify", "witness"):
         done = evalctl("ledger", command, early)
         assert (done.code, "truncated" in done.err) == (1, True)
         assert "10 entries were signed before, and 2 are left" in words(done.err)
     shutil.rmtree(book.path)
     keep(early, book.path)
     assert evalctl("ledger", "verify").code == 1
+    shown = evalctl("ledger", "show")
+    assert (shown.code, shown.out) == (4, ""), "what is left counts for nothing"
+    assert "10 entries were here, and 2 are left" in words(shown.err)
     done = evalctl("verify", bundle)
     assert (done.code, "truncated" in done.out) == (1, True)
     assert evalctl("report", bundle).code == 1
@@ -172,8 +174,19 @@ def test_a_forked_ledger_is_refused_by_all_who_saw_the_other(
     one, first, two, second = forked
     assert evalctl("ledger", "witness", one).code == 0
     assert evalctl("ledger", "witness", two).code == 1
+    assert evalctl("ledger", "verify", two).code == 1
     done = evalctl("verify", first)
     assert (done.code, "ledger-seen" in done.out, "forked" in done.out) == (1, True, True)
     report = evalctl("report", first)
     assert (report.code, "forked" in report.err, report.out) == (1, True, "")
     assert evalctl("verify", second).code == 0
+
+
+def test_who_verified_one_past_does_not_co_sign_another(
+    evalctl: Evalctl, forked: tuple[Path, Path, Path, Path]
+) -> None:
+    one, _, two, _ = forked
+    assert evalctl("ledger", "verify", two).code == 0
+    done = evalctl("ledger", "witness", one)
+    assert (done.code, done.out, "forked" in done.err) == (1, "", True)
+    assert evalctl("ledger", "witness", two).code == 0
