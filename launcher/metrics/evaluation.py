@@ -77,10 +77,24 @@ def evaluate_tallies(
 ) -> tuple[MetricResult, ...]:
     """Compute `metrics`, each from the tally and the statistic in its place; `declared` are all there are.
 
-    Raises `MalformedError` with the code `bad-samples` before a resampling that would take too much work.
+    Raises `MalformedError` with the code `bad-samples` before a resampling that would take too much work, and
+    for a mean that no double holds.
     """
+    try:
+        return _evaluated(metrics, tallies, meter, metrics if declared is None else declared)
+    except OverflowError as error:
+        raise MalformedError(
+            "the samples' numbers are so large that no double holds a mean of them", code="bad-samples"
+        ) from error
+
+
+def _evaluated(
+    metrics: Sequence[Metric],
+    tallies: Sequence[tuple[Tallied, Statistic]],
+    meter: Meter,
+    declared: Sequence[Metric],
+) -> tuple[MetricResult, ...]:
     measured = [_measure(metric, *of) for metric, of in zip(metrics, tallies, strict=True)]
-    declared = metrics if declared is None else declared
     bootstrapped = _bootstrap(measured, meter)
     primary = next((metric for metric in declared if metric.primary), declared[0] if declared else None)
     return tuple(

@@ -139,6 +139,16 @@ def test_a_sample_that_cannot_be_measured_is_refused_never_left_out(metric, samp
     assert caught.value.code == "bad-samples"
 
 
+def test_replicates_whose_mean_no_double_holds_are_refused():
+    samples = [
+        Sample(id=name, replicate=replicate, seed=replicate, scores={"s": 1.7e308})
+        for replicate in (0, 1)
+        for name in "ab"
+    ]
+    with pytest.raises(MalformedError, match="no double holds"):
+        one(Metric(name="mean", definition="mean@1", of="scores.s"), samples, (0, 1))
+
+
 def test_a_metric_that_matches_no_sample_has_no_value_and_is_inconclusive():
     result = one(accuracy(where={"model": "lda"}), digits())
     assert (result.value, result.ci, result.n, result.verdict) == (None, None, 0, "inconclusive")
