@@ -41,11 +41,17 @@ def read_policy(data: bytes, *, file: str = "trust.toml") -> Policy:
     """Read a policy; every table that is wrong is one problem of the `MalformedError` that is raised."""
     import tomllib
 
+    from launcher.spec.positions import TooMuchError, scan
+
     if len(data) > MAX_POLICY_BYTES:
         raise _malformed(f"`{file}` is larger than {MAX_POLICY_BYTES} bytes")
     try:
         text = data.decode()
+        # A key of thousands of parts is refused before `tomllib`, whose time grows with their square.
+        scan(text.replace("\r\n", "\n"))
         value = tomllib.loads(text)
+    except TooMuchError as error:
+        raise _malformed(f"`{file}` has {error}") from error
     except (ValueError, RecursionError) as error:
         raise _malformed(f"`{file}` is not TOML: {error}") from error
     return _Reader(text, file).policy(value)

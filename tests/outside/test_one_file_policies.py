@@ -124,3 +124,21 @@ def test_a_policy_of_more_than_a_mebibyte_is_refused_by_both(sealed_folder: Path
     assert told(sealed_folder, "--trust", trust).code == 2
     with pytest.raises(MalformedError):
         read_verifying_policy(Home(tmp_path / "none"), trust, None)
+
+
+_LONG_KEYS = {
+    "bare": "x." * 32 + "x = 1",
+    "quoted": '"x" . ' * 50_000 + "x = 1",
+    "header": f"[{'x.' * 50_000}x]",
+}
+
+
+@pytest.mark.parametrize("key", _LONG_KEYS.values(), ids=_LONG_KEYS)
+def test_a_key_of_very_many_parts_is_refused_by_both_at_once(
+    sealed_folder: Path, tmp_path: Path, key: str
+) -> None:
+    trust = tmp_path / "trust.toml"
+    trust.write_text(f"{key}\n")
+    assert "more than 32 parts" in told(sealed_folder, "--trust", trust).err
+    with pytest.raises(MalformedError):
+        read_verifying_policy(Home(tmp_path / "none"), trust, None)
