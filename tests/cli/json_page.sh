@@ -16,6 +16,7 @@ evalctl pin my-eval/blueprint.toml --yes --json
 sed -i 's/^threshold.*/threshold = { max = 0.99 }/' my-eval/blueprint.toml
 printf '\n[bundle]\nredactable = true\n' >> my-eval/blueprint.toml
 evalctl launch my-eval/blueprint.toml --out bundle --json
+EVALCTL_HOME=../seen evalctl ledger verify ../home/ledger --json
 evalctl plan my-eval/blueprint.toml --json
 evalctl launch blueprints/digits-svm/blueprint.toml --out digits --json
 evalctl sign bundle --key ben --out signed --json
@@ -39,7 +40,6 @@ evalctl ledger witness ../home/ledger --json
 evalctl ledger add ../home/ledger/checkpoint --json
 evalctl ledger since 1 --json
 evalctl ledger since 2 --out since-2 --json
-EVALCTL_HOME=../seen evalctl ledger verify ../home/ledger --json
 EVALCTL_HOME=../seen evalctl ledger verify since-2 --json
 evalctl image load images/eval-python/layout --json
 evalctl image inspect images/eval-python/layout --json
@@ -47,7 +47,7 @@ evalctl shell my-eval/blueprint.toml --json -- python3.11 -V
 sed "s/^seed = .*/import time; print('so far', flush=True); time.sleep(60)/; s/tests.hello/tests\/slow/; s/^seeds.*/resumable = true/" blueprints/hello.toml > blueprints/slow.toml
 set -m; evalctl launch blueprints/slow.toml > slow.txt 2>&1 & until evalctl status --json | grep '"running": 1'; do sleep 0.1; done 2> /dev/null; evalctl status --json
 evalctl cancel tests/slow --json
-evalctl logs "$(grep ^/ slow.txt)" --json
+evalctl logs "$(timeout 60 sh -c 'until grep ^/ slow.txt; do sleep 0.1; done')" --json
 evalctl gc --dry-run --json
 evalctl trust revoke ben --reason superseded --json
 evalctl completion bash --json
