@@ -37,7 +37,7 @@ What is not checked is said as `skipped`, by name. The parts, in the order in wh
   8. The blueprint's language, and the identity that follows from it: 499 lines
   9. The sandbox, and what a probe must have found of it: 227 lines
  10. What the files say, and whether they agree: 383 lines
- 11. Metrics, computed again from the samples: 745 lines
+ 11. Metrics, computed again from the samples: 749 lines
  12. Redacted bundles: 393 lines
  13. The command line: 40 lines
 """
@@ -3187,6 +3187,9 @@ class Metric:
         except SkippedError as why:
             skipped.append(str(why))
             ends, reason = claimed["ci"], claimed["reason"]
+        else:
+            if ends and not all(map(math.isfinite, ends)):
+                ends, reason = None, "its ends are beyond what a double holds"
         bounds = (self.spec["threshold"] or {}).items()
         threshold = {name: thawed(bound) for name, bound in bounds if bound is not None} or None
         return {
@@ -3319,12 +3322,13 @@ def drawn(n: int) -> Iterator[int]:
 
 
 def spread_of(values: list[float | None]) -> float | None:
-    """Return the sample standard deviation of the replicates' values."""
+    """Return the sample standard deviation of the replicates' values, where it is a double."""
     found = [value for value in values if value is not None]
     if len(found) < 2 or len(found) < len(values):
         return None
     mean = math.fsum(found) / len(found)
-    return math.sqrt(math.fsum((value - mean) * (value - mean) for value in found) / (len(found) - 1))
+    spread = math.sqrt(math.fsum((value - mean) * (value - mean) for value in found) / (len(found) - 1))
+    return spread if math.isfinite(spread) else None
 
 
 def judged(threshold: Any, value: float | None, ends: Any) -> str:

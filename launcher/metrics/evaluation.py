@@ -265,6 +265,8 @@ def _item_sums(rows: Sequence[Row], statistic: Statistic) -> tuple[int, int]:
 
 def _result(one: _Measured, estimate: _Estimate, *, primary: bool) -> MetricResult:
     metric, ci = one.metric, None
+    if estimate.ends is not None and not all(map(math.isfinite, estimate.ends)):
+        estimate = _Estimate(None, "its ends are beyond what a double holds")
     if estimate.ends is not None:
         ci = ConfidenceInterval(*estimate.ends, method_of(metric), metric.ci.level)
     published_met = None
@@ -290,9 +292,10 @@ def _result(one: _Measured, estimate: _Estimate, *, primary: bool) -> MetricResu
 
 
 def _spread(values: Sequence[float | None]) -> float | None:
-    """Return the sample standard deviation; None for fewer than two values, or where one is missing."""
+    """Return the sample standard deviation; None for fewer than two values, one missing, or if no double."""
     found = [value for value in values if value is not None]
     if len(found) < 2 or len(found) < len(values):
         return None
     mean = math.fsum(found) / len(found)
-    return math.sqrt(math.fsum((value - mean) * (value - mean) for value in found) / (len(found) - 1))
+    spread = math.sqrt(math.fsum((value - mean) * (value - mean) for value in found) / (len(found) - 1))
+    return spread if math.isfinite(spread) else None

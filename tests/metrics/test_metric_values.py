@@ -139,6 +139,19 @@ def test_a_sample_that_cannot_be_measured_is_refused_never_left_out(metric, samp
     assert caught.value.code == "bad-samples"
 
 
+@pytest.mark.parametrize("large", [1e200, 1.7e308])
+def test_ends_and_spreads_that_no_double_holds_are_not_said(large):
+    metric = Metric("m", "mean@1", of="scores.s", ci=Interval("student", 0.9))
+    result = one(metric, scored(large, -large, large))
+    assert (result.ci, result.reason) == (None, "its ends are beyond what a double holds")
+    samples = [
+        Sample(name, replicate=replicate, seed=replicate, scores={"s": (-1) ** replicate * large / 2})
+        for replicate in (0, 1)
+        for name in "ab"
+    ]
+    assert one(metric, samples, (0, 1)).spread is None
+
+
 def test_replicates_whose_mean_no_double_holds_are_refused():
     samples = [
         Sample(id=name, replicate=replicate, seed=replicate, scores={"s": 1.7e308})

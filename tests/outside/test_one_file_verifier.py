@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -28,7 +29,7 @@ from tests.bundles.case import write_files
 from tests.bundles.honest import Run, launched
 from tests.bundles.keys import ALICE, BOB
 from tests.fakes.forgery import change_json, reseal
-from tests.fakes.world import SmallWorld
+from tests.fakes.world import SmallWorld, answering
 from tests.outside.one_file import FILE, LIGHT, POLICY, decider, own_code, told
 
 
@@ -267,3 +268,20 @@ def test_the_files_contents_say_how_long_each_part_is() -> None:
     made = [f"{lines[begin][2:-1]}: {end - begin} lines" for begin, end in parts]
     listed = [line.strip() for line in lines if re.fullmatch(r" *\d+\. .*: \d+ lines", line)]
     assert listed == made
+
+
+@pytest.mark.parametrize("large", [1e200, 1.7e308])
+def test_an_interval_that_no_double_holds_is_left_out_by_launch_and_both_verifiers(
+    large: float, world: SmallWorld, tmp_path: Path
+) -> None:
+    def wide(_: int, sample: dict[str, Any]) -> dict[str, Any]:
+        return {**sample, "scores": {"s": large if sum(sample["id"].encode()) % 2 else -large}}
+
+    world.plays(answering(wide))
+    metric = 'name = "m"\ndefinition = "mean@1"\nof = "scores.s"\nci = { method = "student", level = 0.9 }'
+    bundle = world.launch(sections={"metric": metric}).bundle
+    (result,) = json.loads((bundle / "result.json").read_bytes())["metrics"]
+    assert (result["ci"], result["reason"]) == (None, "its ends are beyond what a double holds")
+    key = tmp_path / "key.pub"
+    key.write_text(world.signer.public.openssh + "\n")
+    assert (told(bundle, "--key", key).code, own_code(bundle, world.policy)) == (0, 0)
