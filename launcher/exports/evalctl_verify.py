@@ -3603,7 +3603,7 @@ def check_redacted(contents: Contents, redactor: Signed, skipped: list[str], rep
             report.run("metrics", lambda: check_metrics(contents, skipped))
         report.run("contributions", lambda: given.check_numbers(skipped))
     gone = ", ".join(redaction["withheld"])
-    report.skip("redacted", f"withheld: {gone}; {redaction['samples']} samples whole")
+    report.skip("redacted", f"withheld: {gone}; samples whole: {redaction['samples']}")
     if not whole:
         report.skip("tables", "tables and claims of the container, without the samples they are of")
 

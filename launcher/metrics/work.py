@@ -1,11 +1,10 @@
 """The meter of the work that metrics take: it refuses before what would be too much is done."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from launcher.errors import MalformedError
+from launcher.metrics.matching import Where
 from launcher.spec.work import LOOK, MATCH, MAX_WORK, resample_work
-
-Where = Mapping[str, str]
 
 
 class Meter:

@@ -1,6 +1,7 @@
-"""Sizes and durations as people write them: `"32GiB"` and `"1h30m"`, in exact bytes and whole seconds."""
+"""Sizes, durations and moments as people write them, in exact bytes and whole seconds."""
 
 import re
+from datetime import UTC, datetime
 
 MAX_SIZE = 2**53 - 1
 MAX_DURATION = 366 * 86_400
@@ -69,3 +70,11 @@ def size_text(size: int) -> str:
         if size and size % _BYTES[unit] == 0:
             return f"{size // _BYTES[unit]}{unit}"
     return f"{size}B"
+
+
+def time_text(moment: datetime) -> str:
+    """Return a moment as TOML and people write it: `2027-06-01T00:00:00Z`."""
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    except OverflowError:  # at the ends of the calendar, in another zone
+        return moment.isoformat()

@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args
 from msgspec import Struct, field
 
 from launcher.errors import TrustError
-from launcher.spec.units import duration_text
+from launcher.spec.units import duration_text, time_text
 from launcher.trust.keys import PublicKey
 from launcher.trust.ledgers import PinnedLedger
 from launcher.trust.timestamps import Authority
@@ -84,11 +84,11 @@ class TrustedKey(Struct, frozen=True):
         if self.reason == "key-compromise":
             return f"`{self.name}` is revoked: key-compromise"
         if self.revoked_from is not None and proven >= self.revoked_from:
-            return f"`{self.name}` is revoked since {self.revoked_from.isoformat()}: {self.reason}"
+            return f"`{self.name}` is revoked since {time_text(self.revoked_from)}: {self.reason}"
         if self.valid_from is not None and proven < self.valid_from:
-            return f"`{self.name}` is not valid before {self.valid_from.isoformat()}"
+            return f"`{self.name}` is not valid before {time_text(self.valid_from)}"
         if self.valid_until is not None and proven >= self.valid_until:
-            return f"`{self.name}` was valid until {self.valid_until.isoformat()}"
+            return f"`{self.name}` was valid until {time_text(self.valid_until)}"
         return None
 
 
@@ -113,9 +113,9 @@ class Rule(Struct, frozen=True):
         if claim.made_at is None:
             return f"the rule for `{claim.role}` bounds its age, and it states no time"
         if claim.made_at > now + CLOCK_SKEW:
-            return f"it says that it was made at {claim.made_at.isoformat()}, which is yet to come"
+            return f"it says that it was made at {time_text(claim.made_at)}, which is yet to come"
         if now - claim.made_at > self.max_age:
-            made = claim.made_at.isoformat()
+            made = time_text(claim.made_at)
             bound = duration_text(int(self.max_age.total_seconds()))
             return f"made at {made}, it is older than the {bound} of the rule for `{claim.role}`"
         return None
@@ -165,7 +165,7 @@ class Policy(Struct, frozen=True):
     def decide(self, claim: Claim, now: datetime) -> Decision:
         """Decide whether `claim` is trusted at `now` (aware of its zone)."""
         if now >= self.expires:
-            return Decision(False, f"the trust policy expired on {self.expires.isoformat()}")
+            return Decision(False, f"the trust policy expired on {time_text(self.expires)}")
         rule = self.rules.get(claim.role)
         if rule is None:
             return Decision(False, f"the trust policy has no rule for `{claim.role}`")

@@ -8,10 +8,11 @@ from msgspec.structs import replace
 
 from launcher.errors import MalformedError
 from launcher.spec.toml_text import toml_value
+from launcher.spec.units import time_text
 from launcher.trust.keys import PublicKey
 from launcher.trust.policy import EVIDENCE_ROLES, Policy, Revocation, Role, Rule, TrustedKey
 from launcher.trust.policy_file import read_policy
-from launcher.trust.policy_text import Changes, Path, edited, in_order, key_table, rule_table, time_text
+from launcher.trust.policy_text import Changes, Path, edited, in_order, key_table, rule_table
 
 _FIRST_YEARS: Final = 5
 
@@ -122,13 +123,7 @@ def change_rule(text: str, role: Role, change: RuleChange) -> str:
     )
     if after == before.rules.get(role) and keys == before.keys:
         return text
-    if after.threshold > len(after.members):
-        raise MalformedError(
-            f"`{role}` cannot take {after.threshold} of {len(after.members)}",
-            code="threshold",
-            context=f"it may be signed by {', '.join(sorted(after.members)) or 'nobody'}",
-            hint=f"name more keys, `evalctl trust rule {role} --add NAME`, or ask for fewer",
-        )
+    _refuse_unmet(role, after)
     values: dict[Path, str] = {}
     tables: tuple[str, ...] = ()
     if role not in before.rules:
@@ -141,6 +136,16 @@ def change_rule(text: str, role: Role, change: RuleChange) -> str:
             values["rules", role, "max-age"] = toml_value(change.max_age)
     changes = Changes(values, listed, tables)
     return edited(text, changes, replace(before, keys=keys, rules={**before.rules, role: after}))
+
+
+def _refuse_unmet(role: Role, rule: Rule) -> None:
+    if rule.threshold > len(rule.members):
+        raise MalformedError(
+            f"`{role}` cannot take {rule.threshold} of {len(rule.members)}",
+            code="threshold",
+            context=f"it may be signed by {', '.join(sorted(rule.members)) or 'nobody'}",
+            hint=f"name more keys, `evalctl trust rule {role} --add NAME`, or ask for fewer",
+        )
 
 
 def _refuse_known(policy: Policy, key: TrustedKey) -> None:

@@ -4,13 +4,13 @@ The version is counted up, and the outcome read again: it must be the policy tha
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from launcher.errors import MalformedError
 from launcher.spec.toml_text import toml_value
+from launcher.spec.units import time_text
 from launcher.trust.policy import ROLES, Policy, Role, TrustedKey
 from launcher.trust.policy_file import read_policy
 
@@ -111,8 +111,3 @@ def rule_table(role: Role, members: tuple[str, ...], threshold: int = 1, max_age
 def in_order(roles: frozenset[Role]) -> list[Role]:
     """Return roles in the order in which they are always written."""
     return [role for role in ROLES if role in roles]
-
-
-def time_text(moment: datetime) -> str:
-    """Return a moment as TOML and people write it: `2027-06-01T00:00:00Z`."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

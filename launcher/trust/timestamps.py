@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from launcher.errors import CheckFailedError, EvalctlError, MalformedError
+from launcher.spec.units import time_text
 from launcher.trust.checks import Check
 from launcher.trust.keys import PublicKey, Signer
 
@@ -161,9 +162,9 @@ def _refusal(
     except (VerificationError, ValueError) as error:
         return f"the timestamp is none by `{authority.name}`: {error}"
     if authority.valid_from is not None and time < authority.valid_from:
-        return f"`{authority.name}` does not count before {authority.valid_from.isoformat()}"
+        return f"`{authority.name}` does not count before {time_text(authority.valid_from)}"
     if authority.valid_until is not None and time >= authority.valid_until:
-        return f"`{authority.name}` counted until {authority.valid_until.isoformat()}"
+        return f"`{authority.name}` counted until {time_text(authority.valid_until)}"
     return None
 
 

@@ -1,8 +1,10 @@
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.spec.units import MAX_SIZE, parse_duration, parse_size, size_text
+from launcher.spec.units import MAX_SIZE, parse_duration, parse_size, size_text, time_text
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,15 @@ def test_a_duration_is_whole_seconds(text: str, seconds: int) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("2027-06-01T02:00:00+02:00", "2027-06-01T00:00:00Z"),
+        ("9999-12-31T23:59:59-01:00", "9999-12-31T23:59:59-01:00"),
+        ("0001-01-01T00:00:00+01:00", "0001-01-01T00:00:00+01:00"),
+    ],
+)
+def test_moments_are_said_in_utc_where_the_calendar_has_them(written: str, said: str) -> None:
+    assert time_text(datetime.fromisoformat(written)) == said
