@@ -97,7 +97,7 @@ def compare_runs(
     is consistency with noise, not proof of equality). With neither, equal at 12 digits is equivalent, and
     any other difference inconclusive.
     """
-    samples = compare_samples(original.samples, reproduced.samples)
+    samples = compare_samples(original.samples, reproduced.samples, withheld)
     before = {result.name: result for result in original.metrics}
     after = {result.name: result for result in reproduced.metrics}
     found = tuple(

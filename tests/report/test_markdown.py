@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
+from launcher.report.answers import Answers
 from launcher.report.markdown import code, markdown, words
 from launcher.report.record import Record
 from tests.report.conftest import STORIES
@@ -48,7 +49,11 @@ def test_the_same_record_gives_the_same_markdown(record: ReadRecord, name: str) 
 
 def test_a_result_without_metrics_and_items_is_said_to_have_none(record: ReadRecord) -> None:
     whole = record("several_seeds")
-    text = markdown(replace(whole, result=replace(whole.result, metrics=()), samples=()))
+    text = markdown(
+        replace(
+            whole, result=replace(whole.result, metrics=()), answers=Answers(0, independent=True, listed=())
+        )
+    )
     assert "## Result\n\nNone.\n" in text
 
 

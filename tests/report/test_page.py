@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from launcher.metrics.confusion import confusion
+from launcher.report.answers import Answers
 from launcher.report.page import html_page, is_link
 from launcher.report.reading import read_confusion
 from launcher.report.record import Fact, Record
@@ -153,7 +154,14 @@ def test_a_page_stays_small_however_much_went_wrong(record: ReadRecord) -> None:
     metrics = tuple(replace(whole.result.metrics[0], name=f"m{number}") for number in range(2000))
     around = replace(whole.around, facts=facts, note="\x00" * 10**6, usage=whole.around.usage * 5000)
     result = replace(whole.result, metrics=metrics, deviations=(QUOTES,) * 5000)
-    page = html_page(replace(whole, samples=samples, around=around, result=result))
+    page = html_page(
+        replace(
+            whole,
+            answers=Answers(len(samples), independent=False, listed=samples),
+            around=around,
+            result=result,
+        )
+    )
     assert len(page.encode()) <= 2_000_000
     assert "The first 200 of 2000; all are in result.json." in page
 
