@@ -62,12 +62,14 @@ def _rounded(tally: Tallied, statistic: Statistic, shifts: Sequence[int]) -> Ite
     """Yield groups, columns and the amounts that are not 0, cut to what stays exact."""
     import numpy as np
 
+    # NumPy would make floats of a list that mixes whole numbers below and from 2^63.
     by_column = np.array(shifts, dtype=object)
+    halves = np.array([(1 << shift) >> 1 for shift in shifts], dtype=object)
     for groups, places, exact in _all_cells(tally, statistic):
         amounts = exact
         if any(shifts):
-            cut = by_column[places % statistic.width]
-            amounts = (exact.astype(object) + [(1 << shift) >> 1 for shift in cut.tolist()]) >> cut
+            columns = places % statistic.width
+            amounts = (exact.astype(object) + halves[columns]) >> by_column[columns]
         some = amounts != 0
         yield (
             groups[some].astype(np.int32),

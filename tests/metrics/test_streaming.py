@@ -90,6 +90,23 @@ def test_a_stream_gives_the_results_of_the_whole(left: list[list[Sample]], size:
     assert repr(found) == repr(Evaluated(evaluate(METRICS, samples, seeds), found.counts, confusion(samples)))
 
 
+@pytest.mark.parametrize("few", [True, False])
+def test_amounts_cut_by_64_bits_are_resampled(few: bool) -> None:
+    """Half of 2^64 is in no signed 64-bit number, and that of the other column is 0."""
+    numbers = {"v": 0, "w": 0, "x": 572662307.0, "y": 0, "z": 1e-09}
+    weights = {"x": 3, "z": 0.5}
+    left = [
+        Sample(key, "a", "a", scores={"s": number}, weight=weights.get(key))
+        for key, number in numbers.items()
+    ]
+    samples = bundle_samples([left], [5]).samples
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compact, "_FEW_ROWS", 1 << 16 if few else 0)
+        patch.setattr("launcher.metrics.streaming._MOST_BYTES", len(samples) * 20)
+        found = streamed((METRICS[8],), samples, [5], 1)
+    assert found.metrics == evaluate((METRICS[8],), samples, [5])
+
+
 @pytest.mark.parametrize("error", [None, "broken"])
 @pytest.mark.parametrize("prediction", [None, "a"])
 def test_failed_items_are_counted_without_a_look_at_each(prediction: str | None, error: str | None) -> None:
