@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from launcher.errors import EvalctlError, InfrastructureError, MalformedError
-from launcher.signing.wire import Reader, bad_answer, string
+from launcher.signing.wire import bad_answer, keys_in, signature_in, string
 from launcher.trust.keys import PublicKey
 
 _IDENTITIES, _IDENTITIES_ANSWER = 11, 12
 _SIGN, _SIGN_ANSWER = 13, 14
 # What OpenSSH's agent reads and writes at most.
 _MOST_BYTES: Final = 256 << 10
-_MOST_KEYS: Final = 2048
 # Long enough for a person to confirm a signature, or to touch a device.
 _SECONDS: Final = 120.0
 
@@ -49,9 +48,7 @@ class AgentSigner:
         kind, answer = self._ask(request)
         if kind != _SIGN_ANSWER:
             raise _refused(self.public)
-        reader = Reader(answer)
-        signature = self._signature(reader.string())
-        reader.end()
+        signature = signature_in(answer, self.public.algorithm)
         if not self.public.is_signature_of(data, signature):
             raise bad_answer("it is no signature by the key that was asked for")
         return signature
@@ -61,28 +58,7 @@ class AgentSigner:
         kind, answer = self._ask(bytes([_IDENTITIES]))
         if kind != _IDENTITIES_ANSWER:
             raise bad_answer("it does not list its keys")
-        reader = Reader(answer)
-        count = reader.number()
-        if count > _MOST_KEYS:
-            raise bad_answer(f"it lists {count} keys")
-        blobs = [(reader.string(), reader.string())[0] for _ in range(count)]
-        return self.public.blob in blobs
-
-    def _signature(self, blob: bytes) -> bytes:
-        """Return an SSH signature as Sigstore has it: Ed25519 as it is, ECDSA as DER."""
-        reader = Reader(blob)
-        if reader.string() != self.public.algorithm.encode():
-            raise bad_answer("the signature is of another algorithm")
-        raw = reader.string()
-        reader.end()
-        if self.public.algorithm == "ssh-ed25519":
-            return raw
-        from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
-        numbers = Reader(raw)
-        r, s = numbers.positive(), numbers.positive()
-        numbers.end()
-        return encode_dss_signature(r, s)
+        return self.public.blob in keys_in(answer)
 
     def _ask(self, request: bytes) -> tuple[int, bytes]:
         """Send one message and return the kind and the rest of the answer."""

@@ -1,6 +1,10 @@
-"""SSH's data types on the wire (RFC 4251 section 5), read within bounds."""
+"""SSH's data types on the wire (RFC 4251 section 5) and an agent's answers in them, read within bounds."""
+
+from typing import Final
 
 from launcher.errors import InfrastructureError
+
+_MOST_KEYS: Final = 2048
 
 
 class Reader:
@@ -34,6 +38,34 @@ class Reader:
             raise bad_answer("it is cut short")
         taken, self._data = self._data[:size], self._data[size:]
         return taken
+
+
+def keys_in(answer: bytes) -> list[bytes]:
+    """Return the public keys that an agent lists; the answer's kind was looked at before."""
+    reader = Reader(answer)
+    count = reader.number()
+    if count > _MOST_KEYS:
+        raise bad_answer(f"it lists {count} keys")
+    return [(reader.string(), reader.string())[0] for _ in range(count)]
+
+
+def signature_in(answer: bytes, algorithm: str) -> bytes:
+    """Return an agent's signature as Sigstore has it, not verified: Ed25519 as it is, ECDSA as DER."""
+    outer = Reader(answer)
+    reader = Reader(outer.string())
+    outer.end()
+    if reader.string() != algorithm.encode():
+        raise bad_answer("the signature is of another algorithm")
+    raw = reader.string()
+    reader.end()
+    if algorithm == "ssh-ed25519":
+        return raw
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+    numbers = Reader(raw)
+    r, s = numbers.positive(), numbers.positive()
+    numbers.end()
+    return encode_dss_signature(r, s)
 
 
 def string(data: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """Unpack an archive of an input: plain files only, in the order they stand, bounded by the disk."""
 
 import gzip
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -65,6 +66,7 @@ def _explained(unpack: Unpack, what: str) -> Iterator[None]:
         tarfile.TarError,
         zipfile.BadZipFile,
         zlib.error,
+        lzma.LZMAError,
         EOFError,
         ValueError,
         # A method that is not known, or a member under a password.

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from launcher.canonical import canonical_bytes
+from launcher.ledger.checkpoint import ledger_key, witness_key
 from launcher.ledger.entries import entry_bytes
 from launcher.spec import bundle
 from launcher.trust.sigstore import open_envelope
@@ -25,6 +26,7 @@ from tests.bundles.lies_about_kinds import egress, foreign
 from tests.bundles.lies_about_records import EVENT_LINES, RESOURCE_LINES
 from tests.bundles.policies import policy
 from tests.bundles.redactions import some
+from tests.fuzz.folder_seeds import folder_seeds
 from tests.signing.authorities import TestAuthority, make_authority
 
 FOLDER = Path(__file__).parent / "seeds"
@@ -36,6 +38,7 @@ def seeds(target: str) -> tuple[bytes, ...]:
     return (*_made().get(target, (b"{}",)), *(path.read_bytes() for path in kept))
 
 
+@cache
 def _made() -> Mapping[str, tuple[bytes, ...]]:
     files = honest()
     attestations = [files[name] for name in bundle.REQUIRED_ATTESTATIONS]
@@ -43,6 +46,7 @@ def _made() -> Mapping[str, tuple[bytes, ...]]:
     proof = proof_of(counted_and_witnessed(), witness=WITNESS)
     identity = canonical_bytes(json.loads(files[bundle.LOCK])["identity"])
     return {
+        **folder_seeds(),
         "attestation": tuple(attestations),
         "payload": payloads,
         "statement": payloads,
@@ -69,7 +73,7 @@ def _made() -> Mapping[str, tuple[bytes, ...]]:
         "ledger-entry": tuple(entry_bytes(entry) for entry in (proof.attempt, proof.outcome)),
         "commitments": (some()[bundle.COMMITMENTS],),
         "openings": (some()[bundle.OPENINGS],),
-        "note-key": (b"example.org/log+c74f20a3+AVDq0WKZDZ3VPjdaJjlzNlCIfr0WVTNDF6M0TNp2sAUT",),
+        "note-key": tuple(key.text.encode() for key in (ledger_key(ALICE.public), witness_key(ALICE.public))),
         "checkpoint": (_NOTE, proof.checkpoint.data),
         "note": (_NOTE, proof.checkpoint.data),
         "proof": (proof.data,),

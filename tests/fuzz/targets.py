@@ -17,6 +17,7 @@ from launcher.ledger.checkpoint import read_checkpoint
 from launcher.ledger.consistency import read_growth
 from launcher.ledger.entries import read_entry
 from launcher.ledger.proof import read_proof
+from launcher.signing.wire import keys_in, signature_in
 from launcher.sources.published_keys import read_published_keys
 from launcher.spec import bundle
 from launcher.spec.bundle import check_sums
@@ -41,6 +42,7 @@ from launcher.trust.policy_file import read_policy
 from launcher.trust.private_keys import load_private, read_head
 from launcher.trust.sigstore import open_envelope
 from launcher.trust.timestamps import Authority, check_timestamp, read_certificates
+from tests.fuzz.folders import entries, ledger, logs_of, unpacking
 
 Target = Callable[[bytes], object]
 
@@ -132,14 +134,23 @@ def _timestamp(data: bytes) -> None:
         assert (time is not None) == (check.status == "ok")
 
 
+def _agent_signature(data: bytes) -> None:
+    """Whatever an agent answers is no signature of what it was not asked to sign."""
+    from tests.bundles.keys import ALICE, ALICE_P256
+
+    for key in (ALICE.public, ALICE_P256.public):
+        with suppress(EvalctlError):
+            assert not key.is_signature_of(b"other data", signature_in(data, key.algorithm))
+
+
 def _commitments(data: bytes) -> None:
-    lines = iter(data.splitlines())
+    lines = iter(data.splitlines(keepends=True))
     for _ in read_commitments(read_header(lines), lines):
         pass
 
 
 def _openings(data: bytes) -> None:
-    for _ in read_openings(iter(data.splitlines())):
+    for _ in read_openings(iter(data.splitlines(keepends=True))):
         pass
 
 
@@ -165,6 +176,11 @@ def _honest() -> Mapping[str, bytes]:
     return honest()
 
 
+def _sums() -> Mapping[str, str]:
+    lines = _honest()[bundle.SUMS].decode().splitlines()
+    return {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
+
+
 def _identity() -> Mapping[str, Any]:
     return read_any_lock(_honest()[bundle.LOCK]).identity
 
@@ -177,7 +193,7 @@ TARGETS: Mapping[str, Target] = {
     "attestation": open_envelope,
     "payload": parse_payload,
     "statement": _value(_predicates),
-    "sums": lambda data: check_sums(data, {"artifacts/a": "0" * 64}),
+    "sums": lambda data: check_sums(data, _sums()),
     "lock": _lock,
     "identity": _value(pins_from),
     "blueprint": lambda data: read_blueprint(data, file="it", supported_only=False),
@@ -204,6 +220,16 @@ TARGETS: Mapping[str, Target] = {
     "commitments": _commitments,
     "openings": _openings,
     "canonical": _canonical,
+    "agent-keys": keys_in,
+    "agent-signature": _agent_signature,
+    "tar": unpacking("tar"),
+    "zip": unpacking("zip"),
+    "gz": unpacking("gz"),
+    "zst": unpacking("zst"),
+    "lm-eval": logs_of("lm-eval"),
+    "inspect": logs_of("inspect"),
+    "ledger": ledger,
+    "ledger-entries": entries,
 }
 
 

@@ -118,6 +118,14 @@ def test_a_failed_run_that_asked_for_a_docker_sandbox_says_that_none_can_be_had(
     assert "the task asks for the sandbox `docker`, which a container cannot start" in message
 
 
+@pytest.mark.parametrize("kind", [["docker"], {"a": 1}, 7])
+def test_a_failed_run_with_a_sandbox_that_is_no_text_is_said(tmp_path: Path, kind: object) -> None:
+    def change(log: Any) -> None:
+        log["status"], log["eval"]["sandbox"] = "error", {"type": kind}
+
+    assert f"sandbox `{kind}`" in refused(changed(tmp_path, change), "harness-failed").message
+
+
 def test_a_log_that_was_never_finished_is_a_failed_run(tmp_path: Path) -> None:
     members = Archive(log_of("inspect-eval"))
     with zipfile.ZipFile(tmp_path / "a.eval", "w") as archive:

@@ -71,6 +71,17 @@ def zip_of(files: Mapping[str, bytes] = FILES, mode: int = 0o100644) -> bytes:
     return stream.getvalue()
 
 
+def broken_lzma() -> bytes:
+    """Return a zip whose only member is compressed by LZMA, and changed."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a", bytes(range(256)) * 4)
+    # Behind the local header stand the name, then LZMA's own header of nine bytes.
+    data = bytearray(stream.getvalue())
+    data[30 + 1 + 9 + 8] ^= 0xFF
+    return bytes(data)
+
+
 def put(tmp_path: Path, data: bytes) -> str:
     (tmp_path / "archive").write_bytes(data)
     return sha256(data).hexdigest()
@@ -188,6 +199,7 @@ HOSTILE: Mapping[str, tuple[Unpack, bytes]] = {
     "half a tar": ("tar", tar_of()[:700]),
     "half a tar.gz": ("tar", gzip.compress(tar_of())[:40]),
     "no zip": ("zip", b"PK nothing"),
+    "a zip of broken LZMA": ("zip", broken_lzma()),
     "no gz": ("gz", b"nothing"),
     "half a gz": ("gz", gzip.compress(FILES["weights/model.bin"])[:-9]),
     "no zst": ("zst", b"nothing"),
