@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from launcher.cli.signing import read_verifying_policy
 from launcher.errors import MalformedError, TrustError
 from launcher.exports import evalctl_verify as one
 from launcher.spec.bundle import co_signature
+from launcher.spec.units import time_text
 from launcher.store.home import Home
 from launcher.trust.policy import single_key_policy
 from launcher.trust.sigstore import open_envelope, seal_payload
@@ -285,3 +287,29 @@ def test_an_interval_that_no_double_holds_is_left_out_by_launch_and_both_verifie
     key = tmp_path / "key.pub"
     key.write_text(world.signer.public.openssh + "\n")
     assert (told(bundle, "--key", key).code, own_code(bundle, world.policy)) == (0, 0)
+
+
+def test_very_many_digests_are_put_in_order_and_compared_a_few_at_a_time() -> None:
+    some, others = one.Digests(16), one.Digests(16)
+    for number in range(100_000):
+        some.add(b"%d" % (number // 2))
+        others.add(b"%d" % ((99_999 - number) // 2))
+    order = list(some.in_order())
+    assert [some[number] for number in order] == sorted(map(some.__getitem__, range(100_000)))
+    assert sorted(order) == list(range(100_000))
+    assert some.is_same(others)
+    others.held[0] ^= 1
+    assert not some.is_same(others)
+
+
+def test_what_is_equal_in_one_list_is_known_to_be_equal_in_another() -> None:
+    items, names = one.Digests(16), one.Digests(16)
+    for item, name in ("aA", "bB", "aA", "cB"):
+        items.add(item.encode())
+        names.add(name.encode())
+    assert (items.decide(names), names.decide(items)) == (True, False)
+
+
+def test_moments_are_said_in_utc_as_verify_says_them() -> None:
+    moment = datetime(2026, 11, 20, 12, 0, tzinfo=timezone(timedelta(hours=2)))
+    assert one.utc(moment) == time_text(moment.astimezone(UTC)) == "2026-11-20T10:00:00Z"
