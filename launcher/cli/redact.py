@@ -8,7 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from launcher.cli.options import BundleName, Json, Out, OwnKey, PassphraseDescriptor, TimestampUrl
+from launcher.cli.options import (
+    BundleName,
+    BundleSigner,
+    Json,
+    Out,
+    OwnKey,
+    PassphraseDescriptor,
+    TimestampUrl,
+)
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.signing import authority_for, missing_timestamps, read_signer, read_verifying_policy
 from launcher.cli.site import site_authority
@@ -24,35 +32,33 @@ _FIELDS = tuple(SAMPLE_FIELDS)
 _BY_DEFAULT = tuple(word for word in WITHHOLDABLE if word not in SAMPLE_FIELDS)
 
 
-_Withhold = Annotated[str, typer.Option(metavar="WHAT,...", help=f"Of every sample: {', '.join(_FIELDS)}.")]
+_Withhold = Annotated[
+    list[str] | None, typer.Option(metavar="WHAT,...", help=f"Of every sample: {', '.join(_FIELDS)}.")
+]
 _Samples = Annotated[
     list[str] | None, typer.Option(metavar="ID...", help="Withhold the samples of these ids whole, ids too.")
 ]
 _More = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", hidden=True)]
 _SamplesFrom = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Withhold the samples whose ids are its lines.")
+    list[Path] | None, typer.Option(metavar="FILE", help="Withhold the samples whose ids are its lines.")
 ]
-_Keep = Annotated[str, typer.Option(metavar="WHAT,...", help=f"Do not withhold: {', '.join(_BY_DEFAULT)}.")]
-_Signer = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE", help="Trust this public key alone as the original's signer; no policy is read."
-    ),
+_Keep = Annotated[
+    list[str] | None, typer.Option(metavar="WHAT,...", help=f"Do not withhold: {', '.join(_BY_DEFAULT)}.")
 ]
 
 
 def redact(
     bundle: BundleName,
-    withhold: _Withhold = "",
+    withhold: _Withhold = None,
     samples: _Samples = None,
     more: _More = None,
     samples_from: _SamplesFrom = None,
-    keep: _Keep = "",
+    keep: _Keep = None,
     out: Out = None,
     key: OwnKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     timestamp: TimestampUrl = None,
-    signer: _Signer = None,
+    signer: BundleSigner = None,
     as_json: Json = False,
 ) -> int:
     """Withhold parts of a bundle; the rest still verifies.
@@ -71,7 +77,8 @@ def redact(
             code="usage",
             hint=f"`evalctl redact BUNDLE --samples {more[0]}` withholds the sample of that id",
         )
-    choice = _choice(withhold, keep, [*(samples or ()), *(more or ()), *_lines(samples_from)])
+    named = [identifier for file in samples_from or () for identifier in _lines(file)]
+    choice = _choice(withhold or (), keep or (), [*(samples or ()), *(more or ()), *named])
     path = find_bundle(home, bundle)
     _require_key(home, key)
     own = read_signer(home, key, passphrase_fd, authority_for(timestamp, site_authority()))
@@ -113,14 +120,14 @@ def _as_object(made: Redacted, place: Path, remarks: Sequence[str]) -> dict[str,
     }
 
 
-def _choice(withhold: str, keep: str, ids: list[str]) -> Choice:
+def _choice(withhold: Sequence[str], keep: Sequence[str], ids: Sequence[str]) -> Choice:
     fields = _words(withhold, _FIELDS, "--withhold")
     kept = _words(keep, _BY_DEFAULT, "--keep")
     return Choice(frozenset(fields) | {*_BY_DEFAULT} - {*kept}, frozenset(ids))
 
 
-def _words(given: str, known: tuple[str, ...], option: str) -> list[str]:
-    words = [word.strip() for word in given.split(",") if word.strip()]
+def _words(given: Sequence[str], known: tuple[str, ...], option: str) -> list[str]:
+    words = [word.strip() for one in given for word in one.split(",") if word.strip()]
     for word in words:
         if word not in known:
             raise MalformedError(
@@ -129,15 +136,19 @@ def _words(given: str, known: tuple[str, ...], option: str) -> list[str]:
     return words
 
 
-def _lines(file: Path | None) -> list[str]:
-    if file is None:
-        return []
+def _lines(file: Path) -> list[str]:
+    """Return the ids in a file; raises `MalformedError` where there are none: nothing would be withheld."""
     try:
-        return [line for line in file.read_text(encoding="utf-8").splitlines() if line]
+        # Only a line feed ends a line: an id may hold any other mark that Unicode ends lines with.
+        lines = file.read_bytes().decode().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise MalformedError(
             f"cannot read `{file}`", code="no-such-file", context=str(error), hint="one id a line"
         ) from error
+    found = [line for each in lines if (line := each.removesuffix("\r"))]
+    if not found:
+        raise MalformedError(f"there is no id in `{file}`", code="no-ids", hint="one id a line")
+    return found
 
 
 def _warn(made: Redacted) -> None:

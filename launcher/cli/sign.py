@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from launcher.cli.options import BundleName, Json, PassphraseDescriptor, SigningKey, TimestampUrl, TrustPolicy
+from launcher.cli.options import (
+    BundleName,
+    BundleSigner,
+    Json,
+    PassphraseDescriptor,
+    SigningKey,
+    TimestampUrl,
+    TrustPolicy,
+)
 from launcher.cli.output import print_json, say, say_next
 from launcher.cli.signing import (
     authority_for,
@@ -62,12 +70,7 @@ def sign(
         Path | None,
         typer.Option(metavar="DIR", help="Write the co-signatures here, to be attached by whoever keeps it."),
     ] = None,
-    signer: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Trust this public key alone as the bundle's signer; no policy is read."
-        ),
-    ] = None,
+    signer: BundleSigner = None,
     trust: TrustPolicy = None,
     as_json: Json = False,
 ) -> int:

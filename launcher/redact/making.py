@@ -61,7 +61,8 @@ def redact(path: Path, choice: Choice, redactor: Redactor) -> Redacted:
         with walk(path) as inventory:
             redaction = write_files(inventory, staging, source, choice)
             sign(inventory, staging, redactor.signer)
-        refuse_found(staging, _secrets(source, choice))
+        told = "event-details" not in redaction.withheld
+        refuse_found(staging, _secrets(source, choice), choice.ids, events=told)
         _refuse_unverified(verify(staging, redactor.policy, redactor.now))
         record_redaction(redactor.home, bundle_digest(staging), _facts(source, redaction, redactor))
         place = publish(redactor.home, staging)

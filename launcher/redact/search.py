@@ -27,6 +27,10 @@ _ESCAPES: Final = re.compile(rb"(?:\\u[0-9a-fA-F]{4})+")
 _NAME_LIKE: Final = 12
 _UNNAMED: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+# What programs leave; a text between quotes there, be it short, is one of their values.
+_TOLD: Final = (bundle.EVENTS, bundle.LOGS, bundle.ARTIFACTS, bundle.PREDICTIONS)
+_QUOTED: Final = re.compile(rb'"(?=([^"\n]{1,66})")')
+_LONGEST_QUOTED: Final = 68
 
 
 def telling_texts(samples: Iterable[Sample], public: Iterable[Sample]) -> frozenset[str]:
@@ -46,9 +50,11 @@ def _all_texts(samples: Iterable[Sample]) -> Iterator[str]:
     for sample in samples:
         names = re.split(r"[\s/:]+", f"{sample.task or ''} {sample.id}")
         words = [name for name in names if any(map(str.isdigit, name))]
-        for text in (*_texts(sample.as_json()), *words):
-            if len(text.encode()) >= (_SHORTEST_HEX if _HEX.issuperset(text) else _SHORTEST):
-                yield text
+        yield from filter(_is_long, (*_texts(sample.as_json()), *words))
+
+
+def _is_long(text: str) -> bool:
+    return len(text.encode()) >= (_SHORTEST_HEX if _HEX.issuperset(text) else _SHORTEST)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -142,9 +148,27 @@ def _encodings(text: str) -> Iterator[bytes]:
         yield shifted[first:last].translate(_URL_SAFE)
 
 
-def refuse_found(staging: Path, texts: frozenset[str]) -> None:
+def quoted_in(staging: Path, ids: Iterable[str], *, events: bool) -> str | None:
+    """Return the first file told by programs that holds one of `ids` between quotes; else None.
+
+    It is for ids that are too short to be looked for everywhere; of `events` where those are kept.
+    """
+    short = [name for name in ids if not _is_long(name)]
+    wanted = {form for name in short for form in (name.encode(), json.dumps(name)[1:-1].encode())}
+    told = [place for place in _TOLD if events or place != bundle.EVENTS]
+    for path in sorted(path for path in staging.rglob("*") if path.is_file()) if wanted else ():
+        place = path.relative_to(staging)
+        if place.parts[0] in told:
+            for data in _pieces(path, _LONGEST_QUOTED):
+                if any(match[1] in wanted for match in _QUOTED.finditer(data)):
+                    return place.as_posix()
+    return None
+
+
+def refuse_found(staging: Path, texts: frozenset[str], ids: Iterable[str], *, events: bool) -> None:
     """Raise `CheckFailedError` where a withheld sample still stands somewhere in the bundle."""
-    if (place := found_in(staging, texts)) is not None:
+    place = found_in(staging, texts) or quoted_in(staging, ids, events=events)
+    if place is not None:
         raise CheckFailedError(
             f"a withheld sample still stands in `{place}`, so there is no bundle",
             code="still-there",

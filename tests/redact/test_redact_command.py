@@ -1,6 +1,7 @@
 """`evalctl redact` and every view of what it makes say what is withheld."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from launcher.verify.remembered import remembered
 from tests.conftest import Evalctl
 from tests.fakes.engine import World as Inside
 from tests.fakes.finished import Finished
-from tests.fakes.world import SmallWorld
+from tests.fakes.world import SmallWorld, copy_world, write_lines
 from tests.redact.redactable import CANARY, SECTIONS, said_by, tell
 
 EVERYTHING = ("--withhold", "inputs,predictions,targets")
@@ -131,6 +132,79 @@ def test_the_command_withholds_and_the_next_one_verifies(
 )
 def test_what_cannot_be_withheld_is_usage(told: Evalctl, original: Path, wrong: tuple[str, ...]) -> None:
     assert told("redact", original, *wrong, "--json").code == 2
+
+
+ODD_IDS = (
+    "nl\nin id-22",
+    "--samples",
+    " lead and trail ",
+    "e\u2028f\x85g-line",
+    "7",
+    "r\u202etl",
+    "x/../../y",
+)
+
+
+def answer_oddly(inside: Inside) -> int:
+    """Answer ids of any letters, each in two tasks and two epochs."""
+    places = product(enumerate(ODD_IDS), ("one", "two"), (0, 1))
+    samples = [
+        {"id": name, "task": task, "epoch": epoch, "prediction": number % 2, "target": epoch, "seconds": 0.1}
+        for (number, name), task, epoch in places
+    ]
+    write_lines(inside.outputs / "samples.jsonl", samples)
+    (inside.outputs / "artifacts").mkdir()
+    (inside.outputs / "artifacts" / "kept.json").write_text('["7", 7]')
+    return 0
+
+
+@pytest.fixture(scope="module")
+def odd(world_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[SmallWorld, Path]:
+    world = copy_world(world_template, tmp_path_factory.mktemp("odd") / "world")
+    world.plays(answer_oddly)
+    sections = {**SECTIONS, "tail": "[bundle]\nredactable = true\n"}
+    return world, world.launch(sections=sections).bundle
+
+
+def test_ids_of_any_letters_are_withheld_in_every_task_epoch_and_replicate(
+    odd: tuple[SmallWorld, Path], evalctl: Evalctl, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world, bundle = odd
+    monkeypatch.setenv("EVALCTL_HOME", str(world.home.root))
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("\r\n".join(ODD_IDS[1:4]) + "\r\n", newline="")
+    second.write_text("\n".join(ODD_IDS[4:6]))
+    files = ("--samples-from", first, "--samples-from", second)
+    made = evalctl("redact", bundle, f"--samples={ODD_IDS[0]}", *files, "--json")
+    assert made.code == 0, made.err
+    assert said_by(made)["redaction"]["samples"] == 6 * 2 * 2 * 2
+    place = Path(said_by(made)["bundle"])
+    left = {json.loads(line)["id"] for line in (place / "samples.jsonl").read_bytes().splitlines()}
+    assert left == {ODD_IDS[6]}
+    assert world.verify(place).verdict == "verified"
+
+
+@pytest.mark.parametrize("kept", ["event-details", "artifacts"])
+def test_a_short_id_that_a_kept_file_quotes_cannot_be_withheld(
+    odd: tuple[SmallWorld, Path], evalctl: Evalctl, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    world, bundle = odd
+    monkeypatch.setenv("EVALCTL_HOME", str(world.home.root))
+    assert evalctl("redact", bundle, "--samples", "7", "--json").code == 0
+    told = evalctl("redact", bundle, "--samples", "7", "--keep", kept, "--json")
+    assert (told.code, error_of(told)) == (1, "still-there")
+
+
+def test_what_is_asked_for_twice_is_withheld_twice(told: Evalctl, original: Path) -> None:
+    asked = ("--withhold", "targets", "--withhold", "inputs", "--keep", "logs", "--keep", "artifacts")
+    made = said_by(told("redact", original, *asked, "--json"))
+    assert made["redaction"]["withheld"] == ["inputs", "targets", "event-details"]
+
+
+def test_a_list_of_ids_without_any_is_no_list(told: Evalctl, original: Path, tmp_path: Path) -> None:
+    (tmp_path / "ids").write_text("\n\r\n")
+    answer = told("redact", original, "--samples-from", tmp_path / "ids", "--json")
+    assert (answer.code, error_of(answer)) == (2, "no-ids")
 
 
 def test_nothing_is_left_in_the_home_of_a_redaction_that_fails(
