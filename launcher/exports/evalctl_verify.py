@@ -3566,7 +3566,7 @@ def is_same(ours: Any, theirs: Any, leeway: float = 0.0) -> bool:
 # 12. Redacted bundles.
 
 FIXED: Final = frozenset(("failed", "item", "replicate", "seed", "weight"))
-MAX_CELLS: Final = 32_000_000
+MAX_CELLS: Final = 16_000_000
 PARTS: Final = ("result", "file", "event", "sample")
 
 

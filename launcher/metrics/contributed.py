@@ -14,6 +14,7 @@ from launcher.metrics.contributions import Form, bad_contribution, is_rank
 from launcher.metrics.definitions import definition_of, statistic_of
 from launcher.metrics.evaluation import evaluate_tallies
 from launcher.metrics.label_codes import MAX_LABELS
+from launcher.metrics.labels import label_key
 from launcher.metrics.statistics import ClassScore, Statistic
 from launcher.metrics.tally import Tally
 from launcher.metrics.work import Meter
@@ -26,28 +27,62 @@ _TYPES: Final = {"right": "B", "class": "B", "ranks": "Q", "number": "d"}
 
 
 class ContributionColumn:
-    """What samples contributed to one metric: outcomes, each sorted as its code is, of those it is over."""
+    """What samples contributed to one metric: outcomes, each sorted as its code is, of those it is over.
 
-    def __init__(self, metric: Metric, form: Form) -> None:
+    As long as they are those of `like`, a column of the same form and `where`, they are held there alone.
+    """
+
+    def __init__(self, metric: Metric, form: Form, like: "ContributionColumn | None" = None) -> None:
         self.metric, self.form = metric, form
-        self.covers = array("B")
-        self.failed = array("B")
-        self.codes: array[Any] = array(_TYPES[form.name])
+        self.errors = 0
+        self._like = like
+        self._last: tuple[bool, bool, Any] = (False, False, 0)
+        # Without a `where` it is over every sample.
+        self._covers = array("B")
+        self._codes: array[Any] = array(_TYPES[form.name])
+
+    @property
+    def covers(self) -> "array[int]":
+        """Return for each sample whether it is over it; empty where it is over all."""
+        return self._covers if self._like is None else self._like.covers
+
+    @property
+    def codes(self) -> "array[Any]":
+        """Return the code of each sample."""
+        return self._codes if self._like is None else self._like.codes
+
+    @property
+    def covered(self) -> int:
+        """Return how many samples it is over."""
+        return sum(self.covers) if self.metric.where else len(self.codes)
 
     def add(self, cell: Any) -> None:
         """Add one sample's contribution; raises `CheckFailedError` for one that no sample makes."""
-        self.covers.append(cell is not None)
+        self._last = self._read(cell)
+        covers, failed, code = self._last
+        self.errors += failed
+        if self._like is not None:
+            if self._last == self._like._last:
+                return
+            self._part_from(self._like)
+        if self.metric.where:
+            self._covers.append(covers)
+        self._codes.append(code)
+
+    def _part_from(self, like: "ContributionColumn") -> None:
+        """Hold from here on what is no longer the other's, which has the next sample already."""
+        self._covers, self._codes, self._like = like.covers[:-1], like.codes[:-1], None
+
+    def _read(self, cell: Any) -> tuple[bool, bool, Any]:
+        """Return whether the sample is covered, whether it failed, and its code."""
         if cell is None:
             if not self.metric.where:
                 raise bad_contribution(f"a sample contributed nothing to `{self.metric.name}`")
-            self.failed.append(0)
-            self.codes.append(0)
-            return
+            return False, False, 0
         size = 1 + _CELLS[self.form.name]
         if not isinstance(cell, list) or len(cell) != size or not isinstance(cell[0], bool):
             raise bad_contribution("a contribution is malformed")
-        self.failed.append(cell[0])
-        self.codes.append(self._code(cell[0], cell[1:]))
+        return True, cell[0], self._code(cell[0], cell[1:])
 
     def _code(self, failed: bool, values: list[Any]) -> Any:
         if self.form.name == "number":
@@ -70,8 +105,8 @@ class ContributionColumn:
 
     def digest(self) -> bytes:
         """Return what only columns with the same contributions have in common."""
-        state = sha256(self.form.name.encode())
-        for part in (self.covers, self.failed, self.codes):
+        state = sha256(f"{self.form.name} {self.errors}\n".encode())
+        for part in (self.covers, self.codes):
             state.update(part)
         return state.digest()
 
@@ -100,12 +135,11 @@ class Contributed:
     """Everything that the samples contributed, added in any order."""
 
     def __init__(self, metrics: Sequence[Metric], forms: Sequence[Form], seeds: Sequence[int]) -> None:
-        self._columns = [ContributionColumn(*one) for one in zip(metrics, forms, strict=True)]
+        self._columns = list(_columns(metrics, forms))
         self._metrics, self._seeds = metrics, seeds
         self._replicates = array("I")
         self._items = bytearray()
-        self._weights = array("d")
-        self._weighted = False
+        self._weights: array[float] | None = None
         self._failed = 0
 
     def add(self, cells: Mapping[str, Any], contributions: Sequence[Any]) -> None:
@@ -122,10 +156,16 @@ class Contributed:
         self._failed += cells["failed"]
         self._replicates.append(replicate)
         self._items += item_digest(item)
-        self._weighted |= weight is not None
-        self._weights.append(1.0 if weight is None else weight)
+        self._add_weight(weight)
         for column, cell in zip(self._columns, contributions, strict=True):
             column.add(cell)
+
+    def _add_weight(self, weight: float | None) -> None:
+        if self._weights is None:
+            if weight is None:
+                return
+            self._weights = array("d", [1.0]) * (len(self._replicates) - 1)
+        self._weights.append(1.0 if weight is None else weight)
 
     def evaluate(self) -> tuple[tuple[MetricResult, ...], SampleCounts]:
         """Compute every metric, the same as from the samples, bit for bit, and count items and failures.
@@ -141,12 +181,23 @@ class Contributed:
         first = np.ones(places, dtype=bool)
         answered = items[order[:places]]
         first[1:] = answered[1:] != answered[:-1]
-        found = _Found(order, places, self._weights if self._weighted else None, first)
+        found = _Found(order, places, self._weights, first)
         measured, meter = [], Meter()
         for column, made in found.tallies(self._columns, len(self._seeds), meter):
             measured.append((made, column.statistic(made)))
         results = evaluate_tallies(self._metrics, measured, meter)
         return results, SampleCounts(int(first.sum()), self._failed)
+
+
+def _columns(metrics: Sequence[Metric], forms: Sequence[Form]) -> Iterator[ContributionColumn]:
+    """Yield a column for each metric, of which those that may well be alike share what they hold."""
+    first: dict[Any, ContributionColumn] = {}
+    for metric, form in zip(metrics, forms, strict=True):
+        over = frozenset((name, label_key(value)) for name, value in metric.where.items())
+        seen = (form.name, over)
+        column = ContributionColumn(metric, form, first.get(seen))
+        first.setdefault(seen, column)
+        yield column
 
 
 def _places(items: Any, replicates: Any, seeds: int) -> int:
@@ -174,7 +225,7 @@ class _Found(Struct, frozen=True):
         """Yield each column with its tally: those that are alike share one, and so its resamples."""
         known: dict[bytes, Tally | CompactTally] = {}
         for column in columns:
-            meter.look(sum(column.covers))
+            meter.look(column.covered)
             digest = column.digest()
             if digest not in known:
                 known[digest] = self._tally(column, replicates)
@@ -196,7 +247,7 @@ class _Found(Struct, frozen=True):
             _refuse_many_labels(codes)
         weights = self._weights()
         return tally_of_rows(
-            Rows(codes, column.decode(), sum(column.failed), chosen, weights, self._of_place(), self.places)
+            Rows(codes, column.decode(), column.errors, chosen, weights, self._of_place(), self.places)
         )
 
     def _weights(self) -> Any:

@@ -27,7 +27,7 @@ SALT_BYTES: Final = 16
 MAX_LINE_BYTES: Final = 4 << 20
 MAX_COLUMNS: Final = 2048
 # Each takes a hash of whoever verifies.
-MAX_SAMPLE_CELLS: Final = 32_000_000
+MAX_SAMPLE_CELLS: Final = 16_000_000
 
 Kind = Literal["result", "file", "event", "sample"]
 # The order of the kinds in the file; within a kind, by the name's UTF-8 bytes.

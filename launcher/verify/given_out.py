@@ -1,11 +1,12 @@
 """Hold what a redacted bundle gives out of its samples against commitments, fields and numbers, as a stream.
 
-Samples come in the order of their opaque names. Of each, what it contributed is kept in a few bytes, and the
-SHA-256 of the line that is left of it.
+Samples come in the order of their opaque names. Of each, what it contributed is kept in a few bytes; of the
+lines that are left of them, only a sum.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import sha256
+from hashlib import blake2b
+from os import urandom
 from typing import Any, Final
 
 from launcher.errors import CheckFailedError, EvalctlError, MalformedError
@@ -29,13 +30,32 @@ from launcher.verify.told import FieldComparison
 _DIGEST: Final = 32
 
 
+class _Lines:
+    """Lines in any order, as their number and the sum of a keyed hash of each.
+
+    Under a key that nobody knows beforehand no other lines have the same sum: the MSet-Add-Hash of Clarke et
+    al. (2003), https://doi.org/10.1007/978-3-540-40061-5_12
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self.seen = (0, 0)
+
+    def add(self, line: bytes) -> None:
+        """Add one line."""
+        count, total = self.seen
+        digest = blake2b(line, key=self._key, digest_size=_DIGEST).digest()
+        self.seen = (count + 1, (total + int.from_bytes(digest, "big")) % (1 << 8 * _DIGEST))
+
+
 class GivenSamples:
     """The samples that are given out, whole or in part, added one by one."""
 
     def __init__(self, contents: Contents, header: Header, redaction: Redaction) -> None:
         self._header, self._withheld = header, redaction.withheld
         self.count = self.whole = 0
-        self._lines = bytearray()
+        self._key = urandom(_DIGEST)
+        self._lines = _Lines(self._key)
         self._fault: EvalctlError | None = None
         self._fields: FieldComparison | None = None
         self._measured: Contributed | None = None
@@ -49,7 +69,7 @@ class GivenSamples:
         except CheckFailedError as error:
             self._fault = error
             return
-        self._fields = FieldComparison(metrics, forms, gone)
+        self._fields = FieldComparison(metrics, forms, gone, self._key)
         self._measured = Contributed(metrics, forms, seeds)
 
     def add(self, values: Entry) -> None:
@@ -67,7 +87,7 @@ class GivenSamples:
         if sample is None:
             self.whole += 1
         else:
-            self._lines += sha256(left_line(values)).digest()
+            self._lines.add(left_line(values))
         if self._fault is None:
             try:
                 self._measure(values.cells, sample)
@@ -83,20 +103,11 @@ class GivenSamples:
             self._fields.add(cells, sample)
 
     def are_in(self, lines: Iterator[bytes]) -> bool:
-        """Say whether the lines of samples.jsonl are those that are left, each once; to be asked once."""
-        import numpy as np
-
-        found = bytearray()
+        """Say whether the lines of samples.jsonl are those that are left, each once."""
+        found = _Lines(self._key)
         for line in lines:
-            found += sha256(line).digest()
-        made, self._lines = self._lines, bytearray()
-        one, other = (np.frombuffer(each, dtype=f"S{_DIGEST}") for each in (made, found))
-        if len(one) != len(other):
-            return False
-        # In place: there may be millions.
-        one.sort()
-        other.sort()
-        return bool(np.array_equal(one, other))
+            found.add(line)
+        return found.seen == self._lines.seen
 
     def evaluate(self) -> tuple[tuple[MetricResult, ...], SampleCounts]:
         """Compute every metric and count from what was contributed.

@@ -1,7 +1,7 @@
 """Hold what visible samples contributed against their fields, as far as those are given out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import sha256
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, Final
 
@@ -9,7 +9,6 @@ from msgspec import json
 from msgspec.structs import replace
 
 from launcher.errors import CheckFailedError
-from launcher.metrics.contributed import item_digest
 from launcher.metrics.contributions import Contributor, Form, contributors
 from launcher.metrics.definitions import definition_of
 from launcher.metrics.label_codes import MAX_LABELS
@@ -22,12 +21,19 @@ from launcher.spec.sample import Sample
 
 # What says how a sample was answered.
 _OUTCOME: Final = frozenset({"error", "prediction", "scores"})
+_NAME: Final = 12
 
 
 class FieldComparison:
-    """Compares sample by sample; `gone` are the columns that were committed to and are withheld."""
+    """Compares sample by sample; `gone` are the columns that were committed to and are withheld.
 
-    def __init__(self, metrics: Sequence[Metric], forms: Sequence[Form], gone: frozenset[str]) -> None:
+    Names are held as hashes under `key`, which nobody may know beforehand: so they can be short.
+    """
+
+    def __init__(
+        self, metrics: Sequence[Metric], forms: Sequence[Form], gone: frozenset[str], key: bytes
+    ) -> None:
+        self._key = key
         self._shows_groups, self._shows_outcome = "groups" not in gone, not gone & _OUTCOME
         self._ways = [
             _MetricComparison(metric, form, way, gone)
@@ -41,8 +47,9 @@ class FieldComparison:
 
         Raises `CheckFailedError` where it contributed something else than it says.
         """
-        name = json.encode((sample.task, sample.id))
-        self._items += sha256(name).digest()[:16] + item_digest(cells["item"])
+        self._items += self._short(json.encode((sample.task, sample.id))) + self._short(
+            cells["item"].encode()
+        )
         if self._shows_outcome and cells["failed"] is not sample.is_failed:
             raise _untrue()
         for way, column in zip(self._ways, self._columns, strict=True):
@@ -57,14 +64,32 @@ class FieldComparison:
 
         They are of one item exactly where task and id are the same, and ranks are in the order of labels.
         """
-        import numpy as np
-
-        pairs = np.unique(np.frombuffer(self._items, dtype="S32"))
-        halves = np.frombuffer(pairs.tobytes(), dtype="S16")
-        if not len(pairs) == len(np.unique(halves[::2])) == len(np.unique(halves[1::2])):
+        if not _is_one_to_one(self._items):
             raise _untrue()
+        self._items = bytearray()
         for way in self._ways:
             way.close()
+
+
+    def _short(self, name: bytes) -> bytes:
+        return blake2b(name, key=self._key, digest_size=_NAME).digest()
+
+
+def _is_one_to_one(pairs: bytearray) -> bool:
+    """Say whether each left half stands with one right half only, and the other way round; sorts them."""
+    import numpy as np
+
+    whole = np.frombuffer(pairs, dtype=f"S{2 * _NAME}")
+    # In place: there may be millions.
+    whole.sort()
+    halves = np.frombuffer(pairs, dtype=f"S{_NAME}").reshape(-1, 2)
+    count, left, right = _steps(whole), _steps(halves[:, 0]), _steps(np.sort(halves[:, 1]))
+    return count == left == right
+
+
+def _steps(ordered: Any) -> int:
+    """Return how often what is in order changes."""
+    return int((ordered[1:] != ordered[:-1]).sum())
 
 
 class _MetricComparison:

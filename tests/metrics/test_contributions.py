@@ -175,3 +175,17 @@ def test_a_sample_of_no_run_is_refused(odd: Any) -> None:
 def test_forms_of_other_metrics_are_refused(forms: Any) -> None:
     with pytest.raises(CheckFailedError):
         read_forms([metric("accuracy@1")], forms)
+
+
+def test_metrics_that_are_over_the_same_at_first_part_where_a_sample_contributed_something_else() -> None:
+    metrics = [metric("accuracy@1"), metric("accuracy@1"), metric("accuracy@1")]
+    samples = [Sample(f"item-{number}", replicate=0, seed=5) for number in range(4)]
+    contributed = Contributed(metrics, [Form("right")] * 3, SEEDS[:1])
+    for number, sample in enumerate(samples):
+        right = [False, number > 0]
+        contributed.add(cells_of(sample), [right, [False, number != 2], right])
+    results, _ = contributed.evaluate()
+    assert [result.value for result in results] == [0.75, 0.75, 0.75]
+    contributed.add(cells_of(Sample("item-4", replicate=0, seed=5)), [right, [True, False], right])
+    results, _ = contributed.evaluate()
+    assert [(result.value, result.errors) for result in results] == [(0.8, 0), (0.6, 1), (0.8, 0)]

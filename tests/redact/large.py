@@ -4,6 +4,7 @@ Prints the bundle, the public key of its signer, and the home that holds the key
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from launcher.runs.committing import write_commitments
@@ -14,21 +15,32 @@ from tests.fakes.forgery import reseal, statement_of
 from tests.fakes.world import SmallWorld, answering, copy_world, make_template
 
 TAIL = "[bundle]\nredactable = true\n"
+_MORE = """[[metric]]
+name = "macro{0}"
+definition = "{1}"
+parameters = {{ average = "macro", resamples = 100 }}
+
+"""
 
 
 def main() -> None:
-    """Make a bundle of so many samples in a folder."""
-    count, folder = int(sys.argv[1]), Path(sys.argv[2])
+    """Make a bundle of so many samples in a folder, measured by so many metrics more than one."""
+    count, folder, more = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else 0
     make_template(folder / "template")
     world = copy_world(folder / "template", folder / "world")
     world.plays(answering(lambda _, sample: sample))
-    bundle = world.launch(sections={"metric": ANSWERED, "tail": TAIL}).bundle
+    bundle = world.launch(sections={"metric": ANSWERED, "tail": "".join(_metrics(more)) + TAIL}).bundle
     write_samples(bundle, "labels", count)
     recompute(bundle, world)
     commit(bundle, world)
     print(bundle)
     print(f"{world.home.default_key}.pub")
     print(world.home.root)
+
+
+def _metrics(count: int) -> Iterator[str]:
+    scores = ("f1@1", "precision@1", "recall@1")
+    return (_MORE.format(number, scores[number % 3]) for number in range(count))
 
 
 def commit(bundle: Path, world: SmallWorld) -> None:
