@@ -37,7 +37,7 @@ class Column(Protocol):
         """Add samples, whose labels have these codes where there are any."""
 
     def ordinals(self) -> "Ordinals":
-        """Return each sample's ordinal."""
+        """Return each sample's ordinal, in an array that may be changed; to be asked once."""
 
     def decode(self) -> Decode:
         """Return the function from an ordinal to its outcome."""
@@ -65,10 +65,11 @@ class NumberColumn:
         return [self._view.outcome(sample) for sample in samples]
 
     def ordinals(self) -> "Ordinals":
-        """Return the numbers."""
+        """Return the numbers, and hold them no longer."""
         import numpy as np
 
-        return np.frombuffer(self._values, dtype=np.float64)
+        values, self._values = self._values, array("d")
+        return np.frombuffer(values, dtype=np.float64)
 
     def decode(self) -> Decode:
         """Return the number itself."""
@@ -93,19 +94,18 @@ class LabelColumn:
         self._pairs.extend([target << 32 | other for target, other in zip(targets, predictions, strict=True)])
 
     def ordinals(self) -> "Ordinals":
-        """Return the pairs of the labels' places in their own order."""
+        """Return the pairs of the labels' places in their own order, and hold them no longer."""
         import numpy as np
 
         labels = self._codes.labels
         places = np.empty(len(labels), dtype=np.uint64)
         places[sorted(range(len(labels)), key=labels.__getitem__)] = np.arange(len(labels), dtype=np.uint64)
-        pairs = np.frombuffer(self._pairs, dtype=np.uint64)
-        ordinals = np.empty_like(pairs)
+        pairs, self._pairs = np.frombuffer(self._pairs, dtype=np.uint64), array("Q")
         for start in range(0, len(pairs), 1 << 18):
             part = pairs[start : start + (1 << 18)]
             high, low = part >> np.uint64(32), part & np.uint64(0xFFFFFFFF)
-            ordinals[start : start + (1 << 18)] = places[high] << np.uint64(32) | places[low]
-        return ordinals
+            part[:] = places[high] << np.uint64(32) | places[low]
+        return pairs
 
     def decode(self) -> Decode:
         """Return the labels at two places."""

@@ -179,10 +179,10 @@ def tally_of_rows(rows: Rows) -> Tally | CompactTally:
         groups = [(words[:, None], counts)] if len(words) else []
         numbers = Numbers(outcomes.astype(np.float64), counts) if outcomes.dtype == np.float64 else None
         return _tally(chosen, errors, groups, Meaning(outcomes, decode, None), numbers)
-    outcomes, ranks = _ranked(ordinals)
+    outcomes, words = _ranked(ordinals)
     whole = None if weights is None else WholeWeights(np.unique(weights))  # type: ignore[arg-type]
-    words = _words(ranks, chosen, None if whole is None else whole.ranks(weights))
-    del ranks, weights
+    _complete(words, chosen, None if whole is None else whole.ranks(weights))
+    del weights
     groups = [_patterns(matrix) for matrix in _by_item(words, rows)]
     return _tally(chosen, errors, groups, Meaning(outcomes, decode, whole))
 
@@ -225,29 +225,31 @@ def _lines(rows: Rows) -> Any:
     return lines
 
 
-def _ranked(ordinals: Any) -> tuple[Any, Any]:
-    """Return the distinct ordinals, sorted, and each sample's rank among them."""
+def _ranked(ordinals: Any) -> tuple[Any, "Words"]:
+    """Return the distinct ordinals, sorted, and each sample's rank among them where a word has it.
+
+    The words take the place of the ordinals where those are as wide: there may be millions.
+    """
     import numpy as np
 
     outcomes = np.unique(ordinals)
-    ranks = np.empty(len(ordinals), dtype=np.uint32)
+    fits = ordinals.dtype.itemsize == 8 and ordinals.flags.writeable
+    words: Words = ordinals.view(np.uint64) if fits else np.empty(len(ordinals), dtype=np.uint64)
     for start in range(0, len(ordinals), _STEP):
         part = slice(start, start + _STEP)
-        ranks[part] = np.searchsorted(outcomes, ordinals[part])
-    return outcomes, ranks
+        words[part] = np.searchsorted(outcomes, ordinals[part])
+        words[part] <<= np.uint64(RANK_BITS)
+    return outcomes, words
 
 
-def _words(ranks: Any, chosen: Chosen, weights: Any) -> "Words":
-    """Return the number that stands for each row."""
+def _complete(words: "Words", chosen: Chosen, weights: Any) -> None:
+    """Add replicate and weight to the words, each of which then stands for a row."""
     import numpy as np
 
-    words: Words = ranks.astype(np.uint64)
-    words <<= np.uint64(RANK_BITS)
     if weights is not None:
         words |= weights
     for replicate, (start, end) in enumerate(pairwise((0, *accumulate(chosen.counts)))):
         words[start:end] |= np.uint64(replicate << 2 * RANK_BITS)
-    return words
 
 
 def _by_item(words: "Words", rows: Rows) -> Iterator["Words"]:
@@ -285,4 +287,6 @@ def _patterns(matrix: "Words") -> tuple["Words", Any]:
         first[1:] &= column[1:] == column[:-1]
     first[1:] = ~first[1:]
     starts = np.flatnonzero(first)
+    if len(starts) == len(matrix):
+        return matrix, np.ones(len(matrix), dtype=np.int64)
     return matrix[starts], np.diff(starts, append=len(matrix))
