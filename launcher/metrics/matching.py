@@ -14,7 +14,11 @@ _MOST_KNOWN: Final = 4096
 def matches(sample: Sample, where: Where) -> bool:
     """Say whether the sample's groups have the labels of `where`."""
     groups = sample.groups or {}
-    return all(name in groups and label_key(groups[name]) == key for name, key in where.items())
+    return _has({name: label_key(groups[name]) for name in where if name in groups}, where.items())
+
+
+def _has(keys: Where, wanted: Iterable[tuple[str, str]]) -> bool:
+    return all(keys.get(name) == key for name, key in wanted)
 
 
 class Matcher:
@@ -38,8 +42,4 @@ class Matcher:
 
     def _matching(self, named: Iterable[tuple[str, type, object]]) -> tuple[int, ...]:
         keys = {name: label_key(value) for name, _, value in named}
-        return tuple(
-            place
-            for place, where in enumerate(self._wheres)
-            if all(keys.get(name) == wanted for name, wanted in where)
-        )
+        return tuple(place for place, where in enumerate(self._wheres) if _has(keys, where))
