@@ -150,21 +150,6 @@ def bundle_sample(table: Any) -> Sample:
     return sample
 
 
-def read_bundle_samples(data: bytes) -> list[Sample]:
-    """Read a bundle's samples.jsonl, which has exactly one form.
-
-    Raises `MalformedError` with the code `bad-samples` for bytes that `bundle_samples` would not write.
-    """
-    samples: list[Sample] = []
-    last = BEFORE_ALL
-    for number, line in enumerate(_whole_lines(data), start=1):
-        sample = read_bundle_line(line, number)
-        refuse_order(sample, last, number)
-        last = sample.place
-        samples.append(sample)
-    return samples
-
-
 def read_bundle_line(line: bytes, number: int) -> Sample:
     """Read one line of a bundle's samples.jsonl, which has exactly one form; `number` names it in errors.
 
@@ -301,12 +286,6 @@ def _lines(stream: BinaryIO, limits: SampleLimits, source: _Source) -> Iterator[
         if number > limits.samples:
             raise source.fault(number, f"there are more than {limits.samples} lines")
         yield line.removesuffix(b"\n")
-
-
-def _whole_lines(data: bytes) -> list[bytes]:
-    if data and not data.endswith(b"\n"):
-        raise _bad_samples("the last line of `samples.jsonl` has no line feed", "canonical lines")
-    return data.split(b"\n")[:-1]
 
 
 def _canonical_table(line: bytes) -> Any:

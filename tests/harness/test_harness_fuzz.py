@@ -16,7 +16,8 @@ from launcher.errors import MalformedError
 from launcher.harness.inspect_archive import Archive
 from launcher.harness.output import Harness, HarnessOutput
 from launcher.harness.reading import read_harness
-from launcher.spec.sample import bundle_samples, read_bundle_samples
+from launcher.spec.sample import bundle_samples
+from tests.spec.bundled import read_bundled
 
 LOGS = Path(__file__).parent / "logs"
 SCALARS = (
@@ -41,7 +42,7 @@ def read(harness: Harness, folder: Path) -> HarnessOutput | None:
         assert error.message.isprintable()
         return None
     made = bundle_samples([output.samples], [0])
-    assert read_bundle_samples(made.data) == list(made.samples)
+    assert read_bundled(made.data) == list(made.samples)
     return output
 
 

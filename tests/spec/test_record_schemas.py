@@ -29,11 +29,12 @@ from launcher.spec.predicates import Suite
 from launcher.spec.reading import read_blueprint
 from launcher.spec.record_lines import check_event_lines, check_resource_lines
 from launcher.spec.result import ConfidenceInterval, MetricResult, ReplicateOutcome, Result, SampleCounts
-from launcher.spec.sample import bundle_samples, read_bundle_samples, read_container_samples
+from launcher.spec.sample import bundle_samples, read_container_samples
 from launcher.spec.schema import NAMES, schema_of
 from launcher.spec.usage import GpuReading, LimitsHit, Usage, UsageSample
 from tests.fakes.world import Recorder
 from tests.runs.outcomes import DONE
+from tests.spec.bundled import read_bundled
 from tests.spec.write_schemas import FOLDER, text_of
 
 CHECKOUT = Path(__file__).parents[2]
@@ -216,7 +217,7 @@ def is_beyond_a_schema(name: str, document: Any) -> bool:
 READERS: Mapping[str, Callable[[Any], bool]] = {
     "samples": lambda document: reads(read_container_samples, line(document)),
     "events": lambda document: reads(lambda data: read_container_events(data, 0), line(document)),
-    "bundle-samples": lambda document: reads(read_bundle_samples, canonical_bytes(document) + b"\n"),
+    "bundle-samples": lambda document: reads(read_bundled, canonical_bytes(document) + b"\n"),
     "bundle-events": lambda document: reads(
         lambda data: check_event_lines([data]), canonical_bytes(document) + b"\n"
     ),

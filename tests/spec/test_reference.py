@@ -1,9 +1,5 @@
-from pathlib import Path
-
-from launcher.spec.reference import blueprint_reference
-
-COMMITTED = Path(__file__).parents[2] / "docs" / "blueprint.md"
+from tests.spec.write_reference import PAGE, blueprint_reference
 
 
 def test_the_committed_field_reference_is_current() -> None:
-    assert COMMITTED.read_text(encoding="utf-8") == blueprint_reference()
+    assert PAGE.read_text(encoding="utf-8") == blueprint_reference()

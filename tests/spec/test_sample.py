@@ -13,9 +13,9 @@ from launcher.spec.sample import (
     Timing,
     bundle_samples,
     join_labels,
-    read_bundle_samples,
     read_container_samples,
 )
+from tests.spec.bundled import read_bundled
 
 FULL = {
     "id": "a",
@@ -57,7 +57,7 @@ def test_a_stream_reads_like_its_bytes_and_the_last_line_may_lack_a_line_feed():
 
 
 def test_no_bytes_are_no_samples():
-    assert read_container_samples(b"") == read_bundle_samples(b"") == []
+    assert read_container_samples(b"") == read_bundled(b"") == []
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_the_bundle_adds_replicate_and_seed_and_takes_seconds_out():
         b'{"id":"b","replicate":1,"seed":23}\n'
     )
     assert made.timings == (Timing(0, None, "a", None, 0.5),)
-    assert list(made.samples) == read_bundle_samples(made.data)
+    assert list(made.samples) == read_bundled(made.data)
 
 
 def test_bundled_samples_are_ordered_by_task_then_utf8_bytes_of_the_id_then_epoch():
@@ -167,7 +167,7 @@ def test_bundled_samples_are_ordered_by_task_then_utf8_bytes_of_the_id_then_epoc
         (None, "\U0001f600", None),
         ("t", "a", 0),
     ]
-    assert read_bundle_samples(made.data) == list(made.samples)
+    assert read_bundled(made.data) == list(made.samples)
 
 
 def test_replicates_that_answer_different_items_are_refused():
@@ -206,7 +206,7 @@ def test_replicates_that_answer_different_items_are_refused():
 )
 def test_a_bundle_has_exactly_one_form_of_its_samples(data):
     with pytest.raises(MalformedError) as caught:
-        read_bundle_samples(data)
+        read_bundled(data)
     assert caught.value.code == "bad-samples"
 
 
@@ -272,13 +272,13 @@ def test_what_is_bundled_reads_back_the_same_in_whatever_order_it_was_left(rows,
     made = bundled(*rows)
     random.shuffle(rows)
     assert bundled(*rows) == made
-    assert read_bundle_samples(made.data) == list(made.samples)
+    assert read_bundled(made.data) == list(made.samples)
 
 
 @given(st.binary(max_size=200))
 @example(b'{"id":"a"}\n')
 def test_any_bytes_are_samples_or_malformed(data):
-    for read in (read_container_samples, read_bundle_samples, lambda labels: join_labels([], labels)):
+    for read in (read_container_samples, read_bundled, lambda labels: join_labels([], labels)):
         try:
             read(data)
         except MalformedError as error:
@@ -291,7 +291,7 @@ def test_a_bundle_line_with_a_byte_changed_is_refused_or_says_something_else(row
     place = data.draw(st.integers(0, len(made.data) - 1))
     forged = made.data[:place] + data.draw(st.binary(min_size=1, max_size=1)) + made.data[place + 1 :]
     try:
-        read = read_bundle_samples(forged)
+        read = read_bundled(forged)
     except MalformedError:
         return
     assert b"".join(sample.line() for sample in read) == forged

@@ -13,7 +13,14 @@ from msgspec.structs import replace
 from launcher.canonical import canonical_bytes
 from launcher.errors import MalformedError
 from launcher.spec import sample_lines
-from launcher.spec.sample import MAX_BUNDLE_LINE, Sample, bundle_samples, read_bundle_samples
+from launcher.spec.sample import (
+    BEFORE_ALL,
+    MAX_BUNDLE_LINE,
+    Sample,
+    bundle_samples,
+    read_bundle_line,
+    refuse_order,
+)
 from launcher.spec.sample_block import Block
 from launcher.spec.sample_lines import sample_blocks
 
@@ -93,6 +100,16 @@ def outcome(read: Any) -> Any:
         return error.message, error.code
 
 
+def read_plainly(data: bytes) -> Iterator[Sample]:
+    """Read a samples.jsonl of whole lines as its specification says it: one line after another."""
+    last = BEFORE_ALL
+    for number, line in enumerate(data.split(b"\n")[:-1], start=1):
+        sample = read_bundle_line(line, number)
+        refuse_order(sample, last, number)
+        last = sample.place
+        yield sample
+
+
 def cut(data: bytes, size: int) -> Iterator[bytes]:
     for start in range(0, len(data), size):
         yield data[start : start + size]
@@ -120,7 +137,7 @@ def test_blocks_are_read_as_lines_are(lines: list[bytes], size: int, block: int,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sample_lines, "_BLOCK", block)
         found = outcome(lambda: (one for samples in sample_blocks(cut(data, size)) for one in samples))
-    assert found == outcome(lambda: read_bundle_samples(data))
+    assert found == outcome(lambda: read_plainly(data))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +178,7 @@ def test_lines_of_one_shape_are_read_as_all_others_are(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sample_lines, "_BLOCK", block)
         assert outcome(lambda: (one for samples in sample_blocks([data]) for one in samples)) == outcome(
-            lambda: read_bundle_samples(data)
+            lambda: read_plainly(data)
         )
         with suppress(MalformedError):
             for samples in sample_blocks([data]):

@@ -1,11 +1,14 @@
-"""The field reference of the blueprint in Markdown, made from the same declaration as its reader."""
+"""Write docs/blueprint.md, the field reference, from the same declaration as its reader."""
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from launcher.spec.kinds import REQUIRED, Key, ListOf, Table
 from launcher.spec.language import BLUEPRINT
+
+PAGE = Path(__file__).parents[2] / "docs" / "blueprint.md"
 
 _HEAD = """\
 # The blueprint, key by key
@@ -72,3 +75,7 @@ def _default(value: Any) -> str:
     if value is REQUIRED:
         return "**required**"
     return "" if value is None else f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(blueprint_reference(), encoding="utf-8")
