@@ -11,11 +11,12 @@ from launcher.cli.policies import changed, moment_of, one_of, place_named
 from launcher.cli.published import chosen_keys
 from launcher.cli.signing import read_existing_signer
 from launcher.errors import MalformedError
+from launcher.spec.roles import EVIDENCE_ROLES, REVOCATIONS, ROLES
 from launcher.spec.units import time_text
 from launcher.store.home import find_home
 from launcher.store.policies import place_of, read_offered
 from launcher.store.policy_changes import change, create
-from launcher.trust.policy import EVIDENCE_ROLES, REVOCATIONS, ROLES, TrustedKey
+from launcher.trust.policy import TrustedKey
 from launcher.trust.policy_edit import RuleChange, add_key, change_rule, first_policy, revoke_key
 
 

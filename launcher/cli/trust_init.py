@@ -14,10 +14,11 @@ from launcher.cli.signing import owner_of, read_existing_signer, read_public_key
 from launcher.cli.trust_options import PolicyFile
 from launcher.digest import is_digest
 from launcher.errors import MalformedError
+from launcher.spec.roles import EVIDENCE_ROLES
 from launcher.store.home import find_home
 from launcher.store.policies import PolicyPlace, place_of
 from launcher.store.policy_changes import create, install, sign
-from launcher.trust.policy import EVIDENCE_ROLES, TrustedKey
+from launcher.trust.policy import TrustedKey
 from launcher.trust.policy_edit import first_policy
 from launcher.trust.policy_signature import OfferedPolicy
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from launcher.trust.policy import ROLES
+from launcher.spec.roles import ROLES
 
 PolicyFile = Annotated[
     Path | None, typer.Option("--trust", metavar="FILE", help="The policy; default: this home's trust.toml.")

@@ -13,11 +13,12 @@ from launcher.cli.signing import read_verifying_policy
 from launcher.cli.trust_options import PolicyFile
 from launcher.errors import MalformedError, TrustError
 from launcher.report.text import one_line
+from launcher.spec.roles import EVIDENCE_ROLES, ROLES, Role
 from launcher.spec.units import duration_text, time_text
 from launcher.store.home import find_home
 from launcher.store.policies import PolicyPlace, accept, read_offered
 from launcher.trust.ledgers import PinnedLedger
-from launcher.trust.policy import EVIDENCE_ROLES, ROLES, Policy, Role, TrustedKey
+from launcher.trust.policy import Policy, TrustedKey
 from launcher.trust.policy_signature import OfferedPolicy
 from launcher.trust.timestamps import Authority
 

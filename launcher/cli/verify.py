@@ -1,10 +1,9 @@
 """`evalctl verify`."""
 
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -17,13 +16,11 @@ from launcher.report.findings import verification as render
 from launcher.spec.bundle import SUMS
 from launcher.store.bundles import bundle_digest, find_bundle
 from launcher.store.home import Home, find_home
-from launcher.trust.checks import Check
 from launcher.trust.policy import Policy
 from launcher.verify import Contents, Verification
 from launcher.verify import verify as verify_bundle
 from launcher.verify.remembered import remembered
 
-_TOO_FEW: Final = re.compile(r"the rule for `reproduction` asks for \d+, [1-9]\d* counted")
 EXIT_CODES = {"verified": 0, "failed": 1, "untrusted": 3}
 
 
@@ -62,7 +59,7 @@ def verify(
         say_stranger(verification, bundle, trust)
         if verification.digest is None and not (path / SUMS).exists():
             hint(f"`{path}` holds no `{SUMS}`, as every bundle does: `evalctl list` names those of this home")
-        if any(map(_lacks_signatures, verification.checks)):
+        if _wants_signers(verification, "reproduction-"):
             signing = under_policy(f"evalctl sign {quote(bundle)} --role reproduction", trust)
             hint(f"another of those who may adds a signature with `{signing}`")
         if verification.reproductions and not outcomes:
@@ -104,9 +101,9 @@ def _digest_of(place: Path) -> str:
         ) from error
 
 
-def _lacks_signatures(check: Check) -> bool:
-    """Say whether a reproduction counts once more keys sign its statement."""
-    return check.name.startswith("reproduction-") and bool(_TOO_FEW.search(check.detail))
+def _wants_signers(verification: Verification, kind: str) -> bool:
+    """Say whether a check of this kind would be ok with signatures of more keys."""
+    return any(check.wants_signers and check.name.startswith(kind) for check in verification.checks)
 
 
 def _shown(verification: Verification) -> str:
@@ -126,9 +123,7 @@ def say_stranger(verification: Verification, bundle: str, trust: Path | None = N
         hint("compare it with what its owner publishes, then `evalctl trust add NAME.pub`")
     else:
         hint(f"see who may sign what, and until when, with `{under_policy('evalctl trust show', trust)}`")
-        if any(
-            check.name.startswith("trust:") and "asks for" in check.detail for check in verification.checks
-        ):
+        if _wants_signers(verification, "trust:"):
             signing = under_policy(f"evalctl sign {quote(bundle)}", trust)
             hint(f"another of those signers adds a signature with `{signing}`")
 

@@ -23,9 +23,10 @@ from launcher.errors import EvalctlError
 from launcher.signing.signers import find_signer, signs_surely
 from launcher.spec.gpus import GpuInventory
 from launcher.spec.predicates import LOCK_TYPE, REPRODUCTION_TYPE, RESULT_TYPE
+from launcher.spec.roles import EVIDENCE_ROLES, Role
 from launcher.store.home import Home
 from launcher.trust.key_files import load_public_file
-from launcher.trust.policy import EVIDENCE_ROLES, Claim, Policy, Role
+from launcher.trust.policy import Claim, Policy
 
 if TYPE_CHECKING:
     from launcher.engines.engine import Engine

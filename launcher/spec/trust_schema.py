@@ -7,12 +7,8 @@ that a period has a length, no schema can say; the reader checks it.
 from typing import Final
 
 from launcher.spec.json_types import Schema, array, document, said, table, words
+from launcher.spec.roles import BUILT_ROLES, REVOCATIONS, ROLES
 from launcher.spec.units import DURATION_PATTERN
-
-ROLES: Final = ("lock", "result", "reproduction", "root")
-# These state when they were made, so that they can be too old.
-DATED_ROLES: Final = ("result", "reproduction")
-REASONS: Final = ("key-compromise", "superseded")
 
 _TEXT: Final[Schema] = {"type": "string"}
 _NAMES: Final[Schema] = array(_TEXT, minItems=1, uniqueItems=True)
@@ -52,7 +48,7 @@ def _rule(role: str) -> Schema:
         },
         {
             "predicate": said(_NAMES, "The only types of statement that count; absent: any."),
-            **(dated if role in DATED_ROLES else {}),
+            **(dated if role in BUILT_ROLES else {}),
         },
     )
 
@@ -68,7 +64,7 @@ def trust_schema() -> Schema:
             **_PERIOD,
             "revoked-from": said(_TIME, "From when on it is revoked."),
             "reason": said(
-                words(REASONS), "key-compromise: nothing counts; superseded: what is proven earlier."
+                words(REVOCATIONS), "key-compromise: nothing counts; superseded: what is proven earlier."
             ),
             "builders": said(_NAMES, "The builders it may sign for, by their exact `id`; absent: any."),
             "ledger": said(_TEXT, "The ledger that counts its attempts, by its name below."),

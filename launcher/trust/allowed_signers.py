@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from launcher.trust.policy import EVIDENCE_ROLES, Policy, Role, TrustedKey
+from launcher.spec.roles import EVIDENCE_ROLES, Role
+from launcher.trust.policy import Policy, TrustedKey
 
 _NOTES: Final = (
     "# OpenSSH allowed_signers, made of an evalctl trust policy of version {version}.",

@@ -54,7 +54,6 @@ class AttestationReport(Struct, frozen=True):
     verdict: Literal["verified", "failed", "untrusted"]
     checks: tuple[Check, ...]
     signers: tuple[str, ...] = ()
-    lock_signers: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     maker: str | None = None
     provenance: Provenance | None = None
@@ -132,7 +131,6 @@ def _check_statements(evidence: Evidence, checks: list[Check]) -> AttestationRep
         signers=tuple(
             sorted(evidence.signers(PROVENANCE_ATTESTATION) & evidence.signers(RESULT_ATTESTATION))
         ),
-        lock_signers=tuple(sorted(evidence.signers(LOCK_ATTESTATION))),
         unknown=_unknown(evidence),
         maker=evidence.attestations[PROVENANCE_ATTESTATION].signer,
         provenance=statements.provenance,
@@ -181,7 +179,7 @@ def _check_trust(evidence: Evidence, statements: Statements) -> list[Check]:
     return [
         Check(name, "ok", decision.reason)
         if decision.allowed
-        else Check(name, "failed", decision.reason + stranger)
+        else Check(name, "failed", decision.reason + stranger, wants_signers=decision.too_few)
         for name, decision in decisions.items()
     ]
 

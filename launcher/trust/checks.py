@@ -9,11 +9,15 @@ from launcher.errors import EvalctlError
 
 
 class Check(Struct, frozen=True):
-    """One thing that was looked at, in the words of `verify --json`."""
+    """One thing that was looked at, in the words of `verify --json`.
+
+    `wants_signers`: it would be ok with signatures of more keys.
+    """
 
     name: str
     status: Literal["ok", "failed", "skipped"]
     detail: str = ""
+    wants_signers: bool = False
 
 
 def checked(name: str, refuse: Callable[[], None]) -> Check:

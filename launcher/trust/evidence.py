@@ -9,9 +9,10 @@ from msgspec import Struct
 from launcher.errors import CheckFailedError
 from launcher.spec.bundle import LOCK, LOCK_ATTESTATION, REQUIRED_ATTESTATIONS, SUMS, split_co_signature
 from launcher.spec.fields import instant
+from launcher.spec.roles import Role
 from launcher.spec.statement import Statement, bundle_subjects
 from launcher.trust.dsse import Envelope
-from launcher.trust.policy import Claim, Decision, Policy, Role
+from launcher.trust.policy import Claim, Decision, Policy
 
 
 class Attestation(Struct, frozen=True):

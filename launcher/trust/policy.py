@@ -6,26 +6,17 @@ rule allows is denied, and a policy past its `expires` denies everything.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, get_args
+from typing import Final
 
 from msgspec import Struct, field
 
 from launcher.errors import TrustError
+from launcher.spec.roles import BUILT_ROLES, EVIDENCE_ROLES, Revocation, Role
 from launcher.spec.units import duration_text, time_text
 from launcher.trust.keys import PublicKey
 from launcher.trust.ledgers import PinnedLedger
 from launcher.trust.timestamps import Authority
 
-Role = Literal["lock", "result", "reproduction", "root"]
-Revocation = Literal["key-compromise", "superseded"]
-
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
-REVOCATIONS: Final[tuple[Revocation, ...]] = get_args(Revocation)
-
-# What a bundle's attestations are signed as; `root` signs policies.
-EVIDENCE_ROLES: Final[tuple[Role, ...]] = ("lock", "result", "reproduction")
-# What is said of these was made by a builder, and says when.
-BUILT_ROLES: Final[tuple[Role, ...]] = ("result", "reproduction")
 # How far a signer's clock may run ahead of ours.
 CLOCK_SKEW: Final = timedelta(minutes=5)
 
@@ -122,11 +113,15 @@ class Rule(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """Whether the policy accepts a claim, and why (not); `counted` are the names of the keys that count."""
+    """Whether the policy accepts a claim, and why (not); `counted` are the names of the keys that count.
+
+    `too_few`: it does not, because fewer of them do than the rule asks for.
+    """
 
     allowed: bool
     reason: str
     counted: tuple[str, ...] = ()
+    too_few: bool = False
 
 
 class Policy(Struct, frozen=True):
@@ -173,11 +168,11 @@ class Policy(Struct, frozen=True):
             return Decision(False, refusal)
         counted, refusals = self._count(claim, rule, now)
         if len(counted) >= rule.threshold:
-            return Decision(True, f"signed by {', '.join(sorted(counted))}", tuple(sorted(counted)))
+            return Decision(True, f"signed by {', '.join(counted)}", counted)
         missing = f"the rule for `{claim.role}` asks for {rule.threshold}, {len(counted)} counted"
-        return Decision(False, "; ".join([missing, *refusals]))
+        return Decision(False, "; ".join([missing, *refusals]), counted, too_few=True)
 
-    def _count(self, claim: Claim, rule: Rule, now: datetime) -> tuple[list[str], list[str]]:
+    def _count(self, claim: Claim, rule: Rule, now: datetime) -> tuple[tuple[str, ...], list[str]]:
         counted, refusals = [], []
         for fingerprint in sorted(claim.signers):
             key = self.key_for(fingerprint)
@@ -187,7 +182,7 @@ class Policy(Struct, frozen=True):
                 refusals.append(refusal)
             else:
                 counted.append(key.name)
-        return counted, refusals
+        return tuple(sorted(counted)), refusals
 
     def _unnamed(self, role: Role, fingerprint: str) -> str:
         key = self.key_for(fingerprint)

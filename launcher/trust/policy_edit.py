@@ -7,10 +7,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from launcher.errors import MalformedError
+from launcher.spec.roles import EVIDENCE_ROLES, Revocation, Role
 from launcher.spec.toml_text import toml_value
 from launcher.spec.units import time_text
 from launcher.trust.keys import PublicKey
-from launcher.trust.policy import EVIDENCE_ROLES, Policy, Revocation, Role, Rule, TrustedKey
+from launcher.trust.policy import Policy, Rule, TrustedKey
 from launcher.trust.policy_file import read_policy
 from launcher.trust.policy_text import Changes, Path, edited, in_order, key_table, rule_table
 

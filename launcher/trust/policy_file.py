@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any, Final, TypeGuard, TypeVar
 
 from launcher.errors import MalformedError, Problem
+from launcher.spec.roles import BUILT_ROLES, REVOCATIONS, ROLES, Revocation, Role
 from launcher.spec.units import parse_duration
 from launcher.trust.keys import load_public
 from launcher.trust.ledgers import PinnedLedger
 from launcher.trust.notes import WITNESS, read_note_key
-from launcher.trust.policy import BUILT_ROLES, REVOCATIONS, ROLES, Policy, Revocation, Role, Rule, TrustedKey
+from launcher.trust.policy import Policy, Rule, TrustedKey
 from launcher.trust.timestamps import Authority, read_certificates
 
 MAX_POLICY_BYTES: Final = 1 << 20

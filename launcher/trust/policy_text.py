@@ -9,9 +9,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from launcher.errors import MalformedError
+from launcher.spec.roles import ROLES, Role
 from launcher.spec.toml_text import toml_value
 from launcher.spec.units import time_text
-from launcher.trust.policy import ROLES, Policy, Role, TrustedKey
+from launcher.trust.policy import Policy, TrustedKey
 from launcher.trust.policy_file import read_policy
 
 Path = tuple[str, ...]

@@ -10,11 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from launcher.errors import EvalctlError, MalformedError, TrustError
+from launcher.spec.roles import EVIDENCE_ROLES
 from launcher.store.home import Home
 from launcher.store.policies import PolicyPlace, accept, place_of, read_offered, read_seen
 from launcher.store.policy_changes import change, create, install, sign
 from launcher.trust.key_files import FileSigner
-from launcher.trust.policy import EVIDENCE_ROLES, TrustedKey
+from launcher.trust.policy import TrustedKey
 from launcher.trust.policy_edit import RuleChange, add_key, change_rule, first_policy
 from launcher.trust.policy_file import read_policy
 from launcher.trust.sigstore import seal_payload

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from launcher.errors import EvalctlError, MalformedError
-from launcher.trust.policy import EVIDENCE_ROLES, Role, TrustedKey
+from launcher.spec.roles import EVIDENCE_ROLES, Role
+from launcher.trust.policy import TrustedKey
 from launcher.trust.policy_edit import (
     RuleChange,
     add_key,

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from launcher.errors import EvalctlError, MalformedError
 from launcher.spec.predicates import LOCK_TYPE, RESULT_TYPE
-from launcher.trust.policy import CLOCK_SKEW, EVIDENCE_ROLES, ROLES, Claim, Policy
+from launcher.spec.roles import EVIDENCE_ROLES, ROLES
+from launcher.trust.policy import CLOCK_SKEW, Claim, Policy
 from launcher.trust.policy_file import FIELDS, MAX_MEMBERS, read_policy
 from tests.trust.sealed_bundle import ALICE, BOB, MALLORY, NOW, ed25519_signer, p256_signer
 

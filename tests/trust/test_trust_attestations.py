@@ -18,14 +18,16 @@ from launcher.spec.bundle import (
 )
 from launcher.spec.predicates import LOCK_TYPE, PROVENANCE_TYPE, LockStatement, Suite
 from launcher.spec.reproduction import MetricReproduction
+from launcher.spec.roles import EVIDENCE_ROLES
 from launcher.spec.statement import (
     Statement,
     bundle_subjects,
     lock_statement,
     reproduction_statement,
 )
+from launcher.trust.checks import Check
 from launcher.trust.key_files import FileSigner
-from launcher.trust.policy import EVIDENCE_ROLES, Policy, Rule, TrustedKey, single_key_policy
+from launcher.trust.policy import Policy, Rule, TrustedKey, single_key_policy
 from launcher.trust.sigstore import open_envelope, seal, seal_payload
 from tests.trust.sealed_bundle import (
     ALICE,
@@ -65,7 +67,7 @@ def two_keys(threshold: int = 1, **others: FileSigner) -> Policy:
 def test_a_sealed_bundle_is_verified() -> None:
     report = checked(SEALED)
     assert (report.verdict, failures(report)) == ("verified", "")
-    assert report.signers == report.lock_signers == (ALICE.public.fingerprint,)
+    assert report.signers == (ALICE.public.fingerprint,)
     assert report.invocation_id == "attempt-1"
     assert (report.provenance, report.result) == (PROVENANCE, RESULT)
     assert report.lock == LockStatement(LOCK_DIGEST, SUITE)
@@ -139,7 +141,7 @@ def test_a_lock_by_an_unknown_key_is_untrusted() -> None:
 def test_a_lock_signed_by_another_trusted_key_is_verified() -> None:
     report = checked(sealed(Seal(lock_signer=BOB)), two_keys())
     assert report.verdict == "verified"
-    assert report.lock_signers == (BOB.public.fingerprint,)
+    assert Check("trust:lock", "ok", "signed by bob") in report.checks
 
 
 LIES = {

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from launcher.errors import EvalctlError, MalformedError, TrustError
 from launcher.spec.predicates import LOCK_TYPE, RESULT_TYPE
-from launcher.trust.policy import EVIDENCE_ROLES, Claim, Policy, refuse_rollback, single_key_policy
+from launcher.spec.roles import EVIDENCE_ROLES
+from launcher.trust.policy import Claim, Policy, refuse_rollback, single_key_policy
 from launcher.trust.policy_edit import initial_policy
 from launcher.trust.policy_file import MAX_POLICY_BYTES, read_policy
 from tests.trust.sealed_bundle import ALICE, BOB, MALLORY, NOW
