@@ -33,11 +33,11 @@ What is not checked is said as `skipped`, by name. The parts, in the order in wh
   4. The folder, opened component by component: 117 lines
   5. The trust policy: 307 lines
   6. Time stamps (RFC 3161): 179 lines
-  7. Attestations against files and policy: 436 lines
+  7. Attestations against files and policy: 428 lines
   8. The blueprint's language, and the identity that follows from it: 493 lines
   9. The sandbox, and what a probe must have found of it: 224 lines
  10. What the files say, and whether they agree: 383 lines
- 11. Metrics, computed again from the samples: 760 lines
+ 11. Metrics, computed again from the samples: 729 lines
  12. Redacted bundles: 455 lines
  13. The command line: 40 lines
 """
@@ -1387,15 +1387,7 @@ class Signed:
 
 
 # What Python raises of content that is not what code expects.
-HOSTILE: Final = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
+HOSTILE = ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError
 
 
 def verify(path: Path, policy: Policy, now: datetime) -> Report:
@@ -2948,9 +2940,8 @@ class Metric:
 
     def clear(self) -> None:
         """Forget every sample, but not how far their weights are apart."""
-        self.seen = Counter[tuple[Any, ...]]()  # (replicate, target, prediction, weight), to be added
-        self.sums: list[list[Sum]] = [[] for _ in range(self.replicates)]  # numerator, denominator, actual
-        self.labels: list[dict[str, list[Sum]]] = [{} for _ in range(self.replicates)]
+        self.seen = Counter[tuple[Any, ...]]()  # (replicate, outcome, weight), to be added
+        self.sums: list[dict[str, list[Sum]]] = [{} for _ in range(self.replicates)]  # as `amounts` says
         self.errors = self.items = self.trials = 0
         self.trial_sum: Any = 0
         self.trial_squares: Any = 0
@@ -2999,12 +2990,10 @@ class Metric:
             self.heaviest = max(self.heaviest, weight)
             weight = self.weighed(weight)
         if self.kind in MEASURED:
-            sums = self.sums[replicate] = self.sums[replicate] or [Sum(), Sum(), Sum()]
             self.outcomes |= {outcome} if len(self.outcomes) < 2 else set()
-            sums[0].add(outcome, weight)
-            sums[1].add(1, weight)
+            self._count(replicate, outcome, weight)
         else:
-            self.seen[(replicate, *outcome, weight)] += 1
+            self.seen[replicate, outcome, weight] += 1
             if len(self.seen) > 10_000:
                 self._settle_seen()
 
@@ -3025,49 +3014,55 @@ class Metric:
                 return True
         return False
 
-    def _settle_seen(self) -> None:
-        for (replicate, target, prediction, weight), times in self.seen.items():
-            sums = self.sums[replicate] = self.sums[replicate] or [Sum(), Sum(), Sum()]
-            if self.kind == "accuracy@1":
-                amounts = (target == prediction, True, False)
-            elif self.label is not None:
-                actual, predicted = target == self.label, prediction == self.label
-                amounts = (actual and predicted, predicted, actual)
-            else:
-                amounts = (False, False, False)
-                self._settle_labels(self.labels[replicate], target, prediction, weight, times)
-            for column, amount in zip(sums, amounts, strict=True):
-                if amount:
-                    column.add(1, weight, times)
-        self.seen.clear()
+    def amounts(self, outcome: Any) -> Iterator[tuple[str, int, Any]]:
+        """Give what an outcome adds, times its weight: how much to which sum, of which label in an average.
 
-    def _settle_labels(self, table: dict[str, list[Sum]], target: str, prediction: str, *by: Any) -> None:
-        for column, key in ((0, target if target == prediction else ""), (1, prediction), (2, target)):
-            if key:
-                table.setdefault(key, [Sum(), Sum(), Sum()])[column].add(1, *by)
-        demand(len(table) <= MAX_LABELS, f"there are more than {MAX_LABELS} labels")
+        Sums 0 and 1 are numerator and denominator; or 0 to 2 what was right, predicted and there to be found.
+        """
+        if self.kind in MEASURED:
+            yield from (("", 0, outcome), ("", 1, 1))
+            return
+        target, prediction = outcome
+        if self.kind == "accuracy@1":
+            yield from (("", 0, int(target == prediction)), ("", 1, 1))
+        elif self.label is not None:
+            predicted, actual = int(prediction == self.label), int(target == self.label)
+            yield from (("", 0, predicted and actual), ("", 1, predicted), ("", 2, actual))
+        else:
+            yield from ((target, 0, int(target == prediction)), (target, 2, 1))
+            yield from [(prediction, 1, 1)] if prediction else []
+
+    def _count(self, replicate: int, outcome: Any, weight: Any, times: int = 1) -> None:
+        table = self.sums[replicate]
+        for key, column, amount in self.amounts(outcome):
+            if key not in table:
+                table[key] = [Sum(), Sum(), Sum()]
+                demand(len(table) <= MAX_LABELS, f"there are more than {MAX_LABELS} labels")
+            table[key][column].add(amount, weight, times)
+
+    def _settle_seen(self) -> None:
+        for (replicate, outcome, weight), times in self.seen.items():
+            self._count(replicate, outcome, weight, times)
+        self.seen.clear()
 
     def values(self) -> list[float | None]:
         """Return the metric of each replicate, None where no sample of it matches."""
         self._settle_seen()
-        both = zip(self.sums, self.labels, strict=True)
-        return [self._value(sums, table) if sums else None for sums, table in both]
+        sums = ([[one.total for one in table[key]] for key in sorted(table)] for table in self.sums)
+        return [self.statistic(columns) if columns else None for columns in sums]
 
-    def _value(self, sums: list[Sum], table: Mapping[str, list[Sum]]) -> float:
-        totals = [one.total for one in sums]
-        if self.kind == "rmse@1":
-            return math.sqrt(ratio(totals[0], totals[1]))
+    def statistic(self, columns: Sequence[Sequence[Any]]) -> float:
+        """Return the metric of these sums, exact ones or doubles: of each label, or one row of all."""
         if self.kind in MEASURED or self.kind == "accuracy@1":
-            return ratio(totals[0], totals[1])
-        columns = [[one.total for one in table[key]] for key in sorted(table)]
-        columns = [totals] if self.label is not None else columns
+            mean = ratio(*columns[0][:2])
+            return math.sqrt(mean) if self.kind == "rmse@1" else mean
         if self.average == "micro":
-            return self.score(*map(sum, zip(*columns, strict=True)))
+            columns = [[*map(sum, zip(*columns, strict=True))]]
         scores = [self.score(*column) for column in columns]
-        if self.average == "macro" or self.label is not None:
-            return sum(scores) / len(scores)
-        weighted = sum(float(column[2]) * score for column, score in zip(columns, scores, strict=True))
-        return weighted / sum(float(column[2]) for column in columns)
+        by_actual = self.average == "weighted"
+        shares = [float(actual if by_actual else predicted + actual > 0) for _, predicted, actual in columns]
+        above = sum(share * score for share, score in zip(shares, scores, strict=True))
+        return above / sum(shares) if any(shares) else 0.0
 
     def score(self, right: Any, predicted: Any, actual: Any) -> float:
         """Return precision, recall or F1 of these sums."""
@@ -3080,7 +3075,7 @@ class Metric:
         self.per_replicate = self.values()
         found = [one for one in self.per_replicate if one is not None]
         self.value = math.fsum(found) / len(found) if found and len(found) == len(self.sums) else None
-        self.whole = sum(sums[1].total for sums in self.sums if sums)
+        self.whole = sum(table[""][1].total for table in self.sums if "" in table)
         self.count = int(self.whole) if self.whole == int(self.whole) else 0
 
     def add_item(self, rows: list[tuple[int, Any, Any]]) -> None:
@@ -3183,8 +3178,7 @@ class Metric:
         bounds = (self.spec["threshold"] or {}).items()
         threshold = {name: thawed(bound) for name, bound in bounds if bound is not None} or None
         return {
-            "name": self.spec["name"],
-            "definition": self.kind,
+            **chosen(self.spec, "name", "definition", "direction"),
             "value": value,
             "ci": ends,
             "ci_method": self.method if ends else None,
@@ -3193,7 +3187,6 @@ class Metric:
             "errors": self.errors,
             "per_replicate": values,
             "spread": spread_of(values),
-            "direction": self.spec["direction"],
             "primary": self.primary,
             "threshold": threshold,
             "verdict": judged(threshold, value, ends),
@@ -3217,41 +3210,23 @@ class Columns:
         self.scale = 1
         if metric.kind in MEASURED:
             self.scale = max((outcome.as_integer_ratio()[1] for outcome in outcomes), default=1)
-        names = sorted({name for outcome in outcomes for name in outcome} - {""}) if self.is_averaged else []
-        self.places = {name: 3 * index for index, name in enumerate(names)}
-        self.width = 3 * len(names) or (2 if metric.label is None else 3)
+        is_averaged = metric.kind in LABELLED[1:] and metric.label is None
+        names = sorted({name for outcome in outcomes for name in outcome} - {""}) if is_averaged else [""]
+        self.each = 2 if metric.kind in ("accuracy@1", *MEASURED) else 3
+        self.places = {name: self.each * index for index, name in enumerate(names)}
+        self.width = self.each * len(names)
         self.cells = [self._cells(rows) for rows, _ in groups]
         self._cut(sum(self.counts))
-
-    @property
-    def is_averaged(self) -> bool:
-        """Say whether it is an average over labels, with three columns each."""
-        return self.metric.kind in LABELLED[1:] and self.metric.label is None
 
     def _cells(self, rows: Any) -> dict[int, int]:
         found: Counter[int] = Counter()
         for replicate, outcome, weight in rows:
             above, below = weight.as_integer_ratio()
-            for column, amount in self._parts(outcome):
-                found[replicate * self.width + column] += amount * above * (self.unit // below)
+            for key, column, amount in self.metric.amounts(outcome):
+                more, finer = amount.as_integer_ratio()
+                place = replicate * self.width + self.places[key] + column
+                found[place] += more * (self.scale // finer) * above * (self.unit // below)
         return found
-
-    def _parts(self, outcome: Any) -> Iterator[tuple[int, int]]:
-        metric = self.metric
-        if metric.kind in MEASURED:
-            above, below = outcome.as_integer_ratio()
-            yield from ((0, above * (self.scale // below)), (1, self.scale))
-            return
-        target, prediction = outcome
-        if self.is_averaged:
-            yield self.places[target] + 2, 1
-            yield from [(self.places[prediction] + 1, 1)] if prediction else []
-            yield from [(self.places[target], 1)] if prediction == target else []
-        elif metric.label is None:
-            yield from ((0, int(target == prediction)), (1, 1))
-        else:
-            actual, predicted = target == metric.label, prediction == metric.label
-            yield from ((0, int(actual and predicted)), (1, int(predicted)), (2, int(actual)))
 
     def _cut(self, n: int) -> None:
         largest = [0] * self.width
@@ -3276,27 +3251,13 @@ class Columns:
             for group, count in Counter(group_of[next(draw)] for _ in range(n)).items():
                 for place, amount in self.cells[group].items():
                     sums[place] += amount * count
+            doubles = [amount * self.scales[place % width] for place, amount in enumerate(sums)]
+            each = [doubles[start : start + self.each] for start in range(0, len(doubles), self.each)]
+            labels = len(self.places)
             total = 0.0
-            for start in range(0, len(sums), width):
-                total += self._statistic([sums[start + at] * self.scales[at] for at in range(width)])
+            for start in range(0, len(each), labels):
+                total += self.metric.statistic(each[start : start + labels])
             yield total / replicates
-
-    def _statistic(self, sums: list[float]) -> float:
-        metric = self.metric
-        if metric.kind == "accuracy@1" or metric.kind in MEASURED:
-            mean = ratio(sums[0], sums[1])
-            return math.sqrt(mean) if metric.kind == "rmse@1" else mean
-        columns = list(zip(sums[0::3], sums[1::3], sums[2::3], strict=True))
-        if metric.average == "micro":
-            return metric.score(*map(sum, zip(*columns, strict=True)))
-        scores = [metric.score(*column) for column in columns]
-        if metric.average == "weighted":
-            below = sum(column[2] for column in columns)
-            above = sum(column[2] * score for column, score in zip(columns, scores, strict=True))
-        else:
-            below = sum(predicted + actual > 0 for _, predicted, actual in columns)
-            above, below = (scores[0], 1) if metric.label is not None else (sum(scores), below)
-        return above / below if below else 0.0
 
 
 def drawn(n: int) -> Iterator[int]:
