@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from launcher.errors import CheckFailedError, EvalctlError, InfrastructureError, MalformedError
 from launcher.spec import bundle as names
+from launcher.spec.redaction import Redaction
 from launcher.spec.reproduction import Reproduction
 from launcher.spec.statement import Statement
 from launcher.store.attested import Attested, add_files, read_attested, refuse_full
@@ -33,7 +34,8 @@ class CoSignature(Struct, frozen=True):
     """What came of co-signing one bundle: names inside it, and where the new files are.
 
     `present` had the signature of this key before; `own` are the attestations that the key made itself.
-    `refusals` say for which of the roles the policy does not count the key, and why.
+    `refusals` say for which of the roles the policy does not count the key, and why; `redaction` what of the
+    bundle is withheld.
     """
 
     digest: str
@@ -41,6 +43,7 @@ class CoSignature(Struct, frozen=True):
     present: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    redaction: Redaction | None = None
 
 
 class CoSigning(Struct, frozen=True):
@@ -64,7 +67,7 @@ def cosign(request: CoSigning, signer: Signer, now: datetime) -> CoSignature:
     `CheckFailedError` or `TrustError` for a bundle that does not stand, or holds no reproduction where one is
     to be signed; `InfrastructureError` where its folder cannot be written.
     """
-    attested, report = _read_verified(request, now)
+    attested, report, redaction = _read_verified(request, now)
     bases = [path for role in request.roles for path in _OF_ROLE.get(role, ())]
     if "reproduction" in request.roles:
         bases += _reproductions(request, attested, report)
@@ -84,7 +87,7 @@ def cosign(request: CoSigning, signer: Signer, now: datetime) -> CoSignature:
     fingerprint = signer.public.fingerprint
     found = (request.policy.objection(role, fingerprint, now) for role in request.roles)
     refusals = tuple(dict.fromkeys(filter(None, found)))
-    return CoSignature(attested.digest, _write(request, attested, sealed), present, own, refusals)
+    return CoSignature(attested.digest, _write(request, attested, sealed), present, own, refusals, redaction)
 
 
 def _what(request: CoSigning) -> str:
@@ -92,15 +95,15 @@ def _what(request: CoSigning) -> str:
     return f"{part}`{request.path}`"
 
 
-def _read_verified(request: CoSigning, now: datetime) -> tuple[Attested, AttestationReport]:
-    """Return the very attestations that were verified, of a bundle that verifies whole."""
+def _read_verified(request: CoSigning, now: datetime) -> tuple[Attested, AttestationReport, Redaction | None]:
+    """Return the very attestations that were verified, of a bundle that verifies whole, and its redaction."""
     policy = _asking_for_one(request.policy)
     demand = verify(request.path, policy, now)
     if request.outcomes:
         from launcher.verify.outcomes import with_outcomes
 
         demand = with_outcomes(demand, request.outcomes, policy, now)
-    demand_verified(request.path, demand, "to co-sign")
+    contents = demand_verified(request.path, demand, "to co-sign")
     attested = read_attested(request.path)
     report = check_attestations(attested.digests, attested.files, policy, now)
     # Of a redacted bundle those of the original were verified as well.
@@ -109,7 +112,7 @@ def _read_verified(request: CoSigning, now: datetime) -> tuple[Attested, Attesta
     )
     if not same or report.verdict != "verified":
         raise CheckFailedError(f"`{request.path}` changed while it was read", code="changed-file")
-    return attested, report
+    return attested, report, contents.result.redaction
 
 
 def _reproductions(request: CoSigning, attested: Attested, report: AttestationReport) -> Sequence[str]:

@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from launcher.cli.options import BundleName, Json, PassphraseDescriptor, SigningKey, TrustPolicy
-from launcher.cli.output import print_json, say_next
+from launcher.cli.output import print_json, say, say_next
 from launcher.digest import digest_of
 from launcher.errors import CheckFailedError, MalformedError, TrustError
 from launcher.store.files import write_atomically
@@ -79,9 +79,16 @@ def in_toto(
     if as_json:
         signed = {"signed": key is not None, "digest": digest_of(sums)}
         print_json(
-            {"file": place, "result": statement["predicate"]["result"], **signed, "statement": statement}
+            {
+                "file": place,
+                "result": statement["predicate"]["result"],
+                **signed,
+                **_redaction(contents),
+                "statement": statement,
+            }
         )
     else:
+        _say_withheld(contents)
         print(data.decode() if out is None else out, end="" if out is None else "\n")
     return 0
 
@@ -107,16 +114,29 @@ def sshsig(
     from launcher.trust.sshsig import ssh_signature
 
     home = find_home()
-    _, sums = _verified(home, bundle, trust)
+    contents, sums = _verified(home, bundle, trust)
     signer = read_signer(home, key, passphrase_fd)
     data = ssh_signature(sums, namespace("result"), signer)
     place = _written(data, out)
     if as_json:
         said = {"file": place, "digest": digest_of(sums), "namespace": namespace("result")}
+        said |= _redaction(contents)
         print_json({**said, "signer": signer.public.fingerprint, "signature": data.decode()})
     else:
+        _say_withheld(contents)
         print(data.decode() if out is None else out, end="" if out is None else "\n")
     return 0
+
+
+def _redaction(contents: "Contents") -> dict[str, Any]:
+    redaction = contents.result.redaction
+    return {"redaction": redaction.as_json() if redaction else None}
+
+
+def _say_withheld(contents: "Contents") -> None:
+    """Say on stderr what no format of others has a word for."""
+    if contents.result.redaction is not None:
+        say(f"note: {contents.result.redaction.said}")
 
 
 def _verified(home: "Home", bundle: str, trust: Path | None) -> "tuple[Contents, bytes]":

@@ -19,7 +19,7 @@ from launcher.ledger.looks import Looks, known_witnesses, looks_under
 from launcher.ledger.proof import Proof, read_proof
 from launcher.report.counted import attempt_object, checkpoint_object, listing, looked_at, state_lines
 from launcher.runs.leftovers import reap_left_overs
-from launcher.spec.bundle import LEDGER_PROOF
+from launcher.spec.bundle import LEDGER_PROOF, ORIGINAL_SUMS
 from launcher.store.attested import put_file, read_attested
 from launcher.store.bundles import find_bundle
 from launcher.store.files import write_atomically
@@ -123,6 +123,12 @@ def add(
 
 def _new_proof(home: Home, path: Path) -> Proof:
     """Return a fresh proof of the outcome that names the bundle at `path`."""
+    if (path / ORIGINAL_SUMS).exists():
+        raise CheckFailedError(
+            f"`{path}` is redacted, and no ledger counts it apart from its original",
+            code="not-in-ledger",
+            hint="give its original a new proof, then redact that again: the proof goes along",
+        )
     attested, book = read_attested(path), Book(home)
     own = book.seal() if book.exists else None
     with suppress(KeyError, CheckFailedError):

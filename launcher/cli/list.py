@@ -36,7 +36,10 @@ def list_bundles(
     home = find_home()
     reap_left_overs(home, connect, say)
     found = [(each.state, each.alive) for each in attempts_in(home)]
-    found += [(record, False) for record in redactions_in(home)]
+    # A redacted bundle counts as the one that it was made of.
+    counted = {state.get("bundle"): state.get("counted") for state, _ in found}
+    redacted = redactions_in(home)
+    found += [({**it, "counted": counted.get(it["redaction"]["original"])}, False) for it in redacted]
     found.sort(key=lambda each: str(each[0].get("began") or ""))
     places = read_places(home, [state for state, _ in found])
     attempts = [

@@ -12,7 +12,7 @@ import typer
 from launcher.cli.connect import connect
 from launcher.cli.options import Json
 from launcher.cli.output import pass_on, print_json, say
-from launcher.errors import MalformedError
+from launcher.errors import CheckFailedError, MalformedError
 from launcher.report.reading import read_view
 from launcher.report.text import printable
 from launcher.runs.leftovers import reap_left_overs
@@ -73,7 +73,15 @@ def _pieces(home: Home, name: str, wanted: Wanted, *, follow: bool) -> Iterator[
     """Return the pieces of the attempt called `name`, or of the bundle in that folder."""
     if Path(name).is_dir():
         bundle = find_bundle(home, name)
-        _require_replicate(name, wanted.replicate, len(read_view(bundle).result.replicates))
+        result = read_view(bundle).result
+        if result.redaction is not None and "logs" in result.redaction.withheld:
+            raise CheckFailedError(
+                f"the logs of `{name}` are withheld",
+                code="withheld",
+                context=result.redaction.said,
+                hint=f"whoever keeps the original has them: `evalctl logs {result.redaction.original[7:19]}`",
+            )
+        _require_replicate(name, wanted.replicate, len(result.replicates))
         return bundle_pieces(bundle, wanted)
     found = attempt_called(home, name)
     count = found.state.get("replicates")

@@ -104,7 +104,9 @@ def reproduce(
     finally:
         reporter.close()
     place = copy_out(reproduced.bundle, out) if out and reproduced.bundle else reproduced.bundle
-    remarks = missing_timestamps(own)
+    contents = original.verification.contents
+    redaction = contents.result.redaction if contents else None
+    remarks = [*([redaction.said] if redaction else []), *missing_timestamps(own)]
     counted = place_here(home, reproduced.bundle) if reproduced.bundle else None
     if as_json:
         told = {"scope": scope.name, "remarks": remarks, "ledger": counted.as_json() if counted else None}

@@ -91,7 +91,8 @@ def sign(
     own = read_signer(home, key, passphrase_fd, authority_for(timestamp, site_authority()))
     done = cosign(CoSigning(path, policy, roles, out, places), own, datetime.now(UTC))
     # Under `--signer` nobody is asked whether the co-signature counts.
-    remarks = (*missing_timestamps(own), *(() if signer else map(_not_counted, done.refusals)))
+    withheld = (done.redaction.said,) if done.redaction else ()
+    remarks = (*withheld, *missing_timestamps(own), *(() if signer else map(_not_counted, done.refusals)))
     if as_json:
         print_json(
             {

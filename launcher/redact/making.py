@@ -14,8 +14,10 @@ from launcher.redact.signing import sign
 from launcher.redact.source import Source
 from launcher.redact.writing import write_files
 from launcher.runs.events import now as text_now
+from launcher.spec import bundle
 from launcher.spec.disclosure import Choice
 from launcher.spec.redaction import Redaction
+from launcher.store.attested import put_file
 from launcher.store.bundles import bundle_digest, publish
 from launcher.store.directory import walk
 from launcher.store.home import Home
@@ -66,8 +68,20 @@ def redact(path: Path, choice: Choice, redactor: Redactor) -> Redacted:
         _refuse_unverified(verify(staging, redactor.policy, redactor.now))
         record_redaction(redactor.home, bundle_digest(staging), _facts(source, redaction, redactor))
         place = publish(redactor.home, staging)
+        if staging.exists():
+            _bring_attestations(staging, place)
         left = what_stays(source.contents.blueprint.metrics) if redaction.takes_samples else ()
         return Redacted(place, redaction, left, _exposure(source, choice))
+
+
+def _bring_attestations(staging: Path, place: Path) -> None:
+    """Bring what was attached to the original since into the same redaction that was made before."""
+    for new in sorted((staging / bundle.ATTESTATIONS).iterdir()):
+        name, data = f"{bundle.ATTESTATIONS}/{new.name}", new.read_bytes()
+        old = place / name
+        is_new = bundle.is_original_attestation(name) and not (old.is_file() and old.read_bytes() == data)
+        if is_new and bundle.from_original(name) not in bundle.REQUIRED_ATTESTATIONS:
+            put_file(place, name, data)
 
 
 def _exposure(source: Source, choice: Choice) -> Exposure | None:
