@@ -70,7 +70,6 @@ class FieldComparison:
         for way in self._ways:
             way.close()
 
-
     def _short(self, name: bytes) -> bytes:
         return blake2b(name, key=self._key, digest_size=_NAME).digest()
 
