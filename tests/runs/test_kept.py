@@ -83,7 +83,7 @@ def test_only_what_had_not_ended_is_run_again(world: SmallWorld, cut_off: Failin
     for form in ("html", "md"):
         page = world.root / f"report.{form}"
         assert evalctl("report", bundle, "--out", page).code == 0
-        assert "replicates 0-1 from attempt 1" in page.read_text()
+        assert kept in " ".join(page.read_text().split())
 
 
 def test_the_bundle_lists_attempts_and_machines(world: SmallWorld, cut_off: Failing) -> None:
