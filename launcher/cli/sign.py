@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,32 +44,36 @@ class SignRole(StrEnum):
 
 DEFAULT = (SignRole.result, SignRole.lock)
 
+_Roles = Annotated[
+    list[SignRole] | None,
+    typer.Option(
+        metavar="ROLE",
+        help="What to sign: result (with provenance), lock, reproduction. Repeat for more; default: the"
+        " first two.",
+    ),
+]
+_Outcomes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="BUNDLE",
+        help="With --role reproduction: the bundle that it ran, held against its statement.",
+    ),
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Write the co-signatures here, to be attached by whoever keeps it."),
+]
+
 
 def sign(
     bundle: BundleName,
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     timestamp: TimestampUrl = None,
-    role: Annotated[
-        list[SignRole] | None,
-        typer.Option(
-            metavar="ROLE",
-            help="What to sign: result (with provenance), lock, reproduction. Repeat for more; default: the"
-            " first two.",
-        ),
-    ] = None,
-    outcomes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--with",
-            metavar="BUNDLE",
-            help="With --role reproduction: the bundle that it ran, held against its statement.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Write the co-signatures here, to be attached by whoever keeps it."),
-    ] = None,
+    role: _Roles = None,
+    outcomes: _Outcomes = None,
+    out: _Out = None,
     signer: BundleSigner = None,
     trust: TrustPolicy = None,
     as_json: Json = False,
@@ -94,17 +98,7 @@ def sign(
     withheld = (done.redaction.said,) if done.redaction else ()
     remarks = (*withheld, *missing_timestamps(own), *(() if signer else map(_not_counted, done.refusals)))
     if as_json:
-        print_json(
-            {
-                "bundle": str(path),
-                "digest": done.digest,
-                "signer": own.public.fingerprint,
-                "written": [str(each) for each in done.written],
-                "present": list(done.present),
-                "own": list(done.own),
-                "remarks": list(remarks),
-            }
-        )
+        print_json(_as_object(path, done, own.public.fingerprint, remarks))
         return 0
     _show(done, remarks)
     if done.written:
@@ -121,6 +115,18 @@ def _places(home: Home, outcomes: list[str] | None, roles: tuple[SignedRole, ...
             hint="type `evalctl sign BUNDLE --role reproduction --with BUNDLE`",
         )
     return outcome_places(home, outcomes or [])
+
+
+def _as_object(path: Path, done: CoSignature, signer: str, remarks: Sequence[str]) -> dict[str, Any]:
+    return {
+        "bundle": str(path),
+        "digest": done.digest,
+        "signer": signer,
+        "written": [str(each) for each in done.written],
+        "present": list(done.present),
+        "own": list(done.own),
+        "remarks": list(remarks),
+    }
 
 
 def _not_counted(refusal: str) -> str:

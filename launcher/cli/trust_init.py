@@ -22,25 +22,31 @@ from launcher.trust.policy import TrustedKey
 from launcher.trust.policy_edit import first_policy
 from launcher.trust.policy_signature import OfferedPolicy
 
+_FirstKey = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The key to trust; default: this home's, made when it is missing."),
+]
+_Owner = Annotated[
+    str, typer.Option(metavar="NAME", help="What to call its owner; default: the file's name, or me.")
+]
+_Signed = Annotated[
+    bool, typer.Option("--signed", help="Make it a signed policy with this (private) key as its root.")
+]
+_Source = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="FILE", help="Install this policy and the signatures beside it."),
+]
+_Digest = Annotated[
+    str | None, typer.Option(metavar="DIGEST", help="With --from: what the policy's digest must be.")
+]
+
 
 def init(
-    key: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The key to trust; default: this home's, made when it is missing."),
-    ] = None,
-    name: Annotated[
-        str, typer.Option(metavar="NAME", help="What to call its owner; default: the file's name, or me.")
-    ] = "",
-    signed: Annotated[
-        bool, typer.Option("--signed", help="Make it a signed policy with this (private) key as its root.")
-    ] = False,
-    source: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="FILE", help="Install this policy and the signatures beside it."),
-    ] = None,
-    digest: Annotated[
-        str | None, typer.Option(metavar="DIGEST", help="With --from: what the policy's digest must be.")
-    ] = None,
+    key: _FirstKey = None,
+    name: _Owner = "",
+    signed: _Signed = False,
+    source: _Source = None,
+    digest: _Digest = None,
     trust: PolicyFile = None,
     passphrase_fd: PassphraseDescriptor = None,
     as_json: Json = False,

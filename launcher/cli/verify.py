@@ -23,19 +23,21 @@ from launcher.verify.remembered import remembered
 
 EXIT_CODES = {"verified": 0, "failed": 1, "untrusted": 3}
 
+_Outcomes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="BUNDLE",
+        help="The bundle of a reproduction, to be held against its statement; may be given again.",
+    ),
+]
+
 
 def verify(
     bundle: BundleName,
     key: TrustedKey = None,
     trust: TrustPolicy = None,
-    outcomes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--with",
-            metavar="BUNDLE",
-            help="The bundle of a reproduction, to be held against its statement; may be given again.",
-        ),
-    ] = None,
+    outcomes: _Outcomes = None,
     as_json: Json = False,
 ) -> int:
     """Check a bundle offline: bytes, signatures, metrics.
