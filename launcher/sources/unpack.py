@@ -91,7 +91,7 @@ def _damaged(unpack: Unpack, what: str, error: Exception) -> InfrastructureError
 
 def _tar_members(stream: IO[bytes], what: str, chunks: _Chunks) -> Iterator[Member]:
     """Yield the files of a tar, compressed (gz, xz, bz2) or not; its members stand one behind the other."""
-    with BoundedTar.open(fileobj=stream, mode="r|*") as archive:
+    with _tar_in(stream) as archive:
         count = 0
         while (member := archive.next()) is not None:
             # Python would keep each of them; folders count too, which make no file.
@@ -106,6 +106,14 @@ def _tar_members(stream: IO[bytes], what: str, chunks: _Chunks) -> Iterator[Memb
             content = archive.extractfile(member)
             assert content is not None  # noqa: S101 - it is a regular file
             yield Member(member.name.removeprefix("./"), chunks(content))
+
+
+def _tar_in(stream: IO[bytes]) -> BoundedTar:
+    try:
+        return BoundedTar.open(fileobj=stream, mode="r|*")
+    except TypeError as error:
+        # Python asks for the number of a byte where the header of gzip has ended.
+        raise tarfile.ReadError("its gzip header is cut short") from error
 
 
 def _zip_members(path: Path, what: str, chunks: _Chunks) -> Iterator[Member]:

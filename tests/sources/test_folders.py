@@ -198,6 +198,7 @@ HOSTILE: Mapping[str, tuple[Unpack, bytes]] = {
     "no tar": ("tar", b"not a tar" * 100),
     "half a tar": ("tar", tar_of()[:700]),
     "half a tar.gz": ("tar", gzip.compress(tar_of())[:40]),
+    "half a header of gzip": ("tar", b"\x1f\x8b\x08\x04" + bytes(7)),
     "no zip": ("zip", b"PK nothing"),
     "a zip of broken LZMA": ("zip", broken_lzma()),
     "no gz": ("gz", b"nothing"),
