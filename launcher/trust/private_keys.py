@@ -130,7 +130,7 @@ def load_private(name: str, data: bytes, passphrase: bytes | None = None) -> Fil
     Raises `MalformedError` for what is no such key, is encrypted and came without its passphrase, or with a
     wrong one.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.exceptions import InternalError, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
@@ -140,7 +140,8 @@ def load_private(name: str, data: bytes, passphrase: bytes | None = None) -> Fil
     load = serialization.load_ssh_private_key if openssh else serialization.load_pem_private_key
     try:
         private = load(data, passphrase if is_encrypted(data) else None)
-    except (TypeError, ValueError, NotImplementedError, UnsupportedAlgorithm) as error:
+    except (TypeError, ValueError, NotImplementedError, UnsupportedAlgorithm, InternalError) as error:
+        # An internal one is what OpenSSL says of keys of other kinds that have another length.
         raise _refused(name, error, passphrase) from error
     if not isinstance(private, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
         raise _malformed(f"`{name}` is neither an Ed25519 nor a P-256 key", hint=_NEW_KEY)
