@@ -5,6 +5,16 @@ from collections.abc import Sequence
 
 WIDTH = 80
 _ELLIPSIS = "..."
+# What shows as nothing (Unicode's Default_Ignorable_Code_Point), though Python calls it printable.
+_UNSEEN = frozenset(
+    map(
+        chr,
+        (
+            *(0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x3164, 0xFFA0),
+            *(*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
+        ),
+    )
+)
 _DECIMAL_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
@@ -24,6 +34,8 @@ def one_line(text: str) -> str:
 
 
 def _escape(letter: str) -> str:
+    if letter in _UNSEEN:
+        return letter.encode("unicode_escape").decode()
     if letter == "\n" or letter.isprintable() or unicodedata.category(letter) == "Zs":
         return letter
     return letter.encode("unicode_escape").decode()

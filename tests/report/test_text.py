@@ -25,6 +25,7 @@ def test_printable_text_keeps_line_feeds_and_escapes_every_other_control_charact
 def test_what_reorders_or_hides_text_is_escaped() -> None:
     assert printable("a\u202eb\u200bc\x9b2J") == r"a\u202eb\u200bc\x9b2J"
     assert one_line("one\ntwo") == r"one\ntwo"
+    assert printable("a\ufe0fb\u3164c\U000e0141") == r"a\ufe0fb\u3164c\U000e0141"
     assert printable("naïve 日本 \u00a0") == "naïve 日本 \u00a0"
 
 
