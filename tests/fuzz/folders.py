@@ -24,8 +24,9 @@ from launcher.sources.unpack import unpacked_members
 from launcher.spec.blueprint import Unpack
 from launcher.spec.grammars import is_plain_path
 from launcher.spec.imported import Harness
-from launcher.spec.sample import bundle_samples, read_bundle_samples
+from launcher.spec.sample import bundle_samples
 from launcher.store.trees import Member, TreeCache, read_tree
+from tests.spec.bundled import read_bundled
 
 Target = Callable[[bytes], object]
 
@@ -114,7 +115,7 @@ def _hold_samples(harness: Harness, folder: Path) -> None:
         assert error.message.isprintable()
         return
     made = bundle_samples([output.samples], [0])
-    assert read_bundle_samples(made.data) == list(made.samples)
+    assert read_bundled(made.data) == list(made.samples)
 
 
 def ledger(data: bytes) -> None:
