@@ -10,7 +10,7 @@ from launcher.cli.options import Json, PassphraseDescriptor, SigningKey, Timesta
 from launcher.cli.output import print_json, say, say_next
 from launcher.cli.results import as_object
 from launcher.cli.signing import authority_for, missing_timestamps, read_signer
-from launcher.cli.site import site_authority
+from launcher.cli.site import SiteFile, site_authority
 from launcher.exchange.import_logs import ImportedBundle, Importer, import_logs
 from launcher.report.reading import BundleView, read_view
 from launcher.report.terminal import summary
@@ -33,6 +33,7 @@ def import_(
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     timestamp: TimestampUrl = None,
+    site: SiteFile = None,
     as_json: Json = False,
 ) -> int:
     """Bring in logs of lm-eval or Inspect, unsigned.
@@ -45,7 +46,7 @@ def import_(
     home = find_home()
     if out is not None:
         require_empty(out)
-    signer = read_signer(home, key, passphrase_fd, authority_for(timestamp, site_authority()))
+    signer = read_signer(home, key, passphrase_fd, authority_for(timestamp, site_authority(site)))
     imported = import_logs(logs, Importer(home, signer))
     places = _places(imported, out)
     views = [read_view(place) for place in places]

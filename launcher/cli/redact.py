@@ -19,7 +19,7 @@ from launcher.cli.options import (
 )
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.signing import authority_for, missing_timestamps, read_signer, read_verifying_policy
-from launcher.cli.site import site_authority
+from launcher.cli.site import SiteFile, site_authority
 from launcher.errors import MalformedError
 from launcher.redact import Redacted, Redactor
 from launcher.redact import redact as redact_bundle
@@ -58,6 +58,7 @@ def redact(
     key: OwnKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     timestamp: TimestampUrl = None,
+    site: SiteFile = None,
     signer: BundleSigner = None,
     as_json: Json = False,
 ) -> int:
@@ -81,7 +82,7 @@ def redact(
     choice = _choice(withhold or (), keep or (), [*(samples or ()), *(more or ()), *named])
     path = find_bundle(home, bundle)
     _require_key(home, key)
-    own = read_signer(home, key, passphrase_fd, authority_for(timestamp, site_authority()))
+    own = read_signer(home, key, passphrase_fd, authority_for(timestamp, site_authority(site)))
     redactor = Redactor(home, own, read_verifying_policy(home, None, signer), datetime.now(UTC))
     made = redact_bundle(path, choice, redactor)
     place = copy_out(made.path, out) if out else made.path

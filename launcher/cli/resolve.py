@@ -10,7 +10,7 @@ from launcher.cli.locked import drifted, no_lock
 from launcher.cli.options import Json, Offline, PassphraseDescriptor, SigningKey, TimestampUrl
 from launcher.cli.output import print_json
 from launcher.cli.signing import authority_for, read_signer
-from launcher.cli.site import site_authority
+from launcher.cli.site import SiteFile, site_authority
 from launcher.cli.targets import attestation_path, lock_path, read_file, read_target
 from launcher.errors import MalformedError
 from launcher.report.progress import make_reporter
@@ -30,6 +30,7 @@ def resolve(
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     timestamp: TimestampUrl = None,
+    site: SiteFile = None,
     check: CheckOnly = False,
     offline: Offline = False,
     as_json: Json = False,
@@ -47,7 +48,7 @@ def resolve(
             context="expected a blueprint (TOML)",
             hint=f"launch it with `evalctl launch {file}`",
         )
-    authority = authority_for(timestamp, site_authority(), offline=offline)
+    authority = authority_for(timestamp, site_authority(site), offline=offline)
     signer = None if check else read_signer(home, key, passphrase_fd, authority)
     reporter = make_reporter(quiet=as_json and not sys.stderr.isatty())
     try:

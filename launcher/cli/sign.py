@@ -26,7 +26,7 @@ from launcher.cli.signing import (
     read_verifying_policy,
     under_policy,
 )
-from launcher.cli.site import site_authority
+from launcher.cli.site import SiteFile, site_authority
 from launcher.cli.verify import outcome_places
 from launcher.cosign import CoSignature, CoSigning, SignedRole, cosign
 from launcher.errors import MalformedError
@@ -71,6 +71,7 @@ def sign(
     key: SigningKey = None,
     passphrase_fd: PassphraseDescriptor = None,
     timestamp: TimestampUrl = None,
+    site: SiteFile = None,
     role: _Roles = None,
     outcomes: _Outcomes = None,
     out: _Out = None,
@@ -92,7 +93,7 @@ def sign(
     policy = read_verifying_policy(home, trust, signer)
     roles: tuple[SignedRole, ...] = tuple(dict.fromkeys(each.value for each in role or DEFAULT))
     places = _places(home, outcomes, roles)
-    own = read_signer(home, key, passphrase_fd, authority_for(timestamp, site_authority()))
+    own = read_signer(home, key, passphrase_fd, authority_for(timestamp, site_authority(site)))
     done = cosign(CoSigning(path, policy, roles, out, places), own, datetime.now(UTC))
     # Under `--signer` nobody is asked whether the co-signature counts.
     withheld = (done.redaction.said,) if done.redaction else ()

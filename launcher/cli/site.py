@@ -19,9 +19,9 @@ SiteFile = Annotated[
 ]
 
 
-def site_authority() -> str | None:
-    """Return the address of the authority that timestamps what is signed on this machine, if it has one."""
-    return read_site(None).timestamp
+def site_authority(named: Path | None) -> str | None:
+    """Return the address of the authority that timestamps what is signed under a site policy, if any."""
+    return read_site(named).timestamp
 
 
 def read_site(named: Path | None) -> SitePolicy:

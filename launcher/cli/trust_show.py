@@ -147,7 +147,7 @@ def _as_object(offered: OfferedPolicy, refusal: str | None, now: datetime) -> di
     policy = offered.policy
     return {
         "version": policy.version,
-        "expires": policy.expires.isoformat(),
+        "expires": time_text(policy.expires),
         "digest": offered.digest,
         "counts": refusal is None,
         "refusal": refusal,
@@ -167,8 +167,8 @@ def _as_object(offered: OfferedPolicy, refusal: str | None, now: datetime) -> di
         "timestamps": {
             name: {
                 "certificates": list(authority.certificates),
-                "valid-from": authority.valid_from and authority.valid_from.isoformat(),
-                "valid-until": authority.valid_until and authority.valid_until.isoformat(),
+                "valid-from": _time(authority.valid_from),
+                "valid-until": _time(authority.valid_until),
             }
             for name, authority in policy.authorities.items()
         },

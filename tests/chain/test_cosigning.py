@@ -54,6 +54,24 @@ def test_a_policy_of_two_out_of_three_accepts_after_the_second_signature(
     assert evalctl("verify", original, "--trust", policy).code == 0
 
 
+def test_nobody_is_asked_to_sign_where_all_the_others_are_revoked_or_expired(
+    world: SmallWorld, evalctl: Evalctl, original: Path, keys: dict[str, Path]
+) -> None:
+    revoked = 'revoked-from = 2026-01-01T00:00:00Z\nreason = "key-compromise"\n'
+    ended = "valid-until = 2026-01-01T00:00:00Z\n"
+    asked = "adds a signature with"
+    one_is_left = evalctl("verify", original, "--trust", policy_of(world, keys, bob=revoked))
+    assert (one_is_left.code, asked in one_is_left.err) == (3, True)
+    none_is_left = evalctl("verify", original, "--trust", policy_of(world, keys, bob=revoked, carol=ended))
+    assert (none_is_left.code, asked in none_is_left.err) == (3, False)
+    assert "evalctl trust show" in none_is_left.err
+    # Who signed and is void cannot sign again.
+    policy = policy_of(world, keys)
+    assert evalctl("sign", original, "--trust", policy, "--key", keys["bob"]).code == 0
+    void = evalctl("verify", original, "--trust", policy_of(world, keys, bob=ended, carol=revoked))
+    assert (void.code, asked in void.err) == (3, False)
+
+
 def test_signing_the_lock_alone_leaves_the_result_to_others(
     world: SmallWorld, evalctl: Evalctl, original: Path, keys: dict[str, Path]
 ) -> None:

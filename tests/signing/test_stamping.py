@@ -79,12 +79,32 @@ def test_a_site_s_authority_timestamps_what_is_signed_on_the_machine(
     launched = json.loads(evalctl("launch", world.file, "--site", site, "--rerun", "--json").out)
     assert len(authority.requests) == 3
     assert authority.url.encode() not in (Path(launched["bundle"]) / "environment.json").read_bytes()
+    assert evalctl("resolve", world.file, "--site", site).code == 0
+    assert len(authority.requests) == 4
+    for name in ("carla", "dora"):
+        assert evalctl("key", "new", tmp_path / name).code == 0
+    assert (
+        evalctl("sign", launched["bundle"], "--key", tmp_path / "carla", "--site", site).code,
+        len(authority.requests),
+    ) == (0, 7)
     monkeypatch.setattr("launcher.cli.site.DEFAULT", site)
-    assert evalctl("key", "new", tmp_path / "carla").code == 0
-    assert evalctl("sign", launched["bundle"], "--key", tmp_path / "carla").code == 0
-    assert len(authority.requests) == 6
+    assert evalctl("sign", launched["bundle"], "--key", tmp_path / "dora").code == 0
+    assert len(authority.requests) == 10
     again = evalctl("launch", world.file, "--json")
-    assert (json.loads(again.out)["remarks"], len(authority.requests)) == ([], 6)
+    assert (json.loads(again.out)["remarks"], len(authority.requests)) == ([], 10)
+
+
+@pytest.mark.parametrize("command", ["import", "redact", "resolve", "sign"])
+def test_a_site_policy_that_is_not_there_stops_each_command_that_signs(
+    world: SmallWorld, evalctl: Evalctl, command: str, tmp_path: Path
+) -> None:
+    bundle = world.launch().bundle
+    named = world.file if command == "resolve" else bundle
+    done = evalctl(command, named, "--site", tmp_path / "nothing.toml", "--json")
+    assert (done.code, json.loads(done.err)["error"]["message"]) == (
+        2,
+        f"there is no site policy `{tmp_path / 'nothing.toml'}`",
+    )
 
 
 def test_openssl_accepts_the_timestamp_and_refuses_it_for_another(

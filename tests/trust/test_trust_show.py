@@ -32,3 +32,4 @@ def test_a_pinned_ledger_is_shown_with_whom_it_counts(evalctl: Evalctl, tmp_path
     said = json.loads(evalctl("trust", "show", "--trust", policy, "--json").out)
     assert said["keys"][0]["ledger"] == "team"
     assert said["ledgers"]["team"]["origin"] == "example.org/team"
+    assert said["expires"] == "2099-01-01T00:00:00Z"
