@@ -102,6 +102,10 @@ GROUPS = (
             Command(("trust", "add"), "trust", "add", "Trust a public key on this machine."),
             Command(("trust", "revoke"), "trust", "revoke", "Revoke a key, for good or from a time on."),
             Command(("trust", "rule"), "trust", "rule", "Say how many keys, and whose, must sign."),
+            Command(("trust", "renew"), "trust_terms", "renew", "Say until when a policy counts."),
+            Command(
+                ("trust", "ledger"), "trust_terms", "ledger", "Pin the ledger that counts a key's attempts."
+            ),
             Command(
                 ("trust", "sign"), "trust_init", "sign_policy", "Sign a policy with one of its root keys."
             ),

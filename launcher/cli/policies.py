@@ -1,20 +1,25 @@
 """What the commands about a trust policy share: which file, who signs it, what is still missing."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shlex import quote
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
 from launcher.cli.output import hint, print_json, say
-from launcher.errors import MalformedError, TrustError
+from launcher.errors import EvalctlError, MalformedError, TrustError
+from launcher.spec.units import duration_text
 from launcher.store.home import Home
 from launcher.store.policies import PolicyPlace, place_of, read_seen
 from launcher.trust.policy_signature import OfferedPolicy, lacking
 
 _Choice = TypeVar("_Choice", bound=str)
+# `trust init` and `trust sign` name their policy otherwise.
+_TO_TYPE: Final = re.compile(r"evalctl trust (?:add|revoke|rule|renew|ledger|show)\b[^`\n]*")
 
 
 def place_named(home: Home, trust: Path | None) -> PolicyPlace:
@@ -75,6 +80,18 @@ def standing(place: PolicyPlace, offered: OfferedPolicy, missing: Sequence[str])
     }
 
 
+@contextmanager
+def hints_under(trust: Path | None) -> Iterator[None]:
+    """Have an error's hint name the policy that was named this time, wherever it says what to type."""
+    try:
+        yield
+    except EvalctlError as error:
+        if trust is not None and error.hint is not None:
+            named = f" --trust {quote(str(trust))}"
+            error.hint = _TO_TYPE.sub(lambda typed: typed[0] + named, error.hint)
+        raise
+
+
 def moment_of(text: str | None) -> datetime | None:
     """Read a day (UTC, from its beginning) or a time with its zone."""
     if text is None:
@@ -88,6 +105,11 @@ def moment_of(text: str | None) -> datetime | None:
             raise _no_time(text)
         moment = moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC)
+
+
+def age_text(bound: timedelta) -> str:
+    """Return the bound on an age as it is typed."""
+    return duration_text(int(bound.total_seconds()))
 
 
 def one_of(text: str, choices: Sequence[_Choice], what: str) -> _Choice:

@@ -7,7 +7,7 @@ from functools import partial, reduce
 from launcher.cli import trust_options as options
 from launcher.cli.options import Json, PassphraseDescriptor
 from launcher.cli.output import say
-from launcher.cli.policies import changed, moment_of, one_of, place_named
+from launcher.cli.policies import age_text, changed, hints_under, moment_of, one_of, place_named
 from launcher.cli.published import chosen_keys
 from launcher.cli.signing import read_existing_signer
 from launcher.errors import MalformedError
@@ -17,7 +17,8 @@ from launcher.store.home import find_home
 from launcher.store.policies import place_of, read_offered
 from launcher.store.policy_changes import change, create
 from launcher.trust.policy import TrustedKey
-from launcher.trust.policy_edit import RuleChange, add_key, change_rule, first_policy, revoke_key
+from launcher.trust.policy_edit import add_key, first_policy, revoke_key
+from launcher.trust.policy_rules import RuleChange, change_rule
 
 
 def add(
@@ -51,10 +52,11 @@ def add(
     home, now = find_home(), datetime.now(UTC)
     place, signer = place_of(home, trust), partial(read_existing_signer, home, key, passphrase_fd)
     added = [terms(owner, public) for owner, public in keys.items()]
-    if trust is None and not place.path.exists():
-        offered = create(place, partial(_first_with, added, now), None, now)
-    else:
-        offered = change(place, lambda text: reduce(add_key, added, text), signer, now)
+    with hints_under(trust):
+        if trust is None and not place.path.exists():
+            offered = create(place, partial(_first_with, added, now), None, now)
+        else:
+            offered = change(place, lambda text: reduce(add_key, added, text), signer, now)
     outcome = changed(place, offered, now)
     who = "this machine" if trust is None else f"`{trust}`"
     verb = "has" if outcome.missing else "now trusts"
@@ -85,7 +87,8 @@ def revoke(
     place, signer = place_named(home, trust), partial(read_existing_signer, home, key, passphrase_fd)
     why, moment = one_of(reason, REVOCATIONS, "reason"), moment_of(since)
     before = read_offered(place).policy.version
-    offered = change(place, lambda text: revoke_key(text, name, why, now, moment), signer, now)
+    with hints_under(trust):
+        offered = change(place, lambda text: revoke_key(text, name, why, now, moment), signer, now)
     revoked = offered.policy.keys[name]
     if offered.policy.version == before and revoked.revoked_from is not None:
         say(f"it was revoked already, from {time_text(revoked.revoked_from)} on: nothing was changed")
@@ -100,6 +103,8 @@ def rule(
     role: options.RuleRole,
     threshold: options.Threshold = None,
     member: options.Members = None,
+    removed: options.Removed = None,
+    predicate: options.Predicates = None,
     max_age: options.MaxAge = None,
     trust: options.PolicyFile = None,
     key: options.RootKey = None,
@@ -108,22 +113,32 @@ def rule(
 ) -> int:
     """Say how many keys, and whose, must sign.
 
+    Who is taken from a rule is still named by others; revoke a key that is lost. The threshold stays as it
+    is, so that nobody's going makes less do: where the keys that are left cannot meet it, name another.
     The first rule for `root` makes the policy a signed one: from then on it counts only with the signatures
     of its root keys, and nothing unsigned takes its place.
     """
     home, now = find_home(), datetime.now(UTC)
     place, signer = place_named(home, trust), partial(read_existing_signer, home, key, passphrase_fd)
     signed = one_of(role, ROLES, "role")
-    wanted = RuleChange(threshold, tuple(member or ()), max_age)
-    if wanted == RuleChange():
-        raise MalformedError(
-            "nothing to change", code="usage", hint=f"evalctl trust rule {role} --threshold 2 --add NAME"
-        )
-    offered = change(place, lambda text: change_rule(text, signed, wanted), signer, now)
+    taken, types = tuple(dict.fromkeys(removed or ())), tuple(predicate or ())
+    wanted = RuleChange(threshold, tuple(dict.fromkeys(member or ())), max_age, taken, types)
+    with hints_under(trust):
+        if wanted == RuleChange():
+            raise MalformedError(
+                "nothing to change", code="usage", hint=f"evalctl trust rule {role} --threshold 2 --add NAME"
+            )
+        offered = change(place, lambda text: change_rule(text, signed, wanted), signer, now)
     outcome = offered.policy.rules[signed]
     members = sorted(outcome.members)
     return changed(place, offered, now).report(
-        {"role": role, "threshold": outcome.threshold, "from": members},
+        {
+            "role": role,
+            "threshold": outcome.threshold,
+            "from": members,
+            "predicate": sorted(outcome.predicates),
+            "max-age": None if outcome.max_age is None else age_text(outcome.max_age),
+        },
         f"`{role}` takes {outcome.threshold} of {', '.join(members)} in `{place.path}`,"
         f" version {offered.policy.version}",
         as_json=as_json,

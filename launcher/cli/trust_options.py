@@ -64,5 +64,33 @@ Members = Annotated[
 ]
 MaxAge = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="How old evidence may be, such as 24h; default: any age."),
+    typer.Option(metavar="TIME", help="How old evidence may be, such as 24h, or any; default: as it is."),
+]
+Removed = Annotated[
+    list[str] | None,
+    typer.Option("--remove", metavar="NAME", help="A key that may no more; repeat for more."),
+]
+Predicates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--predicate",
+        metavar="TYPE",
+        help="The only type of statement that counts, or any; repeat for more; default: as it is.",
+    ),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="When it expires; default: five years from now.")
+]
+LedgerName = Annotated[str, typer.Argument(metavar="NAME", help="What the policy calls the ledger.")]
+LedgerKey = Annotated[
+    Path | None,
+    typer.Argument(metavar="FILE", help="Its public key, `keys/ledger.pub` of its home; once is enough."),
+]
+Witnesses = Annotated[
+    list[str] | None,
+    typer.Option("--witness", metavar="LINE", help="Who must have co-signed it; repeat for more."),
+]
+Counted = Annotated[
+    list[str] | None,
+    typer.Option("--for", metavar="NAME", help="A key whose attempts it must count; repeat for more."),
 ]

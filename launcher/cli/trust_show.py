@@ -1,20 +1,20 @@
 """`evalctl trust show`, `evalctl trust export`: the whole policy in words, and in OpenSSH's."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from launcher.cli.options import Json
 from launcher.cli.output import print_json, say
-from launcher.cli.policies import place_named
+from launcher.cli.policies import age_text, place_named
 from launcher.cli.signing import read_verifying_policy
 from launcher.cli.trust_options import PolicyFile
 from launcher.errors import MalformedError, TrustError
 from launcher.report.text import one_line
 from launcher.spec.roles import EVIDENCE_ROLES, ROLES, Role
-from launcher.spec.units import duration_text, time_text
+from launcher.spec.units import time_text
 from launcher.store.home import find_home
 from launcher.store.policies import PolicyPlace, accept, read_offered
 from launcher.trust.ledgers import PinnedLedger
@@ -58,7 +58,7 @@ def _lines(place: PolicyPlace, offered: OfferedPolicy, refusal: str | None, now:
     yield f"  {_signed_by(offered)}"
     for key in policy.keys.values():
         yield f"  {key.name}: {key.public.fingerprint}"
-        for line in _about(key, now):
+        for line in _about(policy, key, now):
             yield f"    {line}"
     yield "rules:"
     for role in ROLES if offered.is_signed else EVIDENCE_ROLES:
@@ -87,8 +87,10 @@ def _signers(offered: OfferedPolicy) -> Iterator[str]:
             yield key.name
 
 
-def _about(key: TrustedKey, now: datetime) -> Iterator[str]:
+def _about(policy: Policy, key: TrustedKey, now: datetime) -> Iterator[str]:
     yield f"may sign: {', '.join(sorted(key.roles))}"
+    if not any(key.name in rule.members for rule in policy.rules.values()):
+        yield "no rule names it: nothing that it signs counts"
     if key.builders:
         yield f"on the builders: {', '.join(sorted(key.builders))}"
     if key.ledger is not None:
@@ -112,7 +114,7 @@ def _rule(policy: Policy, role: Role, now: datetime) -> str:
     if rule.predicates:
         said.append(f"only {', '.join(sorted(rule.predicates))}")
     if rule.max_age is not None:
-        said.append(f"nothing older than {_age(rule.max_age)}")
+        said.append(f"nothing older than {age_text(rule.max_age)}")
     if len(able := policy.able(role, now)) < rule.threshold:
         said.append(f"met by nothing signed today: {len(able)} of its keys can sign")
     return "; ".join(said)
@@ -128,10 +130,6 @@ def _kept_by(ledger: PinnedLedger) -> str:
     witnesses = ", ".join(key.name for key in ledger.witnesses)
     seen = f"co-signed by {witnesses}" if witnesses else "no witness is asked for"
     return f"signed by {ledger.public.fingerprint}, {seen}"
-
-
-def _age(bound: timedelta) -> str:
-    return duration_text(int(bound.total_seconds()))
 
 
 def _when(moment: datetime, now: datetime) -> str:
@@ -159,7 +157,7 @@ def _as_object(offered: OfferedPolicy, refusal: str | None, now: datetime) -> di
                 "threshold": rule.threshold,
                 "from": sorted(rule.members),
                 "predicate": sorted(rule.predicates),
-                "max-age": None if rule.max_age is None else _age(rule.max_age),
+                "max-age": None if rule.max_age is None else age_text(rule.max_age),
                 "able": sorted(policy.able(role, now)),
             }
             for role, rule in policy.rules.items()

@@ -17,6 +17,7 @@ from launcher.report.findings import verification as render
 from launcher.spec.bundle import SUMS
 from launcher.store.bundles import bundle_digest, find_bundle
 from launcher.store.home import Home, find_home
+from launcher.trust.checks import Check
 from launcher.trust.policy import Policy
 from launcher.verify import Contents, Verification
 from launcher.verify import verify as verify_bundle

@@ -39,7 +39,7 @@ def create(
             raise MalformedError(
                 f"`{place.path}` exists already",
                 code="file-exists",
-                hint="change it with `evalctl trust add`, `revoke` and `rule`",
+                hint="change it with `evalctl trust add`, `revoke`, `rule`, `renew` and `ledger`",
             )
         seen = read_seen(place)
         data = text(seen.policy.version + 1 if seen else 1).encode()

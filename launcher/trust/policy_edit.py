@@ -1,13 +1,12 @@
-"""`trust.toml`: write the first one, add and revoke keys, change rules; comments stay."""
+"""`trust.toml`: write the first one, add and revoke keys, renew it; comments stay."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from launcher.errors import MalformedError
-from launcher.spec.roles import EVIDENCE_ROLES, Revocation, Role
+from launcher.spec.roles import EVIDENCE_ROLES, Revocation
 from launcher.spec.toml_text import toml_value
 from launcher.spec.units import time_text
 from launcher.trust.keys import PublicKey
@@ -16,14 +15,6 @@ from launcher.trust.policy_file import read_policy
 from launcher.trust.policy_text import Changes, Path, edited, in_order, key_table, rule_table
 
 _FIRST_YEARS: Final = 5
-
-
-class RuleChange(Struct, frozen=True):
-    """What to change of `[rules.ROLE]`: what is None or empty stays."""
-
-    threshold: int | None = None
-    members: tuple[str, ...] = ()
-    max_age: str | None = None
 
 
 def initial_policy(name: str, public: PublicKey, now: datetime, version: int = 1) -> str:
@@ -79,11 +70,11 @@ def add_key(text: str, key: TrustedKey) -> str:
 def revoke_key(text: str, name: str, reason: Revocation, now: datetime, since: datetime | None = None) -> str:
     """Return `text` with the key called `name` revoked from `since` on, else from `now`.
 
-    A key that is revoked for this reason keeps its time, unless another is named. Raises `MalformedError`
-    where there is no such key, and where a compromised one would be trusted again.
+    A key that is revoked for this reason keeps its time, unless an earlier one is named. Raises
+    `MalformedError` where there is no such key, and where a revoked one would be trusted again.
     """
     before = read_policy(text.encode())
-    key = _key_called(before, name)
+    key = key_called(before, name)
     if key.reason == "key-compromise" and reason != key.reason:
         raise MalformedError(
             f"`{name}` is revoked as compromised, and that is not taken back",
@@ -91,6 +82,13 @@ def revoke_key(text: str, name: str, reason: Revocation, now: datetime, since: d
             hint="give its owner's other key with `evalctl trust add NAME.pub`",
         )
     moment = (since or now).astimezone(UTC).replace(microsecond=0)
+    if since and key.revoked_from and reason == "superseded" and moment > key.revoked_from:
+        raise MalformedError(
+            f"`{name}` is revoked already, and a later time would trust it again",
+            code="key-revoked",
+            context=f"it is revoked from {time_text(key.revoked_from)} on",
+            hint="give its owner's other key with `evalctl trust add NAME.pub`",
+        )
     if key.reason == reason and (since is None or moment == key.revoked_from):
         return text
     values: dict[Path, str] = {
@@ -98,55 +96,26 @@ def revoke_key(text: str, name: str, reason: Revocation, now: datetime, since: d
         ("keys", name, "revoked-from"): time_text(moment),
     }
     revoked = replace(key, revoked_from=moment, reason=reason)
-    return edited(text, Changes(values), replace(before, keys={**before.keys, name: revoked}))
+    return edited(text, Changes(values=values), replace(before, keys={**before.keys, name: revoked}))
 
 
-def change_rule(text: str, role: Role, change: RuleChange) -> str:
-    """Return `text` with the rule for `role` changed, or made; whom it names gets the role.
+def renew_policy(text: str, now: datetime, until: datetime | None = None) -> str:
+    """Return `text` with `expires` at `until`, else five years from `now`, where it is not later already.
 
-    A text that says so already is returned as it is. Raises `MalformedError` for a name that no key has and
-    for a threshold that cannot be met.
+    Raises `MalformedError` for a time that is past, from which on nothing would be trusted.
     """
     before = read_policy(text.encode())
-    rule = before.rules.get(role, Rule(1, frozenset()))
-    keys = dict(before.keys)
-    listed: dict[Path, tuple[str, ...]] = {}
-    for name in change.members:
-        key = _key_called(before, name)
-        if role not in key.roles:
-            keys[name] = replace(key, roles=key.roles | {role})
-            listed["keys", name, "roles"] = (role,)
-    after = replace(
-        rule,
-        threshold=change.threshold or rule.threshold,
-        members=rule.members | set(change.members),
-        max_age=rule.max_age if change.max_age is None else _seconds(change.max_age),
-    )
-    if after == before.rules.get(role) and keys == before.keys:
-        return text
-    _refuse_unmet(role, after)
-    values: dict[Path, str] = {}
-    tables: tuple[str, ...] = ()
-    if role not in before.rules:
-        tables = (rule_table(role, change.members, after.threshold, change.max_age),)
-    else:
-        added = tuple(name for name in change.members if name not in rule.members)
-        listed["rules", role, "from"] = added
-        values["rules", role, "threshold"] = str(after.threshold)
-        if change.max_age is not None:
-            values["rules", role, "max-age"] = toml_value(change.max_age)
-    changes = Changes(values, listed, tables)
-    return edited(text, changes, replace(before, keys=keys, rules={**before.rules, role: after}))
-
-
-def _refuse_unmet(role: Role, rule: Rule) -> None:
-    if rule.threshold > len(rule.members):
+    meant = (until or _plus_years(now.astimezone(UTC), _FIRST_YEARS)).replace(microsecond=0)
+    if meant <= now:
         raise MalformedError(
-            f"`{role}` cannot take {rule.threshold} of {len(rule.members)}",
-            code="threshold",
-            context=f"it may be signed by {', '.join(sorted(rule.members)) or 'nobody'}",
-            hint=f"name more keys, `evalctl trust rule {role} --add NAME`, or ask for fewer",
+            f"{time_text(meant)} is past, and nothing is trusted after a policy expired",
+            code="usage",
+            hint="name a time to come, or revoke keys with `evalctl trust revoke NAME --reason REASON`",
         )
+    if before.expires == meant or (until is None and before.expires > meant):
+        return text
+    values: dict[Path, str] = {("expires",): time_text(meant)}
+    return edited(text, Changes(values=values), replace(before, expires=meant))
 
 
 def _refuse_known(policy: Policy, key: TrustedKey) -> None:
@@ -166,7 +135,8 @@ def _refuse_known(policy: Policy, key: TrustedKey) -> None:
         )
 
 
-def _key_called(policy: Policy, name: str) -> TrustedKey:
+def key_called(policy: Policy, name: str) -> TrustedKey:
+    """Return the key of this name; raises `MalformedError` that lists them."""
     if name not in policy.keys:
         raise MalformedError(
             f"the trust policy has no key called {name[:80]!a}",
@@ -175,15 +145,6 @@ def _key_called(policy: Policy, name: str) -> TrustedKey:
             hint="see who is trusted with `evalctl trust show`",
         )
     return policy.keys[name]
-
-
-def _seconds(text: str) -> timedelta:
-    from launcher.spec.units import parse_duration
-
-    try:
-        return timedelta(seconds=parse_duration(text))
-    except ValueError as error:
-        raise MalformedError(f"`{text[:40]}` is no duration", code="usage", hint=str(error)) from error
 
 
 def _plus_years(moment: datetime, years: int) -> datetime:

@@ -12,15 +12,19 @@ from launcher.errors import MalformedError
 from launcher.spec.roles import ROLES, Role
 from launcher.spec.toml_text import toml_value
 from launcher.spec.units import time_text
+from launcher.trust.ledgers import PinnedLedger
 from launcher.trust.policy import Policy, TrustedKey
+from launcher.trust.policy_cuts import without_names, without_pair
 from launcher.trust.policy_file import read_policy
 
 Path = tuple[str, ...]
 
 
 class Changes(Struct, frozen=True):
-    """Values to set and names to put first into lists, by the path of their key; and tables to append."""
+    """What to take out, names to put first into lists and values to set, by key; and tables to append."""
 
+    removed: tuple[Path, ...] = ()
+    unlisted: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
     values: Mapping[Path, str] = field(default_factory=dict)
     listed: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
@@ -31,6 +35,7 @@ def edited(text: str, changes: Changes, meant: Policy) -> str:
     meant = replace(meant, version=meant.version + 1)
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = text.replace("\r\n", "\n")
+    lines = _cut(lines, changes)
     for path, names in changes.listed.items():
         lines = _with_listed(lines, path, names)
     for path, literal in {("version",): str(meant.version), **changes.values}.items():
@@ -46,6 +51,19 @@ def edited(text: str, changes: Changes, meant: Policy) -> str:
     if after != meant:
         raise _not_editable()
     return outcome
+
+
+def _cut(text: str, changes: Changes) -> str:
+    from launcher.spec.positions import TooMuchError
+
+    try:
+        for path, names in changes.unlisted.items():
+            text = without_names(text, path, names)
+        for path in changes.removed:
+            text = without_pair(text, path)
+    except (TooMuchError, ValueError) as error:
+        raise _not_editable() from error
+    return text
 
 
 def _with_value(text: str, path: Path, literal: str) -> str:
@@ -101,11 +119,21 @@ def key_table(key: TrustedKey) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rule_table(role: Role, members: tuple[str, ...], threshold: int = 1, max_age: str | None = None) -> str:
-    """Return the text of `[rules.ROLE]`."""
+def rule_table(
+    role: Role, members: tuple[str, ...], threshold: int = 1, more: Mapping[str, str] | None = None
+) -> str:
+    """Return the text of `[rules.ROLE]`; `more` has further values as TOML writes them."""
     lines = [f"[rules.{role}]", f"threshold = {threshold}", f"from = {toml_value(list(members))}"]
-    if max_age is not None:
-        lines.append(f"max-age = {toml_value(max_age)}")
+    lines += [f"{name} = {literal}" for name, literal in (more or {}).items()]
+    return "\n".join(lines) + "\n"
+
+
+def ledger_table(ledger: PinnedLedger) -> str:
+    """Return the text of `[ledgers.NAME]`."""
+    lines = [f"[ledgers.{ledger.name}]", f"origin = {toml_value(ledger.origin)}"]
+    lines.append(f"public = {toml_value(ledger.public.openssh)}")
+    if ledger.witnesses:
+        lines.append(f"witnesses = {toml_value([key.text for key in ledger.witnesses])}")
     return "\n".join(lines) + "\n"
 
 

@@ -4,6 +4,11 @@ evalctl trust init --signed --json
 evalctl key new ben --json
 evalctl trust add ben.pub --role result --role reproduction --json
 evalctl trust rule result --threshold 1 --add ben --json
+evalctl trust renew --until 2099-01-01 --json
+evalctl key new log --json
+cp ../home/trust.toml pins.toml
+evalctl trust rule lock --predicate https://w3id.org/evalctl-launcher/lock/v1 --trust pins.toml --json
+evalctl trust ledger pins log.pub --for ben --witness example.org/witness+63ef247a+BIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c --trust pins.toml --json
 evalctl trust sign --json
 evalctl trust export --allowed-signers --json
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout tsa.key -out tsa.pem -days 3 -subj /CN=tsa

@@ -16,8 +16,9 @@ from launcher.store.policies import PolicyPlace, accept, place_of, read_offered,
 from launcher.store.policy_changes import change, create, install, sign
 from launcher.trust.key_files import FileSigner
 from launcher.trust.policy import TrustedKey
-from launcher.trust.policy_edit import RuleChange, add_key, change_rule, first_policy
+from launcher.trust.policy_edit import add_key, first_policy
 from launcher.trust.policy_file import read_policy
+from launcher.trust.policy_rules import RuleChange, change_rule
 from launcher.trust.sigstore import seal_payload
 from tests.trust.sealed_bundle import ALICE, BOB, MALLORY, NOW, ed25519_signer
 

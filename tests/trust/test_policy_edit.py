@@ -10,17 +10,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from launcher.errors import EvalctlError, MalformedError
+from launcher.spec.predicates import LOCK_TYPE
 from launcher.spec.roles import EVIDENCE_ROLES, Role
+from launcher.trust.keys import PublicKey
+from launcher.trust.notes import LOG, WITNESS, NoteKey
 from launcher.trust.policy import TrustedKey
-from launcher.trust.policy_edit import (
-    RuleChange,
-    add_key,
-    change_rule,
-    first_policy,
-    initial_policy,
-    revoke_key,
-)
+from launcher.trust.policy_edit import add_key, first_policy, initial_policy, renew_policy, revoke_key
 from launcher.trust.policy_file import read_policy
+from launcher.trust.policy_ledgers import LedgerPin, pin_ledger
+from launcher.trust.policy_rules import RuleChange, change_rule
 from tests.trust.sealed_bundle import ALICE, BOB, MALLORY, NOW, p256_signer
 
 TEXT = f"""\
@@ -53,6 +51,8 @@ from = [
 ]
 # the end
 """
+LOG_KEY = NoteKey("example.org/log", PublicKey("ssh-ed25519", BOB.public.blob[-32:]), LOG)
+WITNESS_LINE = NoteKey("example.org/eve", PublicKey("ssh-ed25519", MALLORY.public.blob[-32:]), WITNESS).text
 CAROL = TrustedKey("carol", p256_signer(5).public, frozenset(EVIDENCE_ROLES))
 EDITS: dict[str, Callable[[str], str]] = {
     "add": lambda text: add_key(text, CAROL),
@@ -67,6 +67,13 @@ EDITS: dict[str, Callable[[str], str]] = {
     "bound the age": lambda text: change_rule(text, "result", RuleChange(max_age="1d12h")),
     "name a member": lambda text: change_rule(text, "lock", RuleChange(2, ("bob",))),
     "make a rule": lambda text: change_rule(text, "root", RuleChange(2, ("alice", "bob"))),
+    "take a member": lambda text: change_rule(text, "result", RuleChange(1, removed=("alice",))),
+    "take the last of a list": lambda text: change_rule(text, "result", RuleChange(1, removed=("bob",))),
+    "name types": lambda text: change_rule(text, "lock", RuleChange(predicates=(LOCK_TYPE,))),
+    "renew": lambda text: renew_policy(text, NOW, NOW + timedelta(days=700)),
+    "pin a ledger": lambda text: pin_ledger(
+        text, LedgerPin("lab", LOG_KEY, (WITNESS_LINE,), ("alice", "bob"))
+    ),
 }
 
 
@@ -84,7 +91,7 @@ def test_an_edit_keeps_every_comment_and_counts_the_version_up(
     assert text.count("\n") == text.count(newline)
     before, after = read_policy(TEXT.encode()), read_policy(text.encode())
     assert after.version == before.version + 1
-    assert after.expires == before.expires
+    assert after.expires == before.expires or edit is EDITS["renew"]
     assert after != replace(before, version=after.version)
 
 
@@ -146,8 +153,11 @@ def test_what_a_policy_says_already_is_not_said_again() -> None:
     later = NOW + timedelta(days=1)
     assert revoke_key(text, "alice", "superseded", later) == text
     assert revoke_key(text, "alice", "superseded", later, NOW) == text
-    moved = read_policy(revoke_key(text, "alice", "superseded", NOW, later).encode())
-    assert moved.keys["alice"].revoked_from == later.replace(microsecond=0)
+    earlier = NOW - timedelta(days=1)
+    moved = read_policy(revoke_key(text, "alice", "superseded", NOW, earlier).encode())
+    assert moved.keys["alice"].revoked_from == earlier.replace(microsecond=0)
+    with pytest.raises(MalformedError, match="a later time would trust it again"):
+        revoke_key(text, "alice", "superseded", NOW, later)
     rule = read_policy(text.encode()).rules["result"]
     same = RuleChange(rule.threshold, tuple(rule.members))
     assert change_rule(text, "result", same) == text
@@ -235,7 +245,7 @@ def test_remarks_anywhere_survive_any_edits(
             text = EDITS[name](text)
             done += 1
         except MalformedError as error:
-            assert error.code in {"key-known", "malformed-policy"}, error
+            assert error.code in {"key-known", "malformed-policy", "no-such-name", "threshold"}, error
     assert comments(text) == before
     assert read_policy(text.encode()).version == 3 + done
 
