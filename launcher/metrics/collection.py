@@ -221,6 +221,8 @@ def _count_failed(part: Block, view: View | None) -> int:
     if part.lacks("error"):
         if isinstance(view, Scores) or type(None) not in part.types("prediction"):
             return 0
+        if view is None and part.columns("scores"):
+            return 0
         if view is None and part.lacks("prediction"):
             return list(map(bool, part.values("scores"))).count(False)
     return sum(sample.is_failed if view is None else view.is_failed(sample) for sample in part)

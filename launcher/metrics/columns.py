@@ -130,6 +130,10 @@ class RightColumn:
         outcomes = map(_LABELS.outcome, samples)
         self._right.extend([target == prediction for target, prediction in outcomes])
 
+    def kinds(self) -> bytes:
+        """Return the ordinals as bytes."""
+        return self._right.tobytes()
+
     def ordinals(self) -> "Ordinals":
         """Return 1 for what is right, 0 for what is wrong."""
         import numpy as np
@@ -160,6 +164,10 @@ class ClassColumn:
             code = self._codes.code_of(self._label)
             pairs = list(zip(codes[0], codes[1], strict=True))
         self._kinds.extend([(target == code) | (other == code) << 1 for target, other in pairs])
+
+    def kinds(self) -> bytes:
+        """Return the ordinals as bytes."""
+        return self._kinds.tobytes()
 
     def ordinals(self) -> "Ordinals":
         """Return 1 where the target is the label, and 2 more where the prediction is."""

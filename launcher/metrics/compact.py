@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from launcher.metrics.collection import Chosen, Collection
-from launcher.metrics.columns import Decode
+from launcher.metrics.columns import ClassColumn, Decode, RightColumn
 from launcher.metrics.numbers import Numbers
 from launcher.metrics.tally import Item, Outcome, Row, Tally, WholeWeights
 
@@ -153,18 +153,31 @@ class Rows(Struct, frozen=True):
 
 def compact_tally(collection: Collection, index: int) -> Tally | CompactTally:
     """Return the tally of what `collection.wanted[index]` looks at; forgets its column."""
-    one = collection.wanted[index]
+    one, errors = collection.wanted[index], collection.errors[index]
+    chosen, items = collection.chosen(one), collection.items
+    once = len(chosen.counts) == 1 and items.of_place is None and collection.weights is None
+    if once and isinstance(one.column, RightColumn | ClassColumn):
+        return _tally_of_kinds(one.column, errors)
     return tally_of_rows(
         Rows(
             one.column.ordinals(),
             one.column.decode(),
-            collection.errors[index],
-            collection.chosen(one),
+            errors,
+            chosen,
             collection.weights,
-            collection.items.of_place,
+            items.of_place,
             collection.places,
         )
     )
+
+
+def _tally_of_kinds(column: RightColumn | ClassColumn, errors: int) -> Tally:
+    """Return the tally of items measured once each, without NumPy, whose start takes longer than this."""
+    kinds, decode = column.kinds(), column.decode()
+    counts = [(decode(kind), kinds.count(kind)) for kind in range(4)]
+    totals = Counter({outcome: count for outcome, count in counts if count})
+    items = tuple((((0, outcome, 1),), count) for outcome, count in totals.items())
+    return Tally(len(kinds), errors, items, (totals,))
 
 
 def tally_of_rows(rows: Rows) -> Tally | CompactTally:

@@ -24,7 +24,7 @@ class Block(Sequence[Sample]):
     """Samples in order; `known` tells the types of fields that the reader has made sure of already."""
 
     def __init__(self, samples: Sequence[Sample], known: Mapping[str, Types] | None = None) -> None:
-        self._samples = samples
+        self._rows: Sequence[Any] = samples
         self._types = dict(known or {})
         self._values: dict[str, list[Any]] = {}
         self._columns: dict[str, dict[str, list[Any]] | None] = {}
@@ -34,8 +34,12 @@ class Block(Sequence[Sample]):
         """Return samples as a block, which they may be already."""
         return samples if isinstance(samples, cls) else cls(samples)
 
+    @property
+    def _samples(self) -> Sequence[Sample]:
+        return self._rows
+
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self._rows)
 
     def __iter__(self) -> Iterator[Sample]:
         return iter(self._samples)
@@ -55,9 +59,9 @@ class Block(Sequence[Sample]):
 
     def _read(self, field: str) -> list[Any]:
         if self._types.get(field) == ABSENT:
-            return [None] * len(self._samples)
+            return [None] * len(self._rows)
         read = _READERS.get(field)
-        return read(self._samples) if read else list(map(attrgetter(field), self._samples))
+        return read(self._rows) if read else list(map(attrgetter(field), self._rows))
 
     def types(self, field: str) -> Types:
         """Return the types of the field's values."""

@@ -1,6 +1,9 @@
 """A stream of samples gives the very results that the same samples give at once."""
 
+import sys
 from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +14,7 @@ from launcher.metrics import compact, label_codes
 from launcher.metrics.confusion import confusion
 from launcher.metrics.evaluation import evaluate, sample_counts
 from launcher.metrics.streaming import Evaluated, evaluate_blocks
+from launcher.spec import sample_lines
 from launcher.spec.blueprint import Interval, Metric
 from launcher.spec.sample import Sample, bundle_samples
 
@@ -88,6 +92,51 @@ def test_a_stream_gives_the_results_of_the_whole(left: list[list[Sample]], size:
     assert found.counts == sample_counts(samples)
     assert found.confusion == confusion(samples)
     assert repr(found) == repr(Evaluated(evaluate(METRICS, samples, seeds), found.counts, confusion(samples)))
+
+
+TEXTS = st.sampled_from(["a", "b", "", "🙂"])
+ALIKE = st.sampled_from(
+    [
+        (METRICS[:2] + METRICS[3:4], {"prediction": TEXTS, "target": TEXTS}),
+        (METRICS[7:9], {"scores": st.fixed_dictionaries({"s": NUMBERS, "t u": NUMBERS})}),
+        (METRICS[:1] + METRICS[7:8], {"prediction": TEXTS, "target": TEXTS, "scores": st.just({"s": 0.5})}),
+    ]
+).flatmap(
+    lambda kind: st.tuples(
+        st.just(kind[0]),
+        st.lists(st.lists(st.fixed_dictionaries(kind[1]), min_size=4, max_size=4), min_size=1, max_size=3),
+    )
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ALIKE, st.integers(60, 300))
+def test_lines_that_are_alike_give_the_results_of_the_samples(
+    drawn: tuple[Sequence[Metric], list[list[dict[str, Any]]]], block: int
+) -> None:
+    metrics, tables = drawn
+    left = [[Sample(f"{at}", **fields) for at, fields in enumerate(each)] for each in tables]
+    seeds = list(range(5, 5 + len(left)))
+    bundled = bundle_samples(left, seeds)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sample_lines, "_BLOCK", block)
+        found = evaluate_blocks(
+            metrics, lambda: sample_lines.sample_blocks([bundled.data]), seeds, len(bundled.samples)
+        )
+    expected = evaluate(metrics, bundled.samples, seeds)
+    counts, table = sample_counts(bundled.samples), confusion(bundled.samples)
+    assert repr(found) == repr(Evaluated(expected, counts, table))
+
+
+def test_right_answers_are_counted_without_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = (METRICS[0], METRICS[2], METRICS[3], METRICS[4])
+    samples = [
+        Sample(f"{at}", prediction, target, groups={"g": at % 2}, replicate=0, seed=0)
+        for at, (prediction, target) in enumerate(product(("a", "b", None, 1), ("a", "b", 1)))
+    ]
+    expected = evaluate(metrics, samples, [0])
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert repr(streamed(metrics, samples, [0], 5).metrics) == repr(expected)
 
 
 @pytest.mark.parametrize("few", [True, False])

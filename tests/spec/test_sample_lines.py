@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from launcher.canonical import canonical_bytes
 from launcher.errors import MalformedError
 from launcher.spec import sample_lines
+from launcher.spec.alike_lines import AlikeBlock
 from launcher.spec.sample import (
     BEFORE_ALL,
     MAX_BUNDLE_LINE,
@@ -86,11 +87,10 @@ def spelled(table: Any, how: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-LINES = st.builds(
-    spelled,
-    TABLES,
-    st.sampled_from(["canonical"] * 8 + ["loose", "unsorted", "ascii", "twice", "null", "python"]),
-) | st.sampled_from([b"", b"{}", b"null", b"\xff", b'{"id":"\\ud800"}', b"[" * 70 + b"]" * 70])
+SPELLINGS = st.sampled_from(["canonical"] * 8 + ["loose", "unsorted", "ascii", "twice", "null", "python"])
+LINES = st.builds(spelled, TABLES, SPELLINGS) | st.sampled_from(
+    [b"", b"{}", b"null", b"\xff", b'{"id":"\\ud800"}', b"[" * 70 + b"]" * 70]
+)
 
 
 def outcome(read: Any) -> Any:
@@ -164,17 +164,27 @@ ALIKE = st.sampled_from(
         st.fixed_dictionaries({"scores": SCORES}),
         st.fixed_dictionaries({"scores": st.dictionaries(TEXTS, st.just(0.5), max_size=2)}),
         st.fixed_dictionaries({"scores": SCORES, "prediction": TEXTS}),
+        st.fixed_dictionaries({"scores": SCORES, "prediction": TEXTS, "target": TEXTS}),
+        st.fixed_dictionaries({"scores": st.just({"b \x7f": 1, "a/B": 0.5, "\\": -2.5, 'n"0': 3e-6})}),
+        st.fixed_dictionaries(
+            {"scores": st.fixed_dictionaries({"n1": SCALARS, "n0": st.just(0.5), "B": SCALARS})}
+        ),
+        st.fixed_dictionaries({"prediction": TEXTS | st.just(1), "target": TEXTS}),
     ]
 ).flatmap(lambda tables: st.lists(tables, min_size=1, max_size=8))
 
 
 @settings(max_examples=300, deadline=None)
-@given(ALIKE, st.lists(LINES, max_size=1), st.integers(1, 300))
+@given(ALIKE, st.lists(LINES, max_size=1), st.integers(1, 300), SPELLINGS, st.integers(1, 9))
 def test_lines_of_one_shape_are_read_as_all_others_are(
-    tables: list[dict[str, Any]], more: list[bytes], block: int
+    tables: list[dict[str, Any]], more: list[bytes], block: int, last: str, size: int
 ) -> None:
-    found = [{"id": f"i{at}", "replicate": 0, "seed": 3, **table} for at, table in enumerate(tables)]
-    data = b"".join(line + b"\n" for line in [spelled(table, "canonical") for table in found] + more)
+    found = [
+        {"id": f"i{at}", "replicate": at // size, "seed": at // size % 3, **table}
+        for at, table in enumerate(tables)
+    ]
+    lines = [spelled(table, "canonical") for table in found[:-1]] + [spelled(found[-1], last)]
+    data = b"".join(line + b"\n" for line in lines + more)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sample_lines, "_BLOCK", block)
         assert outcome(lambda: (one for samples in sample_blocks([data]) for one in samples)) == outcome(
@@ -197,6 +207,17 @@ def assert_knows_its_samples(block: Block) -> None:
         alike = None not in tables and all(table.keys() == tables[0].keys() for table in tables)
         columns = {name: [table[name] for table in tables] for name in tables[0]} if alike else None
         assert block.columns(field) == columns
+
+
+def test_a_sample_of_lines_that_are_alike_is_made_alone_or_with_all() -> None:
+    left = [Sample(f"i{number}", "a", "b", {"s": 0.5, "A": number}) for number in range(5)]
+    bundled = bundle_samples([left], [1])
+    (block,) = sample_blocks([bundled.data])
+    assert isinstance(block, AlikeBlock)
+    assert (block[0], block[-1]) == (bundled.samples[0], bundled.samples[-1])
+    assert block[1:3] == list(bundled.samples[1:3])
+    assert list(block) == list(block.chosen(range(5))) == list(bundled.samples)
+    assert block[2] == bundled.samples[2]
 
 
 def test_a_line_without_end_is_refused_before_it_is_held() -> None:
