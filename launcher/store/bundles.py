@@ -89,10 +89,18 @@ def copy_out(bundle: Path, out: Path) -> Path:
         raise InfrastructureError(
             f"cannot copy the bundle to `{out}`",
             code="not-writable",
-            context=f"{error.strerror or error}; the bundle is safe at `{bundle}`",
+            context=f"{_reason(error)}; the bundle is safe at `{bundle}`",
             hint="name a folder on a disk with room that you may write",
         ) from error
     return out
+
+
+def _reason(error: OSError) -> str:
+    """Return why; of the reasons that shutil collects, one for every file, the first."""
+    if isinstance(error, shutil.Error):
+        _, _, reason = error.args[0][0]
+        return str(reason)
+    return error.strerror or str(error)
 
 
 def find_bundle(home: Home, name: str) -> Path:

@@ -10,6 +10,7 @@ import pytest
 
 from launcher.errors import InfrastructureError
 from launcher.image.archive import import_archive
+from launcher.store.bundles import copy_out
 from tests.fakes.engine import FakeEngine
 from tests.fakes.world import SmallWorld, copy_world, leaving
 
@@ -41,6 +42,19 @@ def test_a_saved_image_that_unpacks_beyond_the_disk_does_not_fill_it(disk: Path,
             progress=lambda _: least.append(shutil.disk_usage(disk).free),
         )
     assert caught.value.code == "disk-full"
+    assert list(disk.iterdir()) == []
+
+
+def test_a_copy_that_does_not_fit_is_said_once_and_leaves_nothing(disk: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    for number in range(20):
+        (bundle / f"{number}").write_bytes(bytes(1 << 20))
+    with pytest.raises(InfrastructureError) as caught:
+        copy_out(bundle, disk / "copy")
+    assert caught.value.context is not None
+    assert caught.value.context.startswith("[Errno 28] No space left on device")
+    assert caught.value.context.count("No space left") == 1
     assert list(disk.iterdir()) == []
 
 
