@@ -78,7 +78,7 @@ def report(
         )
     else:
         print(text if out is None else out, end="" if out is None else "\n")
-    say_stranger(verification, policy, bundle, trust)
+    say_stranger(verification, bundle, trust)
     if (
         out is not None
         and not as_json

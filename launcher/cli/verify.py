@@ -1,5 +1,6 @@
 """`evalctl verify`."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
@@ -7,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from launcher.cli.lacking import may_be_met
 from launcher.cli.options import BundleName, Json, TrustedKey, TrustPolicy
 from launcher.cli.output import hint, print_json, say, say_next
 from launcher.cli.places import place_verified
@@ -60,12 +60,10 @@ def verify(
         print_json({**_as_object(verification), "ledger": place.as_json() if place else None})
     else:
         print(_shown(verification))
-        say_stranger(verification, policy, bundle, trust)
+        say_stranger(verification, bundle, trust)
         if verification.digest is None and not (path / SUMS).exists():
             hint(f"`{path}` holds no `{SUMS}`, as every bundle does: `evalctl list` names those of this home")
-        if any(
-            may_be_met(check, verification, policy, now) for check in _wanting(verification, "reproduction-")
-        ):
+        if any(check.wants_signers for check in _named(verification, "reproduction-")):
             signing = under_policy(f"evalctl sign {quote(bundle)} --role reproduction", trust)
             hint(f"another of those who may adds a signature with `{signing}`")
         if verification.reproductions and not outcomes:
@@ -107,16 +105,15 @@ def _digest_of(place: Path) -> str:
         ) from error
 
 
-def _wanting(verification: Verification, kind: str) -> list[Check]:
-    """Return the checks of this kind that would be ok with signatures of more keys."""
-    return [check for check in verification.checks if check.wants_signers and check.name.startswith(kind)]
+def _named(verification: Verification, start: str) -> Iterator[Check]:
+    return (check for check in verification.checks if check.name.startswith(start))
 
 
 def _shown(verification: Verification) -> str:
     return render(verification.verdict, verification.digest, verification.checks, verification.reproductions)
 
 
-def say_stranger(verification: Verification, policy: Policy, bundle: str, trust: Path | None = None) -> None:
+def say_stranger(verification: Verification, bundle: str, trust: Path | None = None) -> None:
     """Say who signed a bundle that nobody here trusts, and what to do about it.
 
     `bundle` and `trust` are what was typed, for the commands to type next.
@@ -129,8 +126,8 @@ def say_stranger(verification: Verification, policy: Policy, bundle: str, trust:
         hint("compare it with what its owner publishes, then `evalctl trust add NAME.pub`")
     else:
         hint(f"see who may sign what, and until when, with `{under_policy('evalctl trust show', trust)}`")
-        lacking, now = _wanting(verification, "trust:"), datetime.now(UTC)
-        if lacking and all(may_be_met(check, verification, policy, now) for check in lacking):
+        failed = [check for check in _named(verification, "trust:") if check.status == "failed"]
+        if failed and all(check.wants_signers for check in failed):
             signing = under_policy(f"evalctl sign {quote(bundle)}", trust)
             hint(f"another of those signers adds a signature with `{signing}`")
 

@@ -179,7 +179,7 @@ def _check_trust(evidence: Evidence, statements: Statements) -> list[Check]:
     return [
         Check(name, "ok", decision.reason)
         if decision.allowed
-        else Check(name, "failed", decision.reason + stranger, wants_signers=decision.too_few)
+        else Check(name, "failed", decision.reason + stranger, wants_signers=decision.wants_signers)
         for name, decision in decisions.items()
     ]
 

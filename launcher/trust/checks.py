@@ -11,7 +11,7 @@ from launcher.errors import EvalctlError
 class Check(Struct, frozen=True):
     """One thing that was looked at, in the words of `verify --json`.
 
-    `wants_signers`: it would be ok with signatures of more keys.
+    `wants_signers`: it would be ok with the signatures of more keys that can sign today.
     """
 
     name: str

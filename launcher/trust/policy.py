@@ -115,13 +115,13 @@ class Rule(Struct, frozen=True):
 class Decision(Struct, frozen=True):
     """Whether the policy accepts a claim, and why (not); `counted` are the names of the keys that count.
 
-    `too_few`: it does not, because fewer of them do than the rule asks for.
+    `wants_signers`: it does not, and would with the signatures of more keys that can sign today.
     """
 
     allowed: bool
     reason: str
     counted: tuple[str, ...] = ()
-    too_few: bool = False
+    wants_signers: bool = False
 
 
 class Policy(Struct, frozen=True):
@@ -170,7 +170,18 @@ class Policy(Struct, frozen=True):
         if len(counted) >= rule.threshold:
             return Decision(True, f"signed by {', '.join(counted)}", counted)
         missing = f"the rule for `{claim.role}` asks for {rule.threshold}, {len(counted)} counted"
-        return Decision(False, "; ".join([missing, *refusals]), counted, too_few=True)
+        others = self._others(claim, rule, now)
+        enough = len(counted) + len(others) >= rule.threshold
+        return Decision(False, "; ".join([missing, *refusals]), counted, wants_signers=enough)
+
+    def _others(self, claim: Claim, rule: Rule, now: datetime) -> list[str]:
+        """Return the names of the keys that did not sign `claim`, and whose signature made now counts."""
+        known = (self.keys[name] for name in rule.members if name in self.keys)
+        return [
+            key.name
+            for key in known
+            if key.public.fingerprint not in claim.signers and key.refusal(claim, now) is None
+        ]
 
     def _count(self, claim: Claim, rule: Rule, now: datetime) -> tuple[tuple[str, ...], list[str]]:
         counted, refusals = [], []

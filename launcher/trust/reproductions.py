@@ -53,7 +53,7 @@ def check_reproduction(
     )
     decision = evidence.decide(claim)
     if refusal := _refusal(decision, claim, signer, evidence):
-        few = decision.too_few and bool(decision.counted)
+        few = decision.wants_signers and bool(decision.counted)
         return Check(name, "skipped", f"not counted: {refusal}", wants_signers=few), None
     if reproduction.scope != "full":
         detail = f"{reproduction.scope}, {reproduction.verdict}, by {signer}: not counted as a reproduction"

@@ -74,6 +74,22 @@ def test_too_few_principals_are_denied() -> None:
     assert "asks for 2, 1 counted" in refused(read_policy(TEXT.encode()), claim)
 
 
+def test_more_signatures_are_asked_for_where_those_who_can_give_them_would_be_enough() -> None:
+    by_alice = replace(RESULT_BY_BOTH, signers=frozenset({ALICE.public.fingerprint}), builder="https://b")
+    for line, wants in (
+        ("", True),
+        ('builders = ["https://b"]', True),
+        ('builders = ["https://c"]', False),
+        ("valid-until = 2026-11-20T12:00:00Z", False),
+        ('revoked-from = 2027-01-01T00:00:00Z\nreason = "key-compromise"', False),
+    ):
+        assert with_line(line, "[keys.bob]").decide(by_alice, NOW).wants_signers == wants, line
+    # Her own signature does not count, and the two that were asked for cannot come together any more.
+    revoked = with_line('revoked-from = 2026-01-01T00:00:00Z\nreason = "superseded"')
+    assert not revoked.decide(by_alice, NOW).wants_signers
+    assert not read_policy(TEXT.encode()).decide(RESULT_BY_BOTH, NOW).wants_signers
+
+
 def test_a_key_that_the_rule_does_not_name_is_denied() -> None:
     claim = replace(LOCK_BY_ALICE, signers=frozenset({BOB.public.fingerprint}))
     assert "`bob` is not named" in refused(read_policy(TEXT.encode()), claim)
