@@ -45,15 +45,16 @@ def main() -> None:
 
 
 def make_ledger(home: Path, size: int) -> Path:
-    """Write a home with a ledger of `size` entries; return a folder with the digest of its last bundle."""
+    """Write a home with a ledger of `size` entries; return a folder that looks like its last bundle."""
     from launcher.digest import sha256_hex
     from launcher.ledger.book import Book
     from launcher.ledger.entries import entry_bytes
     from launcher.ledger.tiles import ENTRIES as BUNDLE
     from launcher.ledger.tiles import WIDTH, Tile, pack_entries
+    from launcher.spec.bundle import REQUIRED, REQUIRED_ATTESTATIONS, SUMS
     from launcher.store.home import Home
 
-    sums = b"the sums of the last bundle\n"
+    sums = f"{sha256_hex(b'')}  result.json\n".encode()
     book = Book(Home(home))
     book.seal()
     *entries, last, ended = _entries(size // 2 * 2, sha256_hex(sums))
@@ -67,7 +68,9 @@ def make_ledger(home: Path, size: int) -> Path:
     book.close(lambda _: cast("Outcome", ended))
     bundle = home.parent / "bundle"
     (bundle / "attestations").mkdir(parents=True)
-    (bundle / "SHA256SUMS").write_bytes(sums)
+    for name in (*REQUIRED, *REQUIRED_ATTESTATIONS):
+        (bundle / name).write_bytes(b"{}")
+    (bundle / SUMS).write_bytes(sums)
     return bundle
 
 
